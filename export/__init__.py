@@ -1,0 +1,25 @@
+"""Keras models to verified device files."""
+
+from export.calibration import as_sequences
+from export.recipes import RECIPES, Recipe
+from export.report import Report, RuntimeResult, VerificationError
+from export.step import Step, to_step
+from export.targets import TARGETS, Target
+from export.tflite import to_tflite
+from export.verify import evaluate_file, verify
+
+__all__ = [
+    "RECIPES",
+    "TARGETS",
+    "Recipe",
+    "Report",
+    "RuntimeResult",
+    "Step",
+    "Target",
+    "VerificationError",
+    "as_sequences",
+    "evaluate_file",
+    "to_step",
+    "to_tflite",
+    "verify",
+]

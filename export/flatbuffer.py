@@ -1,0 +1,181 @@
+"""Read a .tflite file's tensors and operations, and give each state one scale."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import flatbuffers
+import numpy as np
+
+from export.step import NEXT
+
+_IDENTIFIER = b"TFL3"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a file.
+
+    Attributes:
+        name: Its name in the signature.
+        position: Its place among the file's inputs or outputs.
+        shape: Its shape; the first axis is the batch.
+        dtype: Type of its numbers: "float32" or "int8".
+        scale: Real value of one unit; 0 for float.
+        zero_point: The integer that stands for 0.
+    """
+
+    name: str
+    position: int
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """Real values -> what the tensor holds; values out of range saturate."""
+        if not self.scale:
+            return np.asarray(values, self.dtype)
+        limits = np.iinfo(self.dtype)
+        numbers = np.round(np.asarray(values, "float64") / self.scale) + self.zero_point
+        return np.clip(numbers, limits.min, limits.max).astype(self.dtype)
+
+    def dequantize(self, numbers: np.ndarray) -> np.ndarray:
+        """What the tensor holds -> real values."""
+        if not self.scale:
+            return np.asarray(numbers)
+        return ((numbers.astype("float64") - self.zero_point) * self.scale).astype("float32")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The inputs and outputs of a step file. Output `next_h` becomes input `h`."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @property
+    def states(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Pairs of a state's input and output."""
+        outputs = {tensor.name: tensor for tensor in self.outputs}
+        return tuple(
+            (tensor, outputs[NEXT + tensor.name])
+            for tensor in self.inputs
+            if NEXT + tensor.name in outputs
+        )
+
+    @property
+    def data_inputs(self) -> tuple[Tensor, ...]:
+        """The inputs that are not states."""
+        states = {tensor.name for tensor, _ in self.states}
+        return tuple(tensor for tensor in self.inputs if tensor.name not in states)
+
+    @property
+    def data_outputs(self) -> tuple[Tensor, ...]:
+        """The outputs that are not next states."""
+        states = {tensor.name for _, tensor in self.states}
+        return tuple(tensor for tensor in self.outputs if tensor.name not in states)
+
+
+def read_signature(content: bytes) -> Signature:
+    """The inputs and outputs of a file's only signature.
+
+    Raises:
+        ValueError: The content is not a .tflite file or does not have one signature.
+    """
+    model = _unpack(content)
+    signatures = model.signatureDefs or []
+    if len(signatures) != 1:
+        raise ValueError(f"The file must have one signature, the step; it has {len(signatures)}.")
+    graph = model.subgraphs[signatures[0].subgraphIndex]
+
+    def tensors(named, positions):
+        order = {index: position for position, index in enumerate(positions)}
+        found = [_tensor(entry, graph, order[entry.tensorIndex]) for entry in named]
+        return tuple(sorted(found, key=lambda tensor: tensor.position))
+
+    return Signature(
+        tensors(signatures[0].inputs, graph.inputs), tensors(signatures[0].outputs, graph.outputs)
+    )
+
+
+def read_operations(content: bytes) -> Counter[tuple[str, str]]:
+    """How often each (operation, dtype of its first output) occurs in a file."""
+    model = _unpack(content)
+    schema = _schema()
+    names = {
+        code: name
+        for name, code in vars(schema.BuiltinOperator).items()
+        if not name.startswith("_")
+    }
+    found = Counter()
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            opcode = model.operatorCodes[operator.opcodeIndex]
+            name = names[max(opcode.builtinCode, opcode.deprecatedBuiltinCode)]
+            if name == "CUSTOM":
+                name = opcode.customCode.decode()
+            found[name, _dtype(graph.tensors[operator.outputs[0]])] += 1
+    return found
+
+
+def unify_state_scales(content: bytes) -> bytes:
+    """Give each state's input exactly the scale of its output, so that feeding back is a copy.
+
+    Calibration measures both on the same states and so gives scales that differ by
+    rounding alone; a larger difference is refused, since it would change the model.
+
+    Raises:
+        ValueError: The two scales differ by more than rounding.
+    """
+    model = _unpack(content)
+    graph = model.subgraphs[0]
+    signature = read_signature(content)
+    for state, next_state in signature.states:
+        if state.dtype == "float32":
+            continue
+        same_scale = np.isclose(state.scale, next_state.scale, rtol=1e-4)
+        if not same_scale or abs(state.zero_point - next_state.zero_point) > 1:
+            raise ValueError(
+                f"State {state.name!r} was calibrated differently as input (scale "
+                f"{state.scale:.6g}, zero point {state.zero_point}) and as output (scale "
+                f"{next_state.scale:.6g}, zero point {next_state.zero_point})."
+            )
+        source = graph.tensors[graph.outputs[next_state.position]].quantization
+        target = graph.tensors[graph.inputs[state.position]].quantization
+        target.scale, target.zeroPoint = source.scale, source.zeroPoint
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _schema():
+    from tensorflow.lite.python import schema_py_generated
+
+    return schema_py_generated
+
+
+def _unpack(content):
+    if content[4:8] != _IDENTIFIER:
+        raise ValueError("The content is not a .tflite file: its identifier is missing.")
+    schema = _schema()
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+
+
+def _tensor(entry, graph, position):
+    tensor = graph.tensors[entry.tensorIndex]
+    quantization = tensor.quantization
+    quantized = quantization is not None and quantization.scale is not None
+    return Tensor(
+        name=entry.name.decode(),
+        position=position,
+        shape=tuple(int(size) for size in tensor.shape),
+        dtype=_dtype(tensor),
+        scale=float(quantization.scale[0]) if quantized else 0.0,
+        zero_point=int(quantization.zeroPoint[0]) if quantized else 0,
+    )
+
+
+def _dtype(tensor):
+    schema = _schema()
+    names = {code: name.lower() for name, code in vars(schema.TensorType).items()}
+    return names[tensor.type]

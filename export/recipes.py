@@ -1,0 +1,74 @@
+"""Recipes: how the numbers of a model are stored and computed in a file."""
+
+from dataclasses import dataclass
+
+from lnn_keras.choices import require_choice
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a file holds numbers, and how close it must stay to Keras.
+
+    Attributes:
+        name: What users call it.
+        description: One line for people.
+        dtype: Type of the inputs, outputs, states and activations.
+        tolerance: Largest accepted RMS error of the outputs over a closed-loop
+            rollout, as a share of their standard deviation.
+        agreement: The same between two runtimes that run one file.
+        metric_tolerance: Largest accepted relative loss of the task metric.
+    """
+
+    name: str
+    description: str
+    dtype: str
+    tolerance: float
+    agreement: float
+    metric_tolerance: float
+
+    def __post_init__(self):
+        require_choice("recipe dtype", self.dtype, ("float32", "int8"))
+        for field in ("tolerance", "agreement", "metric_tolerance"):
+            if not 0 < getattr(self, field) < 1:
+                raise ValueError(
+                    f"`{field}` must lie between 0 and 1; received {getattr(self, field)!r}."
+                )
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether the ranges of all tensors must be measured on data."""
+        return self.dtype == "int8"
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="float32",
+            description="32-bit floats throughout; the file equals the model",
+            dtype="float32",
+            tolerance=1e-5,
+            agreement=1e-5,
+            metric_tolerance=1e-4,
+        ),
+        Recipe(
+            name="int8",
+            description="8-bit integers throughout, ranges from calibration data",
+            dtype="int8",
+            tolerance=0.05,
+            agreement=0.02,
+            metric_tolerance=0.03,
+        ),
+    )
+}
+
+
+def get(recipe: str | Recipe) -> Recipe:
+    """Return the recipe of that name, or the recipe itself.
+
+    Raises:
+        ValueError: No recipe has that name.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    return RECIPES[require_choice("recipe", recipe, RECIPES)]

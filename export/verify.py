@@ -1,0 +1,249 @@
+"""Keras against each runtime over a long closed-loop rollout."""
+
+from collections import Counter
+
+import keras
+import numpy as np
+
+from export import flatbuffer, runtimes
+from export.calibration import as_sequences
+from export.recipes import Recipe
+from export.recipes import get as get_recipe
+from export.report import Report, RuntimeResult
+from export.step import to_step
+from export.targets import Target
+from export.targets import get as get_target
+
+STEP_FORM_TOLERANCE = 1e-5
+
+
+def verify(
+    model: keras.Model,
+    content: bytes,
+    inputs=None,
+    targets: np.ndarray | None = None,
+    *,
+    target: str | Target = "micro",
+    recipe: str | Recipe | None = None,
+    steps: int = 500,
+) -> Report:
+    """Run Keras, LiteRT and TFLite Micro side by side, each feeding back its own state.
+
+    Args:
+        model: The Keras model that the file was made of.
+        content: The bytes of the .tflite file.
+        inputs: Sequences (batch, time, features) or (time, features), by input name if
+            there are several; laid end to end. Gaussian noise without them.
+        targets: True outputs beside `inputs`, of a model with one output; gives the
+            mean squared error of each runtime.
+        target: Where the file is meant to run.
+        recipe: Its tolerances apply; by default that of the file's own type.
+        steps: Most steps to run.
+
+    Raises:
+        ValueError: The file does not fit the model, or the data do not.
+    """
+    signature = flatbuffer.read_signature(content)
+    step = to_step(model)
+    _require_same_interface(signature, step)
+    recipe = get_recipe(recipe or signature.inputs[0].dtype)
+    if steps < 2:
+        raise ValueError(f"`steps` must be at least 2; received {steps}.")
+    described, rows = _end_to_end(step, inputs, steps)
+    length = len(next(iter(rows.values())))
+    truth = None if targets is None else _true_outputs(targets, step, length)
+    initial = {state.name: state.initial for state in step.states}
+
+    reference_runtime = runtimes.KerasStep(step)
+    reference = runtimes.rollout(reference_runtime, rows, initial)
+    results = [_result(reference_runtime.name, reference, reference, truth)]
+    failures = _step_form_failures(model, step, rows, reference)
+    rolled, arena = {}, None
+    for runtime_class in (runtimes.LiteRT, runtimes.Micro):
+        try:
+            runtime = runtime_class(content)
+        except ImportError:
+            results.append(RuntimeResult(runtime_class.name, note="not run here: no wheel"))
+            continue
+        except RuntimeError as error:
+            results.append(RuntimeResult(runtime_class.name, note="refuses the file"))
+            failures.append(f"{error}.")
+            continue
+        rolled[runtime.name] = runtimes.rollout(runtime, rows, initial)
+        arena = getattr(runtime, "arena_bytes", arena)
+        results.append(_result(runtime.name, rolled[runtime.name], reference, truth))
+        failures += _failures(results[-1], results[0], recipe)
+    disagreement = None
+    if len(rolled) == 2:
+        first, second = rolled.values()
+        disagreement = max(_errors(second.outputs, first.outputs, reference.outputs))
+        if not disagreement <= recipe.agreement:
+            failures.append(
+                f"The runtimes differ by {disagreement:.2%} of the outputs' standard deviation; "
+                f"allowed: {recipe.agreement:.2%}."
+            )
+    operations = Counter()
+    for (name, _), count in flatbuffer.read_operations(content).items():
+        operations[name] += count
+    return Report(
+        model=model.name,
+        target=get_target(target).name,
+        recipe=recipe.name,
+        steps=length,
+        inputs=described,
+        parameters=model.count_params(),
+        bytes=len(content),
+        arena_bytes=arena,
+        operations=dict(sorted(operations.items())),
+        results=tuple(results),
+        disagreement=disagreement,
+        tolerance=recipe.tolerance,
+        failures=tuple(failures),
+    )
+
+
+def evaluate_file(
+    content: bytes, model: keras.Model, inputs, targets: np.ndarray
+) -> dict[str, float]:
+    """Mean squared error of a file, by runtime, each sequence from its initial state.
+
+    Args:
+        content: The bytes of the .tflite file.
+        model: The Keras model that the file was made of, with one output.
+        inputs: Sequences (batch, time, features), by input name if there are several.
+        targets: True outputs (batch, time, ...).
+
+    Raises:
+        ValueError: The file does not fit the model, or the data do not.
+    """
+    step = to_step(model)
+    _require_same_interface(flatbuffer.read_signature(content), step)
+    sequences = as_sequences(step, inputs, "inputs")
+    initial = {state.name: state.initial for state in step.states}
+    errors = {}
+    for runtime_class in (runtimes.LiteRT, runtimes.Micro):
+        try:
+            runtime = runtime_class(content)
+        except ImportError:
+            continue
+        (output,) = runtimes.predict(runtime, sequences, initial).values()
+        errors[runtime.name] = float(np.mean((output.astype("float64") - targets) ** 2))
+    return errors
+
+
+def relative_rms(values: np.ndarray, reference: np.ndarray, scale_of: np.ndarray) -> float:
+    """RMS of values - reference, over the standard deviation over time of `scale_of`.
+
+    Each feature's standard deviation is taken about its own mean, then pooled;
+    where `scale_of` is constant, the RMS itself is returned.
+    """
+    scale = np.sqrt(np.mean(np.var(scale_of.astype("float64"), axis=0)))
+    rms = np.sqrt(np.mean((values.astype("float64") - reference) ** 2))
+    return float(rms / scale) if scale > 0 else float(rms)
+
+
+def _errors(values, reference, scale_of):
+    return [relative_rms(values[name], reference[name], scale_of[name]) for name in reference]
+
+
+def _result(name, rolled, reference, truth):
+    squared = sum(
+        np.mean((rolled.outputs[key] - value) ** 2, axis=tuple(range(1, value.ndim)))
+        for key, value in reference.outputs.items()
+    )
+    p50, p99 = np.percentile(rolled.seconds * 1e6, [50, 99])
+    (output,) = rolled.outputs.values() if truth is not None else (None,)
+    return RuntimeResult(
+        name=name,
+        output_error=max(_errors(rolled.outputs, reference.outputs, reference.outputs)),
+        state_error=max(_errors(rolled.states, reference.states, reference.states), default=0.0),
+        worst_step=int(np.argmax(squared)),
+        metric=None if truth is None else float(np.mean((output - truth) ** 2)),
+        latency_p50=float(p50),
+        latency_p99=float(p99),
+    )
+
+
+def _failures(result, reference, recipe):
+    failures = []
+    # `not <=` also catches NaN.
+    if not result.output_error <= recipe.tolerance:
+        failures.append(
+            f"{result.name}: the outputs' RMS error is {result.output_error:.3%} of their "
+            f"standard deviation; allowed: {recipe.tolerance:.3%}."
+        )
+    if result.metric is not None:
+        loss = result.metric / reference.metric - 1 if reference.metric else result.metric
+        if not loss <= recipe.metric_tolerance:
+            failures.append(
+                f"{result.name}: the mean squared error is {loss:.2%} worse than in Keras; "
+                f"allowed: {recipe.metric_tolerance:.2%}."
+            )
+    return failures
+
+
+def _step_form_failures(model, step, rows, reference):
+    """Compare the step form, which the runtimes are measured against, with the model itself."""
+    fixed = [tensor.shape[1] for tensor in model.inputs if tensor.shape[1] is not None]
+    length = min([len(next(iter(rows.values()))), *fixed])
+    flat = [
+        rows[tensor.name][np.newaxis, :length].reshape((1, length, *tensor.shape[2:]))
+        for tensor in model.inputs
+    ]
+    outputs = model(keras.tree.pack_sequence_as(model.input, flat), training=False)
+    failures = []
+    for name, whole in zip(step.outputs, keras.tree.flatten(outputs), strict=True):
+        whole = keras.ops.convert_to_numpy(whole)[0]
+        stepped = reference.outputs[name][:length]
+        if whole.shape != stepped.shape:
+            stepped = stepped[-1]
+        difference = relative_rms(stepped, whole, reference.outputs[name])
+        if not difference <= STEP_FORM_TOLERANCE:
+            failures.append(
+                f"Output {name!r} of the step form differs from the model's by {difference:.3%}."
+            )
+    return failures
+
+
+def _end_to_end(step, inputs, steps):
+    """The data as single sequences of at most `steps` rows, and what they are."""
+    if inputs is None:
+        noise = np.random.default_rng(0)
+        rows = {
+            name: noise.standard_normal((steps, step.model.input[name].shape[-1])).astype("float32")
+            for name in step.inputs
+        }
+        return "inputs: Gaussian noise, since no data were given", rows
+    sequences = as_sequences(step, inputs, "inputs")
+    rows = {name: array.reshape(-1, array.shape[-1])[:steps] for name, array in sequences.items()}
+    return "inputs: the data given, end to end", rows
+
+
+def _true_outputs(targets, step, length):
+    if len(step.outputs) != 1:
+        raise ValueError("`targets` need a model with one output.")
+    size = step.model.output[step.outputs[0]].shape[-1]
+    targets = np.asarray(targets)
+    if targets.shape[-1] != size or targets.size < length * size:
+        raise ValueError(
+            f"`targets` must have a row of {size} values for each of the {length} steps; "
+            f"received shape {targets.shape}."
+        )
+    return targets.reshape(-1, size)[:length]
+
+
+def _require_same_interface(signature, step):
+    expected = {*step.inputs, *(state.name for state in step.states)}
+    found = {tensor.name for tensor in signature.inputs}
+    if expected != found:
+        raise ValueError(
+            f"The file was not made of model {step.model.name.removesuffix('_step')!r}: its inputs "
+            f"are {', '.join(sorted(found))}; the model's are {', '.join(sorted(expected))}."
+        )
+    for tensor in signature.inputs:
+        size = step.model.input[tensor.name].shape[-1]
+        if tensor.shape[-1] != size:
+            raise ValueError(
+                f"The file's input {tensor.name!r} has {tensor.shape[-1]} values; "
+                f"the model's has {size}."
+            )

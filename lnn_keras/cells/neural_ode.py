@@ -1,0 +1,45 @@
+"""NODECell: a neural ordinary differential equation, driven by the input."""
+
+import keras
+from keras import ops
+
+from lnn_keras.cells.ode import ODECell
+
+
+@keras.saving.register_keras_serializable(package="lnn_keras")
+class NODECell(ODECell):
+    """A neural ODE with leak.
+
+        g     = activation(x kernel + h recurrent_kernel + bias)
+        dh/dt = -h/tau + g
+
+    with `unfolds` steps of a solver per call; "semi_implicit" is
+
+        h <- (h + delta g) / (1 + delta/tau),    delta = elapsed / unfolds.
+
+    Args, call arguments and errors are those of `ODECell`, and
+
+        activation: Activation of g; a bounded one keeps |h| <= tau.
+
+    Example:
+
+    ```python
+    layer = lnn_keras.LiquidRNN(lnn_keras.NODECell(32, solver="rk4", unfolds=2))
+    ```
+
+    Reference: Chen et al., Neural Ordinary Differential Equations, NeurIPS 2018.
+    """
+
+    def __init__(self, units: int, *, activation="tanh", **kwargs):
+        super().__init__(units, **kwargs)
+        self.activation = keras.activations.get(activation)
+
+    def terms(self, projected, h):
+        g = self.activation(projected + ops.matmul(h, self.recurrent_kernel))
+        return g, ops.exp(-self.log_tau)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+        }

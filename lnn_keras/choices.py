@@ -1,0 +1,24 @@
+"""Look a name up among the allowed ones, with an error that helps."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def require_choice(kind: str, name: str, allowed: Iterable[str]) -> str:
+    """Return `name` if it is one of `allowed`.
+
+    Args:
+        kind: What is being chosen, for the message: "solver", "preset", ...
+        name: The name received.
+        allowed: The names that exist.
+
+    Raises:
+        ValueError: `name` is not allowed; the message names what came, what is
+            allowed and the nearest match, if any is near.
+    """
+    allowed = sorted(allowed)
+    if name in allowed:
+        return name
+    nearest = difflib.get_close_matches(str(name), allowed, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(f"Unknown {kind} {name!r}; allowed: {', '.join(allowed)}.{hint}")

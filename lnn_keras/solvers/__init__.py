@@ -1,0 +1,8 @@
+"""Solvers of dh/dt = drive(h) - decay(h) h: one pure step function each."""
+
+from lnn_keras.solvers.explicit import euler, rk4
+from lnn_keras.solvers.fused import semi_implicit
+
+SOLVERS = {"semi_implicit": semi_implicit, "euler": euler, "rk4": rk4}
+
+__all__ = ["SOLVERS", "euler", "rk4", "semi_implicit"]

@@ -1,0 +1,291 @@
+"""The command line `lnn`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+# TensorFlow's start-up notices are not part of any answer.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+app = typer.Typer(
+    help="Liquid neural networks: pretrained models, training, and export to devices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Source = Annotated[
+    str, typer.Argument(help="Name of a preset, a preset's folder or a .keras file.")
+]
+PresetName = Annotated[str, typer.Argument(help="Name of a preset, see `lnn presets`.")]
+InputFile = Annotated[Path | None, typer.Option("--input", help="An .npz or .npy file of inputs.")]
+Steps = Annotated[int, typer.Option(help="Most closed-loop steps to verify.")]
+
+
+@app.command()
+def presets() -> None:
+    """List the pretrained models."""
+    from rich.table import Table
+
+    from zoo import store
+    from zoo.presets import PRESETS
+
+    table = Table()
+    for column in (
+        "preset",
+        "domain",
+        "task",
+        "metric",
+        "mean over seeds",
+        "to beat",
+        "parameters",
+    ):
+        table.add_column(column, overflow="fold")
+    for preset in PRESETS.values():
+        recorded = store.metadata(preset.name)
+        summary = recorded["metrics"]["liquid"]
+        table.add_row(
+            preset.name,
+            preset.domain,
+            preset.task,
+            preset.metric,
+            f"{summary['test_mean']:.3f} ± {summary['test_std']:.3f}",
+            f"{preset.published[0]}",
+            f"{summary['parameters']:,}",
+        )
+    _console().print(table)
+
+
+@app.command()
+def info(name: PresetName) -> None:
+    """Show the card of a preset."""
+    from rich.markdown import Markdown
+
+    from zoo import store
+
+    _console().print(Markdown(store.card(name)))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to export to.")] = Path("build"),
+) -> None:
+    """Predict, export and verify a bundled model; needs no network."""
+    from zoo.demo import run_demo
+
+    if not run_demo(out, _console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    name: PresetName,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
+    model: Annotated[str, typer.Option(help='"liquid", or a baseline: "lstm", "gru".')] = "liquid",
+    runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+) -> None:
+    """Train a preset from scratch; a run that was stopped goes on where it was."""
+    from zoo import presets
+    from zoo import runs as zoo_runs
+
+    preset = presets.get(name)
+    console = _console()
+
+    def tell(epoch):
+        console.print(
+            f"epoch {epoch.epoch + 1:4d}/{preset.recipe.epochs}  loss {epoch.loss:.4f}  "
+            f"validation {epoch.validation_loss:.4f}  {epoch.seconds:.1f} s",
+            highlight=False,
+        )
+
+    result = zoo_runs.run(preset, model, seed, runs, tell)
+    console.print(
+        f"{name} {model} seed {seed}: test {preset.metric} {result['test']:.4f}, validation "
+        f"{result['validation']:.4f}, {result['parameters']:,} parameters, "
+        f"{result['seconds']:.0f} s; {zoo_runs.folder_of(runs, preset, model, seed)}",
+        highlight=False,
+    )
+
+
+@app.command()
+def release(
+    name: PresetName,
+    runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+    out: Annotated[Path | None, typer.Option(help="Folder to write; the bundled one.")] = None,
+) -> None:
+    """Make a preset's folder, with its card, from saved runs."""
+    from zoo import presets
+    from zoo.release import release as make_release
+
+    folder, digest = make_release(presets.get(name), runs, out)
+    _console().print(f"{folder}\nweights sha256 {digest}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    name: PresetName,
+    split: Annotated[str, typer.Option(help='"train", "validation" or "test".')] = "test",
+    tflite: Annotated[
+        Path | None, typer.Option(help="Evaluate this exported file instead.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Evaluate this .keras file or folder.")] = None,
+) -> None:
+    """Compute a preset's metric on a split of its real data."""
+    from lnn_keras.choices import require_choice
+    from zoo import presets, runs, store
+
+    preset = presets.get(name)
+    loaded = store.load(model or name)
+    inputs, targets = (splits := preset.load_splits())[require_choice("split", split, splits)]
+    value = runs.evaluate(loaded, inputs, targets)
+    lines = [f"Keras: {split} {preset.metric} {value:.4f} on {len(inputs):,} sequences"]
+    if tflite:
+        from export import evaluate_file
+
+        for runtime, metric in evaluate_file(_content(tflite), loaded, inputs, targets).items():
+            lines.append(
+                f"{runtime}: {split} {preset.metric} {metric:.4f} ({metric / value - 1:+.2%})"
+            )
+    _console().print("\n".join(lines), highlight=False)
+
+
+@app.command()
+def predict(
+    source: Source,
+    input: InputFile = None,
+    out: Annotated[Path | None, typer.Option(help="Write predictions to this .npz file.")] = None,
+) -> None:
+    """Run a model on sequences from a file, or on the preset's bundled sample."""
+    import numpy as np
+
+    from export import as_sequences, to_step
+    from zoo import store
+
+    model = store.load(source)
+    data = _read(input) if input else store.samples(source)["inputs"]
+    step = to_step(model)
+    sequences = as_sequences(step, data, str(input or "the bundled sample"))
+    ordered = [sequences[name] for name in step.inputs]
+    predicted = model.predict(ordered if len(ordered) > 1 else ordered[0], verbose=0)
+    if out:
+        np.savez_compressed(out, prediction=predicted)
+    where = f", written to {out}" if out else ""
+    last = ", ".join(f"{value:.4g}" for value in np.ravel(predicted[-1])[-predicted.shape[-1] :])
+    _console().print(f"predictions {predicted.shape}{where}; the last one: {last}", highlight=False)
+
+
+@app.command()
+def export(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    target: Annotated[str, typer.Option(help="Device: micro.")] = "micro",
+    recipe: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
+    calibration: Annotated[
+        Path | None, typer.Option(help="An .npz or .npy file of typical sequences.")
+    ] = None,
+    steps: Steps = 500,
+) -> None:
+    """Convert a model for a device and verify it against Keras."""
+    from export import to_tflite
+    from zoo import store
+
+    console = _console()
+    model = store.load(source)
+    typical, evaluation = _export_data(source, calibration)
+    with console.status("Exporting") as status:
+        report = to_tflite(
+            model,
+            out,
+            target=target,
+            recipe=recipe,
+            calibration=typical,
+            evaluation=evaluation,
+            steps=steps,
+            progress=status.update,
+        )
+    report.print(console)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A .tflite file made by `lnn export`.")],
+    model: Annotated[str, typer.Option(help="The preset, folder or .keras file it was made of.")],
+    input: InputFile = None,
+    steps: Steps = 500,
+) -> None:
+    """Run an exported file against its model again."""
+    from export import verify as verify_file
+    from zoo import store
+
+    loaded = store.load(model)
+    content = _content(file)
+    _, evaluation = _export_data(model, input)
+    inputs, targets = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
+    report = verify_file(loaded, content, inputs, targets, steps=steps)
+    report.print(_console())
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run `lnn`; what the user can mend becomes one line and exit status 2."""
+    from export import VerificationError
+    from zoo.data.fetch import DataError
+    from zoo.store import CorruptPresetError
+
+    try:
+        app()
+    except VerificationError as error:
+        error.report.print(_console())
+        raise SystemExit(1) from error
+    except (ValueError, OSError, DataError, CorruptPresetError, RuntimeError) as error:
+        first, *details = str(error).strip().splitlines() or [type(error).__name__]
+        typer.echo(f"lnn: {first}", err=True)
+        for line in details:
+            typer.echo(line, err=True)
+        raise SystemExit(2) from error
+
+
+def _console():
+    from rich.console import Console
+
+    return Console()
+
+
+def _export_data(source, path) -> tuple[Any, Any]:
+    """Calibration and evaluation data: the user's file, or else the preset's own samples."""
+    from zoo import store
+
+    if path:
+        return _read(path), None
+    if source.endswith(".keras"):
+        return None, None
+    samples = store.samples(source)
+    return samples["calibration"], (samples["inputs"], samples["targets"])
+
+
+def _read(path):
+    """The arrays of an .npz or .npy file; a single one stands for itself."""
+    import numpy as np
+
+    if path.suffix not in (".npz", ".npy"):
+        raise ValueError(f"{path} must be an .npz or .npy file.")
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            arrays = dict(loaded)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as numbers: {error}") from error
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _content(path):
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    return path.read_bytes()

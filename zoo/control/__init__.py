@@ -1,0 +1,1 @@
+"""Control: models of moving bodies."""

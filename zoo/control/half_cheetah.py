@@ -1,0 +1,125 @@
+"""Half-cheetah: predict the next observation of a simulated runner from those before it."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from lnn_keras import LiquidCell, LiquidRNN
+from lnn_keras.choices import require_choice
+from zoo.data import half_cheetah as data
+from zoo.preset import Preset, Splits
+from zoo.training import Recipe
+
+SAMPLE_STEPS = 500
+CELLS = ("liquid", "lstm", "gru")
+
+DESCRIPTION = """
+**Input and output.** The 17 numbers of the HalfCheetah observation (positions, angles,
+velocities) at each time step; the same 17 numbers one step later.
+
+**Data and protocol.** 25 traces of 1,000 steps: traces 15-24 train, 0-4 validation, 5-14 test,
+cut into windows of 32 steps with stride 10 (training windows with stride 2). Each window starts
+from a state of zeros, and every step counts. Validation chooses the weights.
+
+**Intended use.** A first model to take to a microcontroller, and a reference for cells, solvers
+and quantization. The state may be carried on beyond 32 steps: the exports below are run for 500.
+
+**Limits.** One simulated body and one family of policies; the validation traces, one of them
+with a fall, are already much harder than the test traces, and errors there are larger. It
+predicts one step ahead, not many. Not for the control of real machines.
+"""
+
+
+@dataclass(frozen=True)
+class HalfCheetahConfig:
+    """Sizes of a half-cheetah model.
+
+    Attributes:
+        cell: "liquid", "lstm" or "gru".
+        units: Neurons of the recurrent layer.
+        unfolds: Solver steps of the liquid cell per observation.
+    """
+
+    cell: str = "liquid"
+    units: int = 64
+    unfolds: int = 3
+
+    def __post_init__(self):
+        require_choice("cell", self.cell, CELLS)
+
+
+def build(config: HalfCheetahConfig) -> keras.Model:
+    """Return an untrained model from (batch, time, 17) to the next observations, same shape."""
+    observation = keras.Input((None, data.FEATURES), name="observation")
+    x = keras.layers.Normalization(name="normalize")(observation)
+    x = _recurrent_layer(config)(x)
+    x = keras.layers.Dense(data.FEATURES, name="readout")(x)
+    # The change between observations varies more than they do, so predict them whole.
+    x = keras.layers.Normalization(invert=True, name="restore")(x)
+    return keras.Model(observation, x, name="half_cheetah")
+
+
+def _recurrent_layer(config):
+    if config.cell == "lstm":
+        return keras.layers.LSTM(config.units, return_sequences=True, name="lstm")
+    if config.cell == "gru":
+        return keras.layers.GRU(config.units, return_sequences=True, name="gru")
+    cell = LiquidCell(config.units, unfolds=config.unfolds)
+    return LiquidRNN(cell, return_sequences=True, name="liquid")
+
+
+def prepare(model: keras.Model, inputs: np.ndarray) -> None:
+    """Set the model's normalization to the mean and variance of the training inputs."""
+    model.get_layer("normalize").adapt(inputs)
+    model.get_layer("restore").adapt(inputs)
+
+
+def load_splits() -> Splits:
+    """Windows of 32 steps; those to train on overlap more than the protocol's stride of 10."""
+    return {
+        "train": data.windows(data.traces("train"), stride=2),
+        "validation": data.windows(data.traces("validation")),
+        "test": data.windows(data.traces("test")),
+    }
+
+
+def load_samples() -> dict[str, np.ndarray]:
+    """Slices of real traces: to calibrate on from training, to predict from test."""
+    trace = data.traces("test")[0]
+    return {
+        "calibration": data.traces("train")[:, : SAMPLE_STEPS // 2],
+        "inputs": trace[:SAMPLE_STEPS],
+        "targets": trace[1 : SAMPLE_STEPS + 1],
+    }
+
+
+PRESETS = (
+    Preset(
+        name="half-cheetah-micro",
+        domain="control",
+        task="predict the next observation of a simulated two-legged runner",
+        description=DESCRIPTION,
+        build=build,
+        config=HalfCheetahConfig(),
+        baselines={
+            "lstm": HalfCheetahConfig(cell="lstm", units=32),
+            "gru": HalfCheetahConfig(cell="gru", units=36),
+        },
+        dataset=data.DATASET,
+        load_splits=load_splits,
+        load_samples=load_samples,
+        prepare=prepare,
+        recipe=Recipe(
+            epochs=150,
+            batch_size=64,
+            learning_rate=3e-3,
+            noise=0.1,
+            average=0.8,
+        ),
+        metric="MSE",
+        published=(2.308, "LTC, 32 units: Hasani et al., Liquid Time-constant Networks, 2021"),
+        license="Apache-2.0",
+        weights_sha256="",
+    ),
+)

@@ -1,0 +1,91 @@
+"""Runs: one model of a preset, trained from one seed, with its result kept beside it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lnn_keras.choices import require_choice
+from zoo.preset import Preset
+from zoo.training import Epoch, train
+
+RESULT = "result.json"
+MODEL = "model.keras"
+
+
+def folder_of(runs: str | Path, preset: Preset, kind: str, seed: int) -> Path:
+    """Where a run lies under the folder of all runs."""
+    return Path(runs) / preset.name / f"{kind}-seed{seed}"
+
+
+def run(
+    preset: Preset,
+    kind: str,
+    seed: int,
+    runs: str | Path,
+    progress: Callable[[Epoch], None] | None = None,
+) -> dict[str, Any]:
+    """Train, choose the weights on validation, evaluate once on test, keep everything.
+
+    Args:
+        preset: What to train.
+        kind: "liquid", the preset itself, or one of its baselines.
+        seed: Seed of the weights, the order and the noise.
+        runs: Folder of all runs; a run that was killed goes on where it was.
+        progress: Called after each epoch.
+
+    Returns:
+        The result as it was saved: seed, parameters, losses, epochs, seconds, history.
+
+    Raises:
+        ValueError: Unknown `kind`, or a checkpoint of another recipe.
+    """
+    config = preset.configs[require_choice("model", kind, preset.configs)]
+    folder = folder_of(runs, preset, kind, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(seed)
+    model = preset.build(config)
+    splits = preset.load_splits()
+    preset.prepare(model, splits["train"][0])
+    history = train(
+        model, splits["train"], splits["validation"], preset.recipe, seed, folder, progress
+    )
+    result = {
+        "preset": preset.name,
+        "kind": kind,
+        "config": asdict(config),
+        "recipe": asdict(preset.recipe),
+        "seed": seed,
+        "parameters": trainable_parameters(model),
+        "validation": evaluate(model, *splits["validation"]),
+        "test": evaluate(model, *splits["test"]),
+        "epochs": len(history),
+        "seconds": sum(epoch.seconds for epoch in history),
+        "history": [asdict(epoch) for epoch in history],
+    }
+    model.save(folder / MODEL)
+    (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def evaluate(model: keras.Model, inputs, targets) -> float:
+    """Mean squared error of a model over whole sequences."""
+    predicted = model.predict(inputs, batch_size=512, verbose=0)
+    return float(((predicted.astype("float64") - targets) ** 2).mean())
+
+
+def trainable_parameters(model: keras.Model) -> int:
+    """Numbers that training sets."""
+    return sum(int(variable.value.shape.num_elements()) for variable in model.trainable_variables)
+
+
+def results(runs: str | Path, preset: Preset) -> dict[str, list[dict[str, Any]]]:
+    """The saved results of a preset, by kind, in the order of their seeds."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted((Path(runs) / preset.name).glob(f"*/{RESULT}")):
+        result = json.loads(path.read_text())
+        found.setdefault(result["kind"], []).append(result)
+    return {kind: sorted(found[kind], key=lambda r: r["seed"]) for kind in found}

@@ -1,0 +1,146 @@
+"""Where pretrained models come from and go to: folders that Keras reads, verified before use."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+# Loading a saved model needs its cells to be registered.
+import lnn_keras
+from export.folder import whole_folder
+from zoo import presets
+from zoo.preset import Preset
+
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+CARD = "card.md"
+SAMPLES = "samples.npz"
+_PACKAGE = Path(__file__).parent
+
+
+class CorruptPresetError(RuntimeError):
+    """A preset's file is missing or is not the one that was published."""
+
+
+def bundled_folder(preset: Preset) -> Path:
+    """The folder of a preset that ships with the package."""
+    return _PACKAGE / preset.domain / preset.name
+
+
+def load(source: str | Path) -> keras.Model:
+    """Load a pretrained model.
+
+    Args:
+        source: Name of a preset, a folder that `save` wrote, or a `.keras` file.
+
+    Raises:
+        ValueError: There is no such preset, folder or file.
+        CorruptPresetError: A file differs from the digest published for it.
+    """
+    path = Path(source)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise ValueError(f"There is no file {path}.")
+        return keras.saving.load_model(path)
+    return keras.saving.load_model(find(source))
+
+
+def find(source: str | Path) -> Path:
+    """Return the verified folder of a preset's name or of a local folder.
+
+    Raises:
+        ValueError: There is no such preset or folder.
+        CorruptPresetError: A file is missing or differs from its digest.
+    """
+    if str(source) not in presets.PRESETS and Path(source).is_dir():
+        _verify(Path(source))
+        return Path(source)
+    preset = presets.get(str(source))
+    folder = bundled_folder(preset)
+    _verify(folder)
+    digest = _sha256(folder / WEIGHTS)
+    if digest != preset.weights_sha256:
+        raise CorruptPresetError(
+            f"The weights of {preset.name!r} are not the published ones: their sha256 is "
+            f"{digest[:12]}..., published is {preset.weights_sha256[:12]}..."
+        )
+    return folder
+
+
+def metadata(source: str | Path) -> dict[str, Any]:
+    """What is recorded of a preset: versions, digests, metrics, parameters, licence."""
+    return json.loads((find(source) / METADATA).read_text())
+
+
+def card(source: str | Path) -> str:
+    """The card of a preset, in Markdown."""
+    return (find(source) / CARD).read_text()
+
+
+def samples(source: str | Path) -> dict[str, np.ndarray]:
+    """Real data that ship with a preset: "calibration", "inputs" and "targets"."""
+    with np.load(find(source) / SAMPLES, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def save(
+    model: keras.Model,
+    folder: str | Path,
+    *,
+    card: str = "",
+    samples: dict[str, np.ndarray] | None = None,
+    **recorded: Any,
+) -> None:
+    """Write a model as a folder that `load`, and Keras itself, can read.
+
+    Args:
+        model: The model to save, built.
+        folder: Where; it appears whole or not at all.
+        card: Its card, in Markdown.
+        samples: Real data to ship with it, by name.
+        **recorded: What to add to its metadata, as JSON takes it.
+
+    Raises:
+        OSError: The folder cannot be written, or holds other files.
+    """
+    with whole_folder(folder) as made:
+        keras.saving.save_model(model, made, zipped=False)
+        if card:
+            (made / CARD).write_text(card)
+        if samples:
+            np.savez_compressed(made / SAMPLES, **samples)
+        keras_metadata = json.loads((made / METADATA).read_text())
+        files = sorted(path for path in made.iterdir() if path.name != METADATA)
+        content = {
+            **keras_metadata,
+            "lnn_keras_version": lnn_keras.__version__,
+            "parameters": model.count_params(),
+            **recorded,
+            "sha256": {path.name: _sha256(path) for path in files},
+        }
+        (made / METADATA).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _verify(folder):
+    path = folder / METADATA
+    if not path.is_file():
+        raise CorruptPresetError(f"{folder} holds no preset: {METADATA} is missing.")
+    try:
+        digests = json.loads(path.read_text())["sha256"]
+    except (ValueError, KeyError) as error:
+        raise CorruptPresetError(f"{path} is damaged: it records no digests.") from error
+    for name in {WEIGHTS, "config.json", *digests}:
+        # A name with a folder in it could point outside the preset.
+        if Path(name).name != name or not (folder / name).is_file():
+            raise CorruptPresetError(f"The preset in {folder} lacks {name}.")
+        if _sha256(folder / name) != digests.get(name):
+            raise CorruptPresetError(
+                f"{folder / name} is damaged: its sha256 differs from the one in {METADATA}."
+            )
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
