@@ -78,59 +78,34 @@ def _as_sequence(array, features, name, argument):
 
 
 def closed_loop_samples(step: Step, sequences: dict[str, np.ndarray]) -> list[dict]:
-    """Inputs and states of every step of the float model on the sequences, by name.
-
-    The last step of a sequence is left out where its new state would widen the
-    range of a state's output beyond that of its input: both then have one range,
-    and so one scale.
-    """
+    """Inputs and states of every step of the float model on the sequences, by name."""
     runtime = KerasStep(step)
     initial = {state.name: state.initial for state in step.states}
-    runs = []
-    for index in range(len(next(iter(sequences.values())))):
-        inputs = {name: array[index] for name, array in sequences.items()}
-        run = rollout(runtime, inputs, initial)
-        # visited[t] is the state before step t; the last one, after the last step.
-        visited = {
-            name: np.concatenate([initial[name], values]) for name, values in run.states.items()
-        }
-        runs.append((inputs, visited))
-    runs = _with_equal_ranges(runs)
     samples = []
-    for inputs, visited in runs:
-        for t in range(_length(visited, inputs)):
-            named = {**inputs, **visited}
-            samples.append({name: values[t : t + 1] for name, values in named.items()})
+    for index in range(len(next(iter(sequences.values())))):
+        named = {name: array[index] for name, array in sequences.items()}
+        length = len(next(iter(named.values())))
+        for name, after in rollout(runtime, named, initial).states.items():
+            # Each step starts from the state that the one before it left.
+            named[name] = np.concatenate([initial[name], after[:-1]])
+        samples += [
+            {name: values[t : t + 1] for name, values in named.items()} for t in range(length)
+        ]
     return samples
 
 
-def _length(visited, inputs):
-    return min([len(values) - 1 for values in visited.values()] + [len(v) for v in inputs.values()])
+def within_range(samples: list[dict], name: str, low: float, high: float) -> list[dict]:
+    """The samples with a state held within a range, and two more that reach its ends.
 
-
-def _with_equal_ranges(runs):
-    """Drop last steps until no final state lies outside the states that steps start from."""
-    while True:
-        trimmed = []
-        for name in runs[0][1] if runs else ():
-            starts = np.concatenate([visited[name][:-1] for _, visited in runs])
-            low, high = min(starts.min(), 0.0), max(starts.max(), 0.0)
-            trimmed += [
-                i
-                for i, (_, visited) in enumerate(runs)
-                if visited[name][-1].min() < low or visited[name][-1].max() > high
-            ]
-        if not trimmed:
-            return runs
-        runs = [
-            (inputs, {name: values[:-1] for name, values in visited.items()})
-            if i in trimmed
-            else (inputs, visited)
-            for i, (inputs, visited) in enumerate(runs)
-        ]
-        runs = [(inputs, visited) for inputs, visited in runs if _length(visited, inputs) > 0]
-        if not runs:
-            raise ValueError(
-                "The calibration sequences are too short: in each the state grows to its last "
-                "step. Give longer ones."
-            )
+    In those, the unit that comes nearest an end is moved onto it, in the sample in
+    which it was farthest away: from there it moves inwards and widens no range.
+    """
+    clipped = [{**sample, name: np.clip(sample[name], low, high)} for sample in samples]
+    states = np.stack([sample[name] for sample in clipped])
+    for nearest, farthest, end in ((np.argmin, np.argmax, low), (np.argmax, np.argmin, high)):
+        unit = np.unravel_index(nearest(states), states.shape)[1:]
+        sample = clipped[farthest(states[(slice(None), *unit)])]
+        state = sample[name].copy()
+        state[unit] = end
+        clipped.append({**sample, name: state})
+    return clipped

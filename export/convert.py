@@ -7,12 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from export import flatbuffer
+from export.calibration import within_range
 from export.quiet import CapturedErrors
 from export.recipes import Recipe
-from export.step import Step
+from export.step import NEXT, Step
 from export.targets import Target
 
 SIGNATURE = "step"
+CALIBRATION_ROUNDS = 3
 
 
 def convert(
@@ -33,33 +35,48 @@ def convert(
         ValueError: The target has no kernel for an operation of the file.
         RuntimeError: The converter failed.
     """
-    import tensorflow as tf
-
+    samples = list(samples)
     with tempfile.TemporaryDirectory() as folder:
         _save(step, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if recipe.dtype == "int8":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ((SIGNATURE, sample) for sample in samples)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = tf.int8
-            converter.inference_output_type = tf.int8
-        # The converter reports to stderr and warns of interpreters that it uses itself.
-        with CapturedErrors() as errors, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                content = converter.convert()
-            # It raises many types; all mean the same to the caller.
-            except Exception as error:
-                details = f"{str(error).strip()}\n{errors.read()}"
-                raise RuntimeError(
-                    f"The TFLite converter failed on {step.model.name!r} to {recipe.name}.\n"
-                    f"{details}"
-                ) from error
+        content = _run_converter(step, recipe, folder, samples)
+        for _ in range(CALIBRATION_ROUNDS):
+            signature = flatbuffer.read_signature(content)
+            different = flatbuffer.differently_scaled_states(signature)
+            if not different:
+                break
+            # A state comes back as its output holds it: in the range of that output, which
+            # calibration cannot move where an operation fixes it, as TANH does.
+            for state in different:
+                name = state.name.removeprefix(NEXT)
+                samples = within_range(samples, name, *state.range)
+            content = _run_converter(step, recipe, folder, samples)
     content = flatbuffer.unify_state_scales(content)
     require_operations(content, target)
     return content
+
+
+def _run_converter(step, recipe, folder, samples):
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if recipe.dtype == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ((SIGNATURE, sample) for sample in samples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    # The converter reports to stderr and warns of interpreters that it uses itself.
+    with CapturedErrors() as errors, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return converter.convert()
+        # It raises many types; all mean the same to the caller.
+        except Exception as error:
+            details = f"{str(error).strip()}\n{errors.read()}"
+            raise RuntimeError(
+                f"The TFLite converter failed on {step.model.name!r} to {recipe.name}.\n{details}"
+            ) from error
 
 
 def require_operations(content: bytes, target: Target) -> None:

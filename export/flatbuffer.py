@@ -31,6 +31,12 @@ class Tensor:
     scale: float
     zero_point: int
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the greatest real value that a quantized tensor can hold."""
+        limits = np.iinfo(self.dtype)
+        return tuple((end - self.zero_point) * self.scale for end in (limits.min, limits.max))
+
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """Real values -> what the tensor holds; values out of range saturate."""
         if not self.scale:
@@ -118,31 +124,37 @@ def read_operations(content: bytes) -> Counter[tuple[str, str]]:
     return found
 
 
+def differently_scaled_states(signature: Signature) -> list[Tensor]:
+    """The outputs of the states whose input has another scale, by more than rounding."""
+    return [
+        following
+        for state, following in signature.states
+        if not np.isclose(state.scale, following.scale, rtol=1e-3, atol=0)
+        or abs(state.zero_point - following.zero_point) > 1
+    ]
+
+
 def unify_state_scales(content: bytes) -> bytes:
     """Give each state's input exactly the scale of its output, so that feeding back is a copy.
 
-    Calibration measures both on the same states and so gives scales that differ by
-    rounding alone; a larger difference is refused, since it would change the model.
-
     Raises:
-        ValueError: The two scales differ by more than rounding.
+        ValueError: Two scales differ by more than rounding; changing one would
+            change the model.
     """
+    signature = read_signature(content)
+    different = differently_scaled_states(signature)
+    if different:
+        raise ValueError(
+            f"The state {different[0].name.removeprefix(NEXT)!r} has another scale as input than "
+            f"as output ({different[0].scale:.6g}), so it cannot be fed back."
+        )
     model = _unpack(content)
     graph = model.subgraphs[0]
-    signature = read_signature(content)
-    for state, next_state in signature.states:
-        if state.dtype == "float32":
-            continue
-        same_scale = np.isclose(state.scale, next_state.scale, rtol=1e-4)
-        if not same_scale or abs(state.zero_point - next_state.zero_point) > 1:
-            raise ValueError(
-                f"State {state.name!r} was calibrated differently as input (scale "
-                f"{state.scale:.6g}, zero point {state.zero_point}) and as output (scale "
-                f"{next_state.scale:.6g}, zero point {next_state.zero_point})."
-            )
-        source = graph.tensors[graph.outputs[next_state.position]].quantization
-        target = graph.tensors[graph.inputs[state.position]].quantization
-        target.scale, target.zeroPoint = source.scale, source.zeroPoint
+    for state, following in signature.states:
+        if state.scale:
+            source = graph.tensors[graph.outputs[following.position]].quantization
+            target = graph.tensors[graph.inputs[state.position]].quantization
+            target.scale, target.zeroPoint = source.scale, source.zeroPoint
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())

@@ -96,8 +96,8 @@ class Report:
                 continue
             table.add_row(
                 result.name,
-                f"{result.output_error:.2%}" if result.output_error else "reference",
-                f"{result.state_error:.2%}" if result.state_error else "",
+                "reference" if result is self.results[0] else percent(result.output_error),
+                "" if result is self.results[0] else percent(result.state_error),
                 "" if result.metric is None else f"{result.metric:.4g}",
                 f"{result.latency_p50:.0f}",
                 f"{result.latency_p99:.0f}",
@@ -115,11 +115,16 @@ class Report:
         if self.arena_bytes is not None:
             yield f"arena       {self.arena_bytes:,} bytes here; about half with 32-bit pointers"
         if self.disagreement is not None:
-            yield f"runtimes    LiteRT and TFLite Micro differ by {self.disagreement:.2%}"
+            yield f"runtimes    LiteRT and TFLite Micro differ by {percent(self.disagreement)}"
         counts = ", ".join(f"{name} x{count}" for name, count in self.operations.items())
         yield f"operations  {sum(self.operations.values())} per step: {counts}"
         for name, path in self.files.items():
             yield f"{name:<15} {path}"
+
+
+def percent(share: float) -> str:
+    """A share in percent with three digits: 0.0123 -> "1.23 %"."""
+    return f"{100 * share:.3g} %"
 
 
 class VerificationError(RuntimeError):

@@ -65,7 +65,11 @@ def to_step(model: keras.Model) -> Step:
         ValueError: The model is not built, is subclassed, computes in another type
             than float32, or holds a layer that has no step form; the message names it.
     """
-    functional = _as_functional(model)
+    functional = as_functional(model)
+    # Before the graph is cloned, whose operations would be named instead of their layers.
+    for layer in functional.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            _require_step_form(layer)
     _require_float32(functional)
     states = {layer.name: _states(layer) for layer in functional.layers if _is_rnn(layer)}
     state_inputs = {
@@ -124,7 +128,12 @@ def _states(layer):
     ]
 
 
-def _as_functional(model):
+def as_functional(model: keras.Model) -> keras.Model:
+    """Return a built Sequential or Functional model as a Functional one.
+
+    Raises:
+        ValueError: The model is not built, or is subclassed.
+    """
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model; received {type(model).__name__}.")
     if isinstance(model, keras.Sequential):

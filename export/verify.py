@@ -9,8 +9,8 @@ from export import flatbuffer, runtimes
 from export.calibration import as_sequences
 from export.recipes import Recipe
 from export.recipes import get as get_recipe
-from export.report import Report, RuntimeResult
-from export.step import to_step
+from export.report import Report, RuntimeResult, percent
+from export.step import as_functional, to_step
 from export.targets import Target
 from export.targets import get as get_target
 
@@ -57,7 +57,7 @@ def verify(
     reference_runtime = runtimes.KerasStep(step)
     reference = runtimes.rollout(reference_runtime, rows, initial)
     results = [_result(reference_runtime.name, reference, reference, truth)]
-    failures = _step_form_failures(model, step, rows, reference)
+    failures = _step_form_failures(as_functional(model), step, rows, reference)
     rolled, arena = {}, None
     for runtime_class in (runtimes.LiteRT, runtimes.Micro):
         try:
@@ -79,8 +79,8 @@ def verify(
         disagreement = max(_errors(second.outputs, first.outputs, reference.outputs))
         if not disagreement <= recipe.agreement:
             failures.append(
-                f"The runtimes differ by {disagreement:.2%} of the outputs' standard deviation; "
-                f"allowed: {recipe.agreement:.2%}."
+                f"The runtimes differ by {percent(disagreement)} of the outputs' standard "
+                f"deviation; allowed: {percent(recipe.agreement)}."
             )
     operations = Counter()
     for (name, _), count in flatbuffer.read_operations(content).items():
@@ -169,15 +169,15 @@ def _failures(result, reference, recipe):
     # `not <=` also catches NaN.
     if not result.output_error <= recipe.tolerance:
         failures.append(
-            f"{result.name}: the outputs' RMS error is {result.output_error:.3%} of their "
-            f"standard deviation; allowed: {recipe.tolerance:.3%}."
+            f"{result.name}: the outputs' RMS error is {percent(result.output_error)} of their "
+            f"standard deviation; allowed: {percent(recipe.tolerance)}."
         )
     if result.metric is not None:
         loss = result.metric / reference.metric - 1 if reference.metric else result.metric
         if not loss <= recipe.metric_tolerance:
             failures.append(
-                f"{result.name}: the mean squared error is {loss:.2%} worse than in Keras; "
-                f"allowed: {recipe.metric_tolerance:.2%}."
+                f"{result.name}: the mean squared error is {percent(loss)} worse than in Keras; "
+                f"allowed: {percent(recipe.metric_tolerance)}."
             )
     return failures
 
@@ -200,7 +200,8 @@ def _step_form_failures(model, step, rows, reference):
         difference = relative_rms(stepped, whole, reference.outputs[name])
         if not difference <= STEP_FORM_TOLERANCE:
             failures.append(
-                f"Output {name!r} of the step form differs from the model's by {difference:.3%}."
+                f"Output {name!r} of the step form differs from the model's by "
+                f"{percent(difference)}."
             )
     return failures
 

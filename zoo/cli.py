@@ -98,6 +98,7 @@ def train(
             f"epoch {epoch.epoch + 1:4d}/{preset.recipe.epochs}  loss {epoch.loss:.4f}  "
             f"validation {epoch.validation_loss:.4f}  {epoch.seconds:.1f} s",
             highlight=False,
+            soft_wrap=True,
         )
 
     result = zoo_runs.run(preset, model, seed, runs, tell)
@@ -106,6 +107,7 @@ def train(
         f"{result['validation']:.4f}, {result['parameters']:,} parameters, "
         f"{result['seconds']:.0f} s; {zoo_runs.folder_of(runs, preset, model, seed)}",
         highlight=False,
+        soft_wrap=True,
     )
 
 

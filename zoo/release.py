@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 import export
+from export.report import percent
 from zoo import runs as zoo_runs
 from zoo import store
 from zoo.preset import Preset
@@ -118,7 +119,7 @@ def card(preset: Preset, recorded: dict) -> str:
     files = [
         f"| {name} | {e['bytes']:,} | {e['arena_bytes']:,} | "
         + " | ".join(
-            f"{e['runtimes'][runtime]['output_error']:.2%} / "
+            f"{percent(e['runtimes'][runtime]['output_error'])} / "
             f"{e['runtimes'][runtime]['latency_p50_us']:.0f} µs / {e['test'][runtime]:.3f}"
             for runtime in ("LiteRT", "TFLite Micro")
         )

@@ -10,7 +10,7 @@ import keras
 
 from lnn_keras.choices import require_choice
 from zoo.preset import Preset
-from zoo.training import Epoch, train
+from zoo.training import Epoch, squared_errors, train
 
 RESULT = "result.json"
 MODEL = "model.keras"
@@ -60,7 +60,7 @@ def run(
         "recipe": asdict(preset.recipe),
         "seed": seed,
         "parameters": trainable_parameters(model),
-        "validation": evaluate(model, *splits["validation"]),
+        "validation": min(epoch.validation_loss for epoch in history),
         "test": evaluate(model, *splits["test"]),
         "epochs": len(history),
         "seconds": sum(epoch.seconds for epoch in history),
@@ -73,8 +73,7 @@ def run(
 
 def evaluate(model: keras.Model, inputs, targets) -> float:
     """Mean squared error of a model over whole sequences."""
-    predicted = model.predict(inputs, batch_size=512, verbose=0)
-    return float(((predicted.astype("float64") - targets) ** 2).mean())
+    return float(squared_errors(model, inputs, targets).mean())
 
 
 def trainable_parameters(model: keras.Model) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,11 @@ def save(
         OSError: The folder cannot be written, or holds other files.
     """
     with whole_folder(folder) as made:
-        keras.saving.save_model(model, made, zipped=False)
+        archive = made / "model.keras"
+        keras.saving.save_model(model, archive)
+        with zipfile.ZipFile(archive) as files:
+            files.extractall(made)
+        archive.unlink()
         if card:
             (made / CARD).write_text(card)
         if samples:

@@ -10,8 +10,10 @@ import keras
 import numpy as np
 
 from export.folder import whole_folder
+from lnn_keras.choices import require_choice
 
 _CHECKPOINT = "checkpoint"
+_VALIDATIONS = {"mean": np.mean, "median": np.median}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Recipe:
         average: Weight of the past in the average of the weights over epochs, which
             is what validation sees and what training returns.
         patience: Epochs without a better validation loss after which training stops.
+        validate_on: "mean" or "median" over the validation sequences of their mean
+            squared errors; the median ignores a few that are unlike all others.
         checkpoint_every: Epochs between checkpoints.
     """
 
@@ -41,12 +45,14 @@ class Recipe:
     noise: float = 0.0
     average: float = 0.0
     patience: int = 20
+    validate_on: str = "mean"
     checkpoint_every: int = 5
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "patience", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1; received {getattr(self, name)!r}.")
+        require_choice("validation", self.validate_on, _VALIDATIONS)
         if not 0 <= self.average < 1:
             raise ValueError(f"`average` must be in [0, 1); received {self.average!r}.")
 
@@ -128,17 +134,24 @@ def train(
         average = [past * m + (1 - past) * w for m, w in zip(average, weights, strict=True)]
         # Validation sees the average of the weights; training goes on from the weights.
         _assign(model, average)
-        validation_loss = model.evaluate(*validation, batch_size=len(validation[0]), verbose=0)
+        errors = squared_errors(model, *validation)
         _assign(model, weights)
+        validation_loss = float(_VALIDATIONS[recipe.validate_on](errors))
         if validation_loss < min((e.validation_loss for e in history), default=np.inf):
             best = average
-        history.append(Epoch(epoch, loss, validation_loss, time.perf_counter() - start))
+        history.append(Epoch(epoch, float(loss), validation_loss, time.perf_counter() - start))
         if progress:
             progress(history[-1])
         if len(history) % recipe.checkpoint_every == 0 or _finished(history, recipe):
             _save(checkpoint, identity, model, average, best, history)
     _assign(model, best)
     return history
+
+
+def squared_errors(model: keras.Model, inputs, targets) -> np.ndarray:
+    """Mean squared error of a model on each sequence: (sequences,)."""
+    predicted = model.predict(inputs, batch_size=512, verbose=0)
+    return ((predicted.astype("float64") - targets) ** 2).mean(axis=(1, 2))
 
 
 def _optimizer(recipe, steps):

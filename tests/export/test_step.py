@@ -1,0 +1,138 @@
+"""The step form equals the model, and what has none is refused by name."""
+
+import keras
+import numpy as np
+import pytest
+
+from export import to_step
+from export.runtimes import KerasStep, rollout
+from lnn_keras import LiquidCell, LiquidRNN, NODECell
+from lnn_keras import elapsed as elapsed_time
+
+layers = keras.layers
+RECURRENT = {
+    "liquid": lambda: LiquidRNN(LiquidCell(5), return_sequences=True),
+    "node": lambda: layers.RNN(NODECell(5, solver="rk4", unfolds=2), return_sequences=True),
+    "lstm": lambda: layers.LSTM(5, return_sequences=True),
+    "gru": lambda: layers.GRU(5, return_sequences=True),
+    "gru-reset-before": lambda: layers.GRU(5, reset_after=False, return_sequences=True),
+    "simple": lambda: layers.SimpleRNN(5, return_sequences=True),
+    "last": lambda: layers.LSTM(5),
+    "stacked": lambda: layers.RNN([layers.LSTMCell(3), LiquidCell(5)], return_sequences=True),
+}
+
+
+@pytest.fixture
+def x(random):
+    return random.standard_normal((1, 9, 4)).astype("float32")
+
+
+def rolled_out(model, inputs):
+    step = to_step(model)
+    initial = {state.name: state.initial for state in step.states}
+    return rollout(KerasStep(step), inputs, initial)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_step_by_step_equals_the_sequence(name, x):
+    model = keras.Sequential([keras.Input((None, 4)), RECURRENT[name](), layers.Dense(2)])
+    rolled = rolled_out(model, {model.inputs[0].name: x[0]})
+    expected = model.predict(x, verbose=0)[0]
+    stepped = rolled.outputs["output"]
+    np.testing.assert_allclose(stepped[-1] if name == "last" else stepped, expected, atol=1e-6)
+
+
+def test_layers_around_the_recurrent_ones(x, random):
+    """Each layer that acts on a time step alone, in one functional model with two outputs."""
+    inputs = keras.Input((None, 4), name="x")
+    normalize = layers.Normalization()
+    normalize.adapt(random.standard_normal((50, 6, 4)) * 3 + 1)
+    z = layers.GaussianNoise(0.1)(normalize(inputs))
+    z = layers.TimeDistributed(layers.Dense(5, activation="relu"))(z)
+    h = layers.LayerNormalization()(layers.GRU(5, return_sequences=True)(z))
+    h = layers.BatchNormalization()(layers.Dropout(0.5)(h))
+    h = LiquidRNN(NODECell(5), return_sequences=True)(layers.LeakyReLU()(h))
+    h = layers.Add()([h, z]) + layers.Multiply()([h, z])
+    h = layers.Concatenate()([layers.Rescaling(0.5)(h), layers.Activation("tanh")(z)])
+    first, second = layers.Dense(2)(h), layers.Softmax()(layers.Dense(3)(h))
+    model = keras.Model(inputs, [first, second])
+    model.compile("adam", "mse")
+    targets = [np.zeros((1, 9, 2)), np.zeros((1, 9, 3))]
+    model.fit(x, targets, verbose=0)  # moves the batch statistics
+    rolled = rolled_out(model, {"x": x[0]})
+    for name, expected in zip(("output_0", "output_1"), model.predict(x, verbose=0), strict=True):
+        np.testing.assert_allclose(rolled.outputs[name], expected[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("features", [(), (1,)])
+def test_elapsed_time_is_an_input_of_the_step(features, x, random):
+    elapsed = random.random((1, 9, *features)).astype("float32")
+    inputs, times = keras.Input((None, 4), name="x"), keras.Input((None, *features), name="elapsed")
+    hidden = LiquidRNN(LiquidCell(5), return_sequences=True)(inputs, elapsed=times)
+    model = keras.Model([inputs, times], layers.Dense(2)(hidden))
+    rolled = rolled_out(model, {"x": x[0], "elapsed": elapsed[0].reshape(9, 1)})
+    expected = model.predict([x, elapsed], verbose=0)[0]
+    np.testing.assert_allclose(rolled.outputs["output"], expected, atol=1e-6)
+
+
+def test_elapsed_time_as_the_last_feature(x, random):
+    packed = np.asarray(elapsed_time.append(x, random.random((1, 9)).astype("float32")))
+    cell = LiquidCell(5, elapsed="last_feature")
+    model = keras.Sequential([keras.Input((None, 5), name="x"), layers.RNN(cell)])
+    rolled = rolled_out(model, {"x": packed[0]})
+    np.testing.assert_allclose(
+        rolled.outputs["output"][-1], model.predict(packed, verbose=0)[0], atol=1e-6
+    )
+
+
+def sequential(*inner):
+    return keras.Sequential([keras.Input((8, 4)), *inner])
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (
+            lambda: sequential(layers.Bidirectional(layers.LSTM(3))),
+            r"\(Bidirectional\) reads.*back",
+        ),
+        (lambda: sequential(layers.LSTM(3, go_backwards=True)), "runs backwards"),
+        (
+            lambda: sequential(layers.LSTM(3, return_sequences=True), layers.GlobalMaxPooling1D()),
+            r"'global_max_pooling1d.*\(GlobalMaxPooling1D\) has no form for a single",
+        ),
+        (lambda: sequential(layers.Conv1D(3, 2)), r"\(Conv1D\) has no form"),
+        (lambda: sequential(layers.Masking(), layers.LSTM(2)), r"\(Masking\) has no form"),
+        (
+            lambda: sequential(layers.LayerNormalization(axis=1), layers.LSTM(2)),
+            r"works along axis \[1\]",
+        ),
+        (lambda: keras.Sequential([layers.LSTM(3)]), "is not built"),
+        (lambda: "model", "must be a keras.Model; received str"),
+        (
+            lambda: sequential(layers.LSTM(3, dtype="mixed_float16")),
+            "computes in float16; export takes float32",
+        ),
+    ],
+)
+def test_models_without_a_step_form_are_refused(model, named):
+    with pytest.raises(ValueError, match=named):
+        to_step(model())
+
+
+def test_a_layer_called_twice_is_refused():
+    a, b, shared = keras.Input((None, 2)), keras.Input((None, 2)), layers.LSTM(3)
+    model = keras.Model([a, b], layers.Add()([shared(a), shared(b)]))
+    with pytest.raises(ValueError, match="called more than once"):
+        to_step(model)
+
+
+def test_a_subclassed_model_is_refused():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    model = Own()
+    model(np.zeros((1, 2, 3)))
+    with pytest.raises(ValueError, match="is subclassed"):
+        to_step(model)

@@ -1,0 +1,285 @@
+"""From a model to a verified folder: what the files do, and what is refused."""
+
+import json
+import shutil
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+
+import export
+from export import flatbuffer, recipes, targets
+from export.calibration import as_sequences, closed_loop_samples
+from export.convert import convert
+from export.runtimes import LiteRT, Micro, rollout
+from export.verify import relative_rms
+from lnn_keras import LiquidCell, LiquidRNN, NODECell
+
+micro = pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
+layers = keras.layers
+FILES = {"model.tflite", "model.h", "model_data.cc", "lnn_model.h", "report.json"}
+RECURRENT = {
+    "liquid": lambda: LiquidRNN(LiquidCell(8, unfolds=2), return_sequences=True),
+    "node": lambda: LiquidRNN(NODECell(8, unfolds=2), return_sequences=True),
+    "lstm": lambda: layers.LSTM(8, return_sequences=True),
+    "gru": lambda: layers.GRU(8, return_sequences=True),
+    "simple": lambda: layers.SimpleRNN(8, return_sequences=True),
+    "stacked": lambda: layers.RNN([layers.LSTMCell(4), LiquidCell(8, unfolds=1)]),
+}
+
+
+@pytest.fixture
+def data(random):
+    """A slow signal with noise, as sensors give: (sequences, time, features)."""
+    time = np.arange(150)[None, :, None] / 9 + random.random((4, 1, 3)) * 6
+    return (np.sin(time) + 0.1 * random.standard_normal((4, 150, 3))).astype("float32")
+
+
+def make_model(name="liquid"):
+    return keras.Sequential(
+        [keras.Input((None, 3), name="x"), RECURRENT[name](), layers.Dense(2)], name=name
+    )
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_float32_is_the_model(name, data, tmp_path):
+    report = export.to_tflite(
+        make_model(name), tmp_path / "out", recipe="float32", calibration=data
+    )
+    assert report.passed and report.steps == 500
+    assert [result.name for result in report.results] == ["Keras", "LiteRT", "TFLite Micro"]
+    assert max(result.output_error for result in report.results) < 1e-5
+    assert report.disagreement < 1e-5
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "liquid"])
+def test_int8_follows_a_trained_model(name, data, tmp_path):
+    model = make_model(name)
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    model.fit(data[:, :-1], data[:, 1:, :2], epochs=60, verbose=0)
+    report = export.to_tflite(
+        model, tmp_path / "out", calibration=data, evaluation=(data[:, :-1], data[:, 1:, :2])
+    )
+    assert report.passed
+    quantized = report.results[2]
+    assert 1e-4 < quantized.output_error < 0.05
+    assert quantized.metric <= report.results[0].metric * 1.03
+    assert report.arena_bytes > 1000
+
+
+def test_folder_and_sources(data, tmp_path):
+    report = export.to_tflite(make_model("gru"), tmp_path / "out", calibration=data)
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == FILES
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert json.loads((out / "report.json").read_text())["passed"] is True
+    content = (out / "model.tflite").read_bytes()
+    assert report.bytes == len(content)
+    # The array holds the file, byte for byte.
+    body = (out / "model_data.cc").read_text().split("{")[1].split("}")[0]
+    assert bytes(int(byte, 16) for byte in body.replace(",", " ").split()) == content
+    signature = flatbuffer.read_signature(content)
+    header = (out / "lnn_model.h").read_text()
+    (state, following), *_ = signature.states
+    assert f"{{{state.position}, {following.position}, 8, " in header
+    assert f"#define LNN_ARENA_BYTES {report.arena_bytes}" in header
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
+@pytest.mark.parametrize("recipe", ["int8", "float32"])
+def test_sources_compile_and_hold_the_numbers(recipe, data, tmp_path):
+    export.to_tflite(make_model("gru"), tmp_path / "out", recipe=recipe, calibration=data)
+    signature = flatbuffer.read_signature((tmp_path / "out/model.tflite").read_bytes())
+    main = tmp_path / "main.cc"
+    main.write_text(
+        '#include <cstdio>\n#include "model.h"\n#include "lnn_model.h"\n'
+        'int main() { std::printf("%u %d %.9g %d %d %d\\n", lnn_model_data_size,'
+        " LNN_STATES[0].input, LNN_STATES[0].scale, LNN_STATES[0].zero_point,"
+        " LNN_INPUT_X.size, LNN_OUTPUT_OUTPUT.position); }\n"
+    )
+    command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}/out"]
+    sources = [str(main), f"{tmp_path}/out/model_data.cc", "-o", f"{tmp_path}/main"]
+    subprocess.run([*command, *sources], check=True)
+    printed = subprocess.run([f"{tmp_path}/main"], capture_output=True, text=True).stdout.split()
+    ((state, _),) = signature.states
+    assert int(printed[0]) == (tmp_path / "out/model.tflite").stat().st_size
+    assert int(printed[1]) == state.position
+    assert np.float32(printed[2]) == np.float32(state.scale)
+    assert [int(n) for n in printed[3:]] == [
+        state.zero_point,
+        3,
+        signature.data_outputs[0].position,
+    ]
+
+
+def quantized_states(model, sequences):
+    step = export.to_step(model)
+    samples = closed_loop_samples(step, as_sequences(step, sequences))
+    content = convert(step, recipes.get("int8"), targets.get("micro"), samples)
+    return flatbuffer.read_signature(content).states, samples
+
+
+@pytest.mark.parametrize("name", ["liquid", "lstm", "simple"])
+def test_states_have_one_scale(name, data):
+    """A state is fed back as a copy; TANH fixes the range of some outputs."""
+    model = make_model(name)
+    states, _ = quantized_states(model, data)
+    assert len(states) == len(export.to_step(model).states)
+    for state, following in states:
+        assert state.scale == following.scale > 0
+        assert state.zero_point == following.zero_point
+
+
+def test_calibration_visits_the_states_of_the_loop(data):
+    """The samples are what the model itself would see, not noise."""
+    model = make_model("gru")
+    step = export.to_step(model)
+    samples = closed_loop_samples(step, as_sequences(step, data))
+    (state,) = step.states
+    hidden = keras.Model(model.inputs, model.layers[0].output).predict(data, verbose=0)
+    visited = np.concatenate([sample[state.name] for sample in samples])
+    np.testing.assert_allclose(visited[1:100], hidden[0, :99], atol=1e-6)
+    assert (visited[0] == 0).all()
+    assert len(samples) == 600
+
+
+def test_a_state_that_grows_to_the_end_has_one_scale():
+    """Its largest value is an output alone, so calibration must widen the input's range."""
+    growing = np.linspace(0, 1, 50, dtype="float32")[:, None] * np.ones((1, 3), "float32")
+    states, samples = quantized_states(make_model("node"), growing)
+    ((state, following),) = states
+    starts = np.abs([sample[state.name] for sample in samples])
+    assert starts.max() == starts[-1].max()
+    assert (state.scale, state.zero_point) == (following.scale, following.zero_point)
+
+
+def test_verification_notices_a_file_of_another_model(data, tmp_path):
+    export.to_tflite(make_model("gru"), tmp_path / "out", recipe="float32", calibration=data)
+    content = (tmp_path / "out/model.tflite").read_bytes()
+    keras.utils.clear_session()
+    other = make_model("gru")  # has the same names and sizes, and other weights
+    report = export.verify(other, content, data)
+    assert not report.passed
+    assert "RMS error" in report.failures[0]
+    with pytest.raises(ValueError, match="was not made of model"):
+        export.verify(make_model("lstm"), content, data)
+
+
+def test_a_file_outside_tolerance_is_an_error_and_leaves_nothing(data, tmp_path):
+    # Calibrated on a thousandth of the range, every input saturates.
+    with pytest.raises(export.VerificationError, match="failed verification: LiteRT") as raised:
+        export.to_tflite(
+            make_model("simple"), tmp_path / "out", calibration=data / 1000, evaluation=data
+        )
+    assert not raised.value.report.passed
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("recipe", ["int8", "float32"])
+def test_sequences_start_from_their_initial_state(recipe, data, tmp_path):
+    model = make_model("gru")
+    export.to_tflite(model, tmp_path / "out", recipe=recipe, calibration=data)
+    content = (tmp_path / "out/model.tflite").read_bytes()
+    targets = model.predict(data, verbose=0) + 1.0
+    metrics = export.evaluate_file(content, model, data, targets)
+    assert set(metrics) == {"LiteRT", "TFLite Micro"}
+    for value in metrics.values():
+        assert value == pytest.approx(1.0, abs=1e-4 if recipe == "float32" else 0.05)
+
+
+def test_micro_equals_micro_bit_for_bit(data, tmp_path):
+    export.to_tflite(make_model("liquid"), tmp_path / "out", recipe="float32", calibration=data)
+    content = (tmp_path / "out/model.tflite").read_bytes()
+    runs = [rollout(Micro(content), {"x": data[0]}) for _ in range(2)]
+    np.testing.assert_array_equal(runs[0].outputs["output"], runs[1].outputs["output"])
+    lite = rollout(LiteRT(content), {"x": data[0]})
+    reference = runs[0].outputs["output"]
+    assert relative_rms(lite.outputs["output"], reference, reference) < 1e-5
+
+
+def test_relative_rms():
+    reference = np.array([[0.0, 10.0], [2.0, 10.0]])  # standard deviations 1 and 0
+    assert relative_rms(reference + 0.1, reference, reference) == pytest.approx(0.1 / np.sqrt(0.5))
+    constant = np.ones((4, 2))
+    assert relative_rms(constant + 0.1, constant, constant) == pytest.approx(0.1)
+
+
+def nan(data):
+    data = data.copy()
+    data[1, 2, 0] = np.nan
+    return data
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "named"),
+    [
+        ({"recipe": "int9"}, ValueError, "recipe 'int9'; allowed: float32, int8. .*'int8'"),
+        ({"target": "macro"}, ValueError, "target 'macro'; allowed: micro. .*'micro'"),
+        ({"calibration": None}, ValueError, "'int8' needs `calibration`"),
+        ({"calibration": nan}, ValueError, r"received 1 NaN .*\(1, 2, 0\)"),
+        ({"calibration": lambda d: d[..., :2]}, ValueError, r"\(batch, time, 3\).*\(4, 150, 2\)"),
+        ({"calibration": lambda d: d[:0]}, ValueError, "is empty"),
+        ({"calibration": lambda d: {"y": d}}, ValueError, "must have the keys x; received y"),
+        ({"calibration": lambda d: d.astype(str)}, ValueError, "must hold numbers"),
+        ({"steps": 1}, ValueError, "`steps` must be at least 2; received 1"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_nothing(arguments, error, named, data, tmp_path):
+    if callable(arguments.get("calibration")):
+        arguments = {**arguments, "calibration": arguments["calibration"](data)}
+    with pytest.raises(error, match=named):
+        export.to_tflite(
+            make_model("simple"), tmp_path / "out", **{"calibration": data, **arguments}
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bidirectional_is_refused_before_anything_is_written(data, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((None, 3)), layers.Bidirectional(layers.LSTM(2)), layers.Dense(1)]
+    )
+    with pytest.raises(ValueError, match=r"'bidirectional.*' \(Bidirectional\)"):
+        export.to_tflite(model, tmp_path / "out", calibration=data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_and_foreign_folders(data, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match="Cannot write the folder"):
+        export.to_tflite(make_model("simple"), tmp_path / "file/out", calibration=data)
+    with pytest.raises(FileExistsError, match="a file has that name"):
+        export.to_tflite(make_model("simple"), tmp_path / "file", calibration=data)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"other files \(thesis.txt\)"):
+        export.to_tflite(make_model("simple"), tmp_path / "full", calibration=data)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "full"}
+    assert (tmp_path / "full/thesis.txt").read_text() == "mine"
+
+
+def test_an_earlier_export_is_replaced(data, tmp_path):
+    for name in ("simple", "gru"):
+        export.to_tflite(make_model(name), tmp_path / "out", calibration=data)
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert json.loads((tmp_path / "out/report.json").read_text())["model"] == "gru"
+
+
+def test_an_operation_that_the_target_lacks_is_named(data, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((None, 3)), layers.SimpleRNN(4), layers.Dense(2, activation="gelu")]
+    )
+    with pytest.raises(ValueError, match=r"Target 'micro' has no kernel for: .*GELU"):
+        export.to_tflite(model, tmp_path / "out", recipe="float32", calibration=data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_micro_wheel_the_report_says_so(data, tmp_path, monkeypatch):
+    def missing(self, content):
+        raise ImportError
+
+    monkeypatch.setattr(Micro, "__init__", missing)
+    report = export.to_tflite(make_model("simple"), tmp_path / "out", calibration=data)
+    assert report.passed and report.arena_bytes is None
+    assert report.results[2].note == "not run here: no wheel"
+    assert "not measured" in (tmp_path / "out/lnn_model.h").read_text()

@@ -1,0 +1,204 @@
+"""The equations of the cells, and the theorems about them."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lnn_keras import LiquidCell, NODECell
+
+CELLS = {
+    "liquid": LiquidCell,
+    "node": NODECell,
+    "node-rk4": lambda *a, **k: NODECell(*a, solver="rk4", **k),
+    "liquid-euler": lambda *a, **k: LiquidCell(*a, solver="euler", **k),
+}
+moderate = st.floats(-20, 20, width=32)
+positive = st.floats(0.0078125, 128, width=32)
+
+
+def built(cell, features=3):
+    cell.build((None, features))
+    return cell
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def liquid_reference(cell, x, h, elapsed):
+    """Equation 3 of the paper, written out in float64."""
+    kernel, recurrent, bias, log_tau, reversal = (
+        np.asarray(v, "float64")
+        for v in (cell.kernel, cell.recurrent_kernel, cell.bias, cell.log_tau, cell.reversal)
+    )
+    delta = elapsed / cell.unfolds
+    for _ in range(cell.unfolds):
+        f = sigmoid(x @ kernel + h @ recurrent + bias)
+        h = (h + delta * f * reversal) / (1 + delta * (1 / np.exp(log_tau) + f))
+    return h
+
+
+def node_reference(cell, x, h, elapsed):
+    kernel, recurrent, bias, log_tau = (
+        np.asarray(v, "float64")
+        for v in (cell.kernel, cell.recurrent_kernel, cell.bias, cell.log_tau)
+    )
+    delta = elapsed / cell.unfolds
+    for _ in range(cell.unfolds):
+        g = np.tanh(x @ kernel + h @ recurrent + bias)
+        h = (h + delta * g) / (1 + delta / np.exp(log_tau))
+    return h
+
+
+@pytest.mark.parametrize(
+    ("cell_class", "reference"), [(LiquidCell, liquid_reference), (NODECell, node_reference)]
+)
+def test_equation(cell_class, reference, random):
+    cell = built(cell_class(5, unfolds=4, tau_initializer=keras.initializers.Constant(1.7)))
+    x, h = random.standard_normal((7, 3)), random.standard_normal((7, 5))
+    elapsed = random.random((7, 1)) * 3
+    output, (state,) = cell(x, [h], elapsed=elapsed)
+    expected = reference(cell, x, h, elapsed)
+    np.testing.assert_allclose(output, expected, atol=2e-6)
+    np.testing.assert_array_equal(output, state)
+
+
+def test_golden_values():
+    """Computed by hand: f = sigmoid(0.5) = 0.6224593, one step of length 1."""
+    cell = LiquidCell(
+        1,
+        unfolds=1,
+        kernel_initializer="ones",
+        recurrent_initializer="zeros",
+        reversal_initializer="ones",
+        tau_initializer=keras.initializers.Constant(2.0),
+    )
+    output, _ = cell(np.array([[0.5]]), [np.array([[0.25]])])
+    # (0.25 + 0.6224593) / (1 + 0.5 + 0.6224593)
+    np.testing.assert_allclose(output, [[0.4110608]], atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    x=st.lists(moderate, min_size=3, max_size=3),
+    share=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4),
+    reversal=st.lists(moderate, min_size=4, max_size=4),
+    tau=st.lists(positive, min_size=4, max_size=4),
+    elapsed=st.floats(0, 1000, width=32),
+    seed=st.integers(0, 2**16),
+)
+def test_theorem_state_stays_between_zero_and_reversal(x, share, reversal, tau, elapsed, seed):
+    """Theorem 2: a state that starts in [min(0, A), max(0, A)] stays there."""
+    random = np.random.default_rng(seed)
+    cell = built(LiquidCell(4, unfolds=3))
+    reversal = np.array(reversal, "float32")
+    cell.kernel.assign(random.standard_normal((3, 4)) * 3)
+    cell.recurrent_kernel.assign(random.standard_normal((4, 4)) * 3)
+    cell.reversal.assign(reversal)
+    cell.log_tau.assign(np.log(tau))
+    low, high = np.minimum(0, reversal), np.maximum(0, reversal)
+    state = (low + np.array(share) * (high - low))[None].astype("float32")
+    for _ in range(5):
+        _, (state,) = cell(np.array([x], "float32"), [state], elapsed=elapsed)
+        slack = 1e-6 * (1 + np.abs(reversal))
+        assert (np.asarray(state) >= low - slack).all()
+        assert (np.asarray(state) <= high + slack).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    x=st.lists(moderate, min_size=3, max_size=3),
+    h=st.lists(moderate, min_size=4, max_size=4),
+    tau=st.lists(positive, min_size=4, max_size=4),
+)
+def test_theorem_effective_time_constant(x, h, tau):
+    """Theorem 1: tau_sys = tau / (1 + tau f) lies in [tau / (1 + tau), tau]."""
+    cell = built(LiquidCell(4))
+    cell.log_tau.assign(np.log(tau))
+    projected = cell.project(np.array([x], "float32"))
+    _, decay = cell.terms(projected, np.array([h], "float32"))
+    tau, tau_sys = np.asarray(cell.tau), 1 / np.asarray(decay)
+    assert (tau_sys <= tau * (1 + 1e-5)).all()
+    assert (tau_sys >= tau / (1 + tau) * (1 - 1e-5)).all()
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_no_elapsed_time_leaves_the_state(name, random):
+    cell = built(CELLS[name](4))
+    h = random.standard_normal((6, 4)).astype("float32")
+    _, (state,) = cell(random.standard_normal((6, 3)), [h], elapsed=0.0)
+    np.testing.assert_array_equal(state, h)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_two_half_steps_come_close_to_one(name, random):
+    cell = built(CELLS[name](4, unfolds=64))
+    x, h = random.standard_normal((6, 3)), random.standard_normal((6, 4))
+    _, whole = cell(x, [h], elapsed=1.0)
+    _, half = cell(x, [h], elapsed=0.5)
+    _, halves = cell(x, half, elapsed=0.5)
+    np.testing.assert_allclose(whole[0], halves[0], atol=0.02)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_equal_finite_differences(name, random):
+    import tensorflow as tf
+
+    cell = built(CELLS[name](3, dtype="float64"), features=2)
+    x, h = random.standard_normal((4, 2)), random.standard_normal((4, 3))
+    elapsed, weights = random.random((4, 1)), random.standard_normal((4, 3))
+
+    def loss():
+        return tf.reduce_sum(cell(x, [h], elapsed=elapsed)[0] * weights)
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    variables = [v.value for v in cell.trainable_variables]
+    for variable, gradient in zip(variables, tape.gradient(value, variables), strict=True):
+        start, epsilon = variable.numpy(), 1e-6
+        numeric = np.zeros_like(start)
+        for index in np.ndindex(start.shape):
+            sides = []
+            for sign in (1, -1):
+                moved = start.copy()
+                moved[index] += sign * epsilon
+                variable.assign(moved)
+                sides.append(float(loss()))
+            numeric[index] = (sides[0] - sides[1]) / (2 * epsilon)
+        variable.assign(start)
+        np.testing.assert_allclose(gradient, numeric, atol=1e-7, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"units": 0}, "`units`.*received 0"),
+        ({"units": 2.5}, "`units`.*received 2.5"),
+        ({"unfolds": 0}, "`unfolds`.*received 0"),
+        ({"elapsed": -1.0}, "`elapsed`.*received -1"),
+        ({"elapsed": float("nan")}, "`elapsed`.*received nan"),
+        ({"elapsed": "last"}, "`elapsed`.*received 'last'"),
+        ({"solver": "rk5"}, "solver 'rk5'.*euler, rk4, semi_implicit.*mean 'rk4'"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        LiquidCell(**{"units": 4, **arguments})
+
+
+def test_tau_must_be_positive():
+    with pytest.raises(ValueError, match=r"`tau_initializer` must give values above 0"):
+        built(NODECell(2, tau_initializer="zeros"))
+
+
+def test_elapsed_given_twice_is_refused(random):
+    cell = built(LiquidCell(2, elapsed="last_feature"))
+    with pytest.raises(ValueError, match="Give it in one way"):
+        cell(random.random((1, 3)), [np.zeros((1, 2))], elapsed=1.0)
+
+
+def test_elapsed_alone_is_no_input():
+    with pytest.raises(ValueError, match="at least one input feature"):
+        LiquidCell(2, elapsed="last_feature").build((None, 1))

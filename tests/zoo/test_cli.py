@@ -1,0 +1,135 @@
+"""The command line, as its users call it."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+
+NAME = "half-cheetah-micro"
+
+
+def lnn(*arguments, cwd=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", "from zoo.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "100", **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The demo, run once, without a network and without data."""
+    folder = tmp_path_factory.mktemp("demo")
+    environment = {"LNN_DATA_DIR": str(folder / "none"), "http_proxy": "http://127.0.0.1:9"}
+    return lnn("demo", cwd=folder, **environment), folder / "build" / NAME
+
+
+def test_demo(exported):
+    result, folder = exported
+    assert result.returncode == 0, result.stderr
+    for said in ("MSE", "Keras", "LiteRT", "arena", "operations", "verification passed"):
+        assert said in result.stdout
+    assert {path.name for path in folder.iterdir()} == {
+        "model.tflite",
+        "model.h",
+        "model_data.cc",
+        "lnn_model.h",
+        "report.json",
+    }
+    assert f"build/{NAME}/model.tflite" in result.stdout
+
+
+def test_verify_again(exported):
+    _, folder = exported
+    result = lnn("verify", folder / "model.tflite", "--model", NAME, "--steps", "60")
+    assert result.returncode == 0, result.stderr
+    assert "60 closed-loop steps" in result.stdout
+
+
+def test_verify_fails_with_status_1_for_other_weights(exported, tmp_path):
+    _, folder = exported
+    model = zoo.load(NAME)
+    model.get_layer("readout").kernel.assign(model.get_layer("readout").kernel * 1.5)
+    model.save(tmp_path / "other.keras")
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, x=zoo.samples(NAME)["inputs"])
+    result = lnn(
+        "verify", folder / "model.tflite", "--model", tmp_path / "other.keras", "--input", inputs
+    )
+    assert result.returncode == 1, result.stderr
+    assert "verification FAILED" in result.stdout
+
+
+def test_evaluate_model_and_file(exported, real_data):
+    _, folder = exported
+    result = lnn("evaluate", NAME, "--tflite", folder / "model.tflite")
+    assert result.returncode == 0, result.stderr
+    keras_line, *runtime_lines = result.stdout.strip().splitlines()
+    assert keras_line.startswith("Keras: test MSE")
+    reference = float(keras_line.split()[3])
+    assert runtime_lines
+    for line in runtime_lines:
+        assert float(line.split(": test MSE ")[1].split()[0]) <= 1.03 * reference
+
+
+def test_presets_and_info():
+    assert NAME in lnn("presets").stdout.replace("\n", "")
+    card = lnn("info", NAME).stdout
+    assert "LTC, 32 units" in card and "Limits" in card
+
+
+def test_predict(tmp_path):
+    samples = zoo.samples(NAME)
+    np.savez(tmp_path / "x.npz", x=samples["inputs"][None, :40])
+    result = lnn("predict", NAME, "--input", tmp_path / "x.npz", "--out", tmp_path / "y.npz")
+    assert result.returncode == 0, result.stderr
+    predicted = np.load(tmp_path / "y.npz")["prediction"]
+    np.testing.assert_allclose(
+        predicted, zoo.load(NAME).predict(samples["inputs"][None, :40], verbose=0), atol=1e-5
+    )
+
+
+def test_export_of_a_stock_lstm_file(tmp_path, random):
+    """A user's own model, from a file, with the user's own calibration data."""
+    model = keras.Sequential(
+        [keras.Input((None, 3)), keras.layers.LSTM(6), keras.layers.Dense(2)], name="own"
+    )
+    model.save(tmp_path / "own.keras")
+    np.save(tmp_path / "x.npy", random.standard_normal((2, 250, 3)))
+    arguments = ["export", tmp_path / "own.keras", "--recipe", "float32", "--out", tmp_path / "out"]
+    result = lnn(*arguments, "--calibration", tmp_path / "x.npy")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out/model.tflite").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["info", "half-cheeta"], "Unknown preset 'half-cheeta'; allowed: half-cheetah-micro. Did"),
+        (["train", "half"], "Unknown preset 'half'"),
+        (["train", NAME, "--model", "gur"], "Unknown model 'gur'; allowed: gru, liquid, lstm. Did"),
+        (["export", NAME, "--out", "x", "--recipe", "int9"], "Unknown recipe 'int9'; allowed"),
+        (["export", NAME, "--out", "x", "--target", "micr"], "Unknown target 'micr'; allowed"),
+        (["export", "no.keras", "--out", "x"], "There is no file no.keras"),
+        (["verify", "no.tflite", "--model", NAME], "There is no file no.tflite"),
+        (["predict", NAME, "--input", "no.npz"], "There is no file no.npz"),
+        (["predict", NAME, "--input", "x.txt"], "must be an .npz or .npy file"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(arguments, said, tmp_path):
+    result = lnn(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith(f"lnn: {said}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_option_is_status_2():
+    assert lnn("demo", "--colour", "red").returncode == 2

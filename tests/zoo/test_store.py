@@ -1,0 +1,113 @@
+"""Presets: what is loaded is what was published, or an error."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from lnn_keras import LiquidCell, LiquidRNN
+from zoo import presets, runs, store
+
+NAME = "half-cheetah-micro"
+
+
+@pytest.fixture
+def model():
+    layer = LiquidRNN(LiquidCell(4), return_sequences=True)
+    return keras.Sequential([keras.Input((None, 3)), layer, keras.layers.Dense(2)])
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    zoo.save(model, tmp_path / "mine", card="# mine", samples={"x": np.ones(3)}, license="MIT")
+    return tmp_path / "mine"
+
+
+def test_saved_folder_is_read_by_us_and_by_keras(model, folder, random):
+    x = random.standard_normal((2, 5, 3)).astype("float32")
+    for loaded in (zoo.load(folder), keras.saving.load_model(folder)):
+        np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
+    assert zoo.card(folder) == "# mine"
+    np.testing.assert_array_equal(zoo.samples(folder)["x"], np.ones(3))
+    recorded = zoo.metadata(folder)
+    assert recorded["license"] == "MIT" and recorded["parameters"] == model.count_params()
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "config.json", "card.md", "samples.npz"])
+def test_every_changed_byte_is_noticed(name, folder):
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(zoo.CorruptPresetError, match=f"{name} is damaged"):
+        zoo.load(folder)
+
+
+def test_missing_and_foreign_files(folder, tmp_path):
+    (folder / "model.weights.h5").unlink()
+    with pytest.raises(zoo.CorruptPresetError, match=r"lacks model.weights.h5"):
+        zoo.load(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(zoo.CorruptPresetError, match="holds no preset"):
+        zoo.load(tmp_path / "empty")
+    (folder / "metadata.json").write_text("{}")
+    with pytest.raises(zoo.CorruptPresetError, match="records no digests"):
+        zoo.load(folder)
+
+
+def test_digests_cannot_point_outside(folder):
+    path = folder / "metadata.json"
+    recorded = json.loads(path.read_text())
+    recorded["sha256"]["../outside"] = "0" * 64
+    path.write_text(json.dumps(recorded))
+    with pytest.raises(zoo.CorruptPresetError, match=r"lacks \.\./outside"):
+        zoo.load(folder)
+
+
+def test_bundled_weights_are_pinned(monkeypatch, model, tmp_path):
+    """A preset whose own digests are right, but whose weights are not the published ones."""
+    zoo.save(model, tmp_path / "swapped")
+    monkeypatch.setattr(store, "bundled_folder", lambda preset: tmp_path / "swapped")
+    with pytest.raises(zoo.CorruptPresetError, match="not the published ones"):
+        zoo.load(NAME)
+
+
+def test_unknown_sources():
+    with pytest.raises(ValueError, match=f"preset 'half-cheeta'.*Did you mean '{NAME}'"):
+        zoo.load("half-cheeta")
+    with pytest.raises(ValueError, match=r"no file nowhere\.keras"):
+        zoo.load("nowhere.keras")
+
+
+def test_bundled_preset_is_small_and_pretrained():
+    model = zoo.load(NAME)
+    assert type(model).__name__ == "Functional"
+    assert runs.trainable_parameters(model) <= 10_000
+    samples = zoo.samples(NAME)
+    predicted = model.predict(samples["inputs"][None], verbose=0)[0]
+    assert np.mean((predicted - samples["targets"]) ** 2) < presets.get(NAME).published[0]
+
+
+def test_card_agrees_with_the_metadata():
+    recorded, card = zoo.metadata(NAME), zoo.card(NAME)
+    for kind in ("liquid", "lstm", "gru"):
+        summary = recorded["metrics"][kind]
+        assert len(summary["seeds"]) == 5
+        assert summary["test_mean"] == pytest.approx(np.mean(summary["test"]))
+        assert f"**{summary['test_mean']:.3f}** ± {summary['test_std']:.3f}" in card
+    assert recorded["metrics"]["liquid"]["test_mean"] < 2.308
+
+
+def test_bundled_metric_is_the_recorded_one(real_data):
+    recorded = zoo.metadata(NAME)
+    expected = dict(
+        zip(
+            recorded["metrics"]["liquid"]["seeds"],
+            recorded["metrics"]["liquid"]["test"],
+            strict=True,
+        )
+    )
+    test = presets.get(NAME).load_splits()["test"]
+    value = runs.evaluate(zoo.load(NAME), *test)
+    assert value == pytest.approx(expected[recorded["seed"]], rel=1e-4)
