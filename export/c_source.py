@@ -2,24 +2,24 @@
 
 import re
 
-from export.flatbuffer import Signature, Tensor
-
-_BYTES_PER_LINE = 12
+from export.layout import TensorLayout
 
 
-def sources(content: bytes, signature: Signature, model: str, arena_bytes: int | None) -> dict:
+def sources(
+    content: bytes, layout: tuple[TensorLayout, ...], model: str, arena_bytes: int | None
+) -> dict[str, str]:
     """Return file name -> text of model.h, model_data.cc and lnn_model.h.
 
     Args:
         content: The .tflite file.
-        signature: Its inputs and outputs.
+        layout: Its inputs, outputs and states.
         model: Name of the model, for comments.
         arena_bytes: Working memory as measured on the host, if it was.
     """
     return {
         "model.h": _model_header(model),
         "model_data.cc": _model_data(content),
-        "lnn_model.h": _layout_header(signature, model, arena_bytes),
+        "lnn_model.h": _layout_header(layout, model, arena_bytes),
     }
 
 
@@ -37,13 +37,7 @@ extern const unsigned int lnn_model_data_size;
 
 
 def _model_data(content):
-    lines = [
-        "    "
-        + ", ".join(f"0x{byte:02x}" for byte in content[start : start + _BYTES_PER_LINE])
-        + ","
-        for start in range(0, len(content), _BYTES_PER_LINE)
-    ]
-    body = "\n".join(lines)
+    body = "\n".join(_lines([f"0x{byte:02x}" for byte in content], per_line=12))
     return f"""\
 #include "model.h"
 
@@ -55,34 +49,28 @@ const unsigned int lnn_model_data_size = {len(content)};
 """
 
 
-def _layout_header(signature, model, arena_bytes):
-    inputs = [_tensor("LNN_INPUT", tensor) for tensor in signature.data_inputs]
-    outputs = [_tensor("LNN_OUTPUT", tensor) for tensor in signature.data_outputs]
-    states = [
-        f"    {{{state.position}, {following.position}, {_size(state)}, "
-        f"{_float(state.scale)}, {state.zero_point}}},  // {_comment(state.name)}"
-        for state, following in signature.states
-    ]
+def _layout_header(layout, model, arena_bytes):
+    by_kind = {kind: [t for t in layout if t.kind == kind] for kind in ("input", "output", "state")}
     arena = (
         "// The arena was not measured."
         if arena_bytes is None
         else "// Measured with 8-byte pointers; a 32-bit device needs about half.\n"
         f"#define LNN_ARENA_BYTES {arena_bytes}"
     )
-    state_table = f"#define LNN_STATE_COUNT {len(states)}\n" + (
-        "static const lnn_state LNN_STATES[LNN_STATE_COUNT] = {\n" + "\n".join(states) + "\n};"
-        if states
-        else "// The model has no state."
-    )
-    number = "int8_t" if signature.inputs[0].dtype == "int8" else "float"
+    ends = [
+        _end(f"LNN_{kind.upper()}", getattr(tensor, kind), tensor)
+        for kind in ("input", "output")
+        for tensor in by_kind[kind]
+    ]
+    number = "int8_t" if layout[0].dtype == "int8" else "float"
     return f"""\
 // How to run one time step of {_comment(model)}.
 //
 // At each step: write every data input and every state, invoke, copy every
 // output away before anything is written again. A state starts at its zero
 // point; its output, copied as it is, is its input at the next step.
-// A real value is scale * (number - zero_point); in float files scale is 0 and
-// numbers are real values.
+//
+//     real[i] = scale[i] * (number[i] - zero_point) + offset[i]
 #ifndef LNN_MODEL_H_
 #define LNN_MODEL_H_
 
@@ -91,44 +79,67 @@ def _layout_header(signature, model, arena_bytes):
 typedef {number} lnn_number;
 
 typedef struct {{
-  int position;    // among the interpreter's inputs or outputs
-  int size;        // numbers in the tensor
-  float scale;     // real value of one unit
-  int zero_point;  // the number that stands for 0
+  int position;         // among the interpreter's inputs or outputs
+  int size;             // numbers in the tensor
+  int zero_point;       // the number that stands for a value of 0
+  const float *scale;   // of each number
+  const float *offset;  // of each number
 }} lnn_tensor;
 
 typedef struct {{
   int input;       // position among the interpreter's inputs
   int output;      // position among its outputs
-  int size;
+  int size;        // numbers in the tensor
+  int zero_point;  // where each number starts
   float scale;     // the same for input and output
-  int zero_point;
 }} lnn_state;
 
 {arena}
 
-{chr(10).join(inputs)}
-{chr(10).join(outputs)}
-
-{state_table}
+{chr(10).join(ends)}
+{_states(by_kind["state"])}
 
 #endif  // LNN_MODEL_H_
 """
 
 
-def _tensor(prefix, tensor: Tensor):
-    name = re.sub(r"\W+", "_", tensor.name).strip("_").upper()
+def _end(prefix, position, tensor):
+    name = prefix + "_" + re.sub(r"\W+", "_", tensor.name).strip("_").upper()
+    arrays = [
+        f"static const float {name}_{field.upper()}[{tensor.size}] = {{\n"
+        + "\n".join(_lines([_float(value) for value in getattr(tensor, field)]))
+        + "\n};\n"
+        for field in ("scale", "offset")
+    ]
     return (
-        f"static const lnn_tensor {prefix}_{name} = "
-        f"{{{tensor.position}, {_size(tensor)}, {_float(tensor.scale)}, {tensor.zero_point}}};"
+        "".join(arrays) + f"static const lnn_tensor {name} = {{{position}, {tensor.size}, "
+        f"{tensor.zero_point}, {name}_SCALE, {name}_OFFSET}};\n"
     )
 
 
-def _size(tensor):
-    size = 1
-    for extent in tensor.shape:
-        size *= extent
-    return size
+def _states(states):
+    if not states:
+        return "#define LNN_STATE_COUNT 0"
+    rows = [
+        f"    {{{t.input}, {t.output}, {t.size}, {t.zero_point}, {_float(t.scale[0])}}},"
+        f"  // {_comment(t.name)}"
+        for t in states
+    ]
+    return "\n".join(
+        [
+            f"#define LNN_STATE_COUNT {len(states)}",
+            "static const lnn_state LNN_STATES[LNN_STATE_COUNT] = {",
+            *rows,
+            "};",
+        ]
+    )
+
+
+def _lines(items, per_line=6):
+    return [
+        "    " + ", ".join(items[start : start + per_line]) + ","
+        for start in range(0, len(items), per_line)
+    ]
 
 
 def _float(value):

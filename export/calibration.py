@@ -19,7 +19,8 @@ def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, n
         argument: What the data are called in errors.
 
     Returns:
-        By input name, float32 (batch, time, features).
+        By input name, float32 (batch, time, features), as the step sees them: with a
+        folded scaling done.
 
     Raises:
         ValueError: An input is missing or unknown, of another shape, empty, or not finite.
@@ -48,7 +49,7 @@ def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, n
             + ", ".join(f"{name} {shape}" for name, shape in lengths.items())
             + "."
         )
-    return sequences
+    return {name: step.scalings[name].to_values(array) for name, array in sequences.items()}
 
 
 def _as_sequence(array, features, name, argument):
@@ -74,7 +75,7 @@ def _as_sequence(array, features, name, argument):
             f"{where} must be finite; received {np.count_nonzero(~finite)} NaN or infinite "
             f"values, the first at (batch, time, feature) {first}."
         )
-    return array.astype("float32")
+    return array
 
 
 def closed_loop_samples(step: Step, sequences: dict[str, np.ndarray]) -> list[dict]:

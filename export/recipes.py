@@ -35,9 +35,9 @@ class Recipe:
                 )
 
     @property
-    def needs_calibration(self) -> bool:
-        """Whether the ranges of all tensors must be measured on data."""
-        return self.dtype == "int8"
+    def is_integer(self) -> bool:
+        """Whether numbers are integers, whose ranges must be measured on data."""
+        return self.dtype != "float32"
 
 
 RECIPES = {

@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from export.layout import TensorLayout
+
 
 @dataclass(frozen=True)
 class RuntimeResult:
@@ -49,6 +51,7 @@ class Report:
             standard deviation; None where one was not run.
         tolerance: Largest accepted `output_error`.
         failures: What was outside tolerance, one sentence each.
+        layout: How inputs, outputs and states are read and written, once exported.
         files: Name -> path of each file written.
     """
 
@@ -65,6 +68,7 @@ class Report:
     disagreement: float | None
     tolerance: float
     failures: tuple[str, ...] = ()
+    layout: tuple[TensorLayout, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from export.scaling import Scaling, foldable_layers, scaling_of_input, scaling_of_output
+
 NEXT = "next_"  # output `next_h` is the state that the next step takes as input `h`
 
 # Layers that act on each time step alone, and so need no state.
@@ -42,15 +44,17 @@ class Step:
         inputs: Names of the data inputs, in the order of the original model.
         outputs: Names of the outputs, in the order of the original model.
         states: The state tensors.
+        scalings: For each input and output, what turns the model's values into real ones.
     """
 
     model: keras.Model
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     states: tuple[State, ...]
+    scalings: dict[str, Scaling]
 
 
-def to_step(model: keras.Model) -> Step:
+def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
     """Turn a model over sequences into a model of one time step.
 
     Every RNN layer becomes its cell, whose state is an input and an output;
@@ -60,6 +64,8 @@ def to_step(model: keras.Model) -> Step:
     Args:
         model: A built Sequential or Functional model. Its inputs are
             (batch, time, features), or (batch, time) for elapsed times.
+        fold_scaling: Leave out a Normalization or Rescaling layer at either end; the
+            step's `scalings` then do what it did.
 
     Raises:
         ValueError: The model is not built, is subclassed, computes in another type
@@ -78,8 +84,12 @@ def to_step(model: keras.Model) -> Step:
         for state in layer_states
     }
     next_states = {}
+    first, last = foldable_layers(functional) if fold_scaling else ({}, {})
+    folded = [*first.values(), *last.values()]
 
     def call_step(layer, *args, **kwargs):
+        if any(layer is one for one in folded):
+            return args[0]
         if not _is_rnn(layer):
             return _call_pointwise(layer, *args, **kwargs)
         names = [state.name for state in states[layer.name]]
@@ -95,15 +105,21 @@ def to_step(model: keras.Model) -> Step:
         return outputs
 
     inputs = {tensor.name: _step_input(tensor) for tensor in functional.inputs}
-    # The states are inputs of the cloned graph only if the original has them as well.
+    # The clone has the states as inputs only if the original has, connected to an output.
     original_inputs = {tensor.name: tensor for tensor in functional.inputs}
+    passed = [keras.layers.Identity()(tensor) for tensor in state_inputs.values()]
     traced = keras.models.clone_model(
-        keras.Model(original_inputs | state_inputs, functional.output),
+        keras.Model(original_inputs | state_inputs, [functional.output, passed]),
         input_tensors=inputs | state_inputs,
         clone_function=_require_step_form,
         call_function=call_step,
     )
-    outputs = dict(zip(_output_names(functional), keras.tree.flatten(traced.output), strict=True))
+    outputs = keras.tree.flatten(traced.output[0])
+    outputs = dict(zip(_output_names(functional), outputs, strict=True))
+    scalings = [
+        *(_scaling(scaling_of_input, first.get(i), t) for i, t in enumerate(inputs.values())),
+        *(_scaling(scaling_of_output, last.get(i), t) for i, t in enumerate(outputs.values())),
+    ]
     return Step(
         model=keras.Model(
             inputs | state_inputs,
@@ -113,7 +129,15 @@ def to_step(model: keras.Model) -> Step:
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         states=tuple(state for layer_states in states.values() for state in layer_states),
+        scalings=dict(zip((*inputs, *outputs), scalings, strict=True)),
     )
+
+
+def _scaling(scaling_of, layer, tensor):
+    features = tensor.shape[-1]
+    if layer is None:
+        return Scaling(np.ones(features), np.zeros(features))
+    return scaling_of(layer, features)
 
 
 def _is_rnn(layer):

@@ -11,6 +11,7 @@ from export import c_source, flatbuffer
 from export.calibration import as_sequences, closed_loop_samples
 from export.convert import convert
 from export.folder import whole_folder
+from export.layout import tensor_layout
 from export.recipes import Recipe
 from export.recipes import get as get_recipe
 from export.report import Report, VerificationError
@@ -70,15 +71,15 @@ def to_tflite(
             f"Export needs the TensorFlow backend of Keras; received {keras.backend.backend()!r}. "
             "Load the saved model under KERAS_BACKEND=tensorflow."
         )
-    step = to_step(model)
-    if recipe.needs_calibration and calibration is None:
+    step = to_step(model, fold_scaling=recipe.is_integer)
+    if recipe.is_integer and calibration is None:
         raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
     sequences = None if calibration is None else as_sequences(step, calibration)
-    inputs, targets = _evaluation_pair(evaluation, sequences)
+    inputs, targets = _evaluation_pair(evaluation, calibration)
 
     with whole_folder(directory) as folder:
         samples = []
-        if recipe.needs_calibration:
+        if recipe.is_integer:
             tell("Calibrating on the states that the model visits")
             samples = closed_loop_samples(step, sequences)
         tell(f"Converting to {recipe.name}")
@@ -87,10 +88,11 @@ def to_tflite(
         report = verify(model, content, inputs, targets, target=target, recipe=recipe, steps=steps)
         if not report.passed:
             raise VerificationError(report)
-        signature = flatbuffer.read_signature(content)
-        texts = c_source.sources(content, signature, model.name, report.arena_bytes)
+        layout = tensor_layout(flatbuffer.read_signature(content), step)
+        texts = c_source.sources(content, layout, model.name, report.arena_bytes)
         report = replace(
             report,
+            layout=layout,
             files={
                 name: str(Path(directory) / name)
                 for name in ("model.tflite", *texts, "report.json")
@@ -104,9 +106,9 @@ def to_tflite(
     return report
 
 
-def _evaluation_pair(evaluation, sequences):
+def _evaluation_pair(evaluation, calibration):
     if evaluation is None:
-        return sequences, None
+        return calibration, None
     if isinstance(evaluation, tuple):
         inputs, targets = evaluation
         return inputs, np.asarray(targets)

@@ -1,6 +1,7 @@
 """Keras against each runtime over a long closed-loop rollout."""
 
 from collections import Counter
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -44,18 +45,17 @@ def verify(
         ValueError: The file does not fit the model, or the data do not.
     """
     signature = flatbuffer.read_signature(content)
-    step = to_step(model)
-    _require_same_interface(signature, step)
     recipe = get_recipe(recipe or signature.inputs[0].dtype)
+    step = to_step(model, fold_scaling=recipe.is_integer)
+    _require_same_interface(signature, step)
     if steps < 2:
         raise ValueError(f"`steps` must be at least 2; received {steps}.")
     described, rows = _end_to_end(step, inputs, steps)
     length = len(next(iter(rows.values())))
     truth = None if targets is None else _true_outputs(targets, step, length)
-    initial = {state.name: state.initial for state in step.states}
 
     reference_runtime = runtimes.KerasStep(step)
-    reference = runtimes.rollout(reference_runtime, rows, initial)
+    reference = _real_rollout(reference_runtime, step, rows)
     results = [_result(reference_runtime.name, reference, reference, truth)]
     failures = _step_form_failures(as_functional(model), step, rows, reference)
     rolled, arena = {}, None
@@ -69,7 +69,7 @@ def verify(
             results.append(RuntimeResult(runtime_class.name, note="refuses the file"))
             failures.append(f"{error}.")
             continue
-        rolled[runtime.name] = runtimes.rollout(runtime, rows, initial)
+        rolled[runtime.name] = _real_rollout(runtime, step, rows)
         arena = getattr(runtime, "arena_bytes", arena)
         results.append(_result(runtime.name, rolled[runtime.name], reference, truth))
         failures += _failures(results[-1], results[0], recipe)
@@ -116,8 +116,9 @@ def evaluate_file(
     Raises:
         ValueError: The file does not fit the model, or the data do not.
     """
-    step = to_step(model)
-    _require_same_interface(flatbuffer.read_signature(content), step)
+    signature = flatbuffer.read_signature(content)
+    step = to_step(model, fold_scaling=get_recipe(signature.inputs[0].dtype).is_integer)
+    _require_same_interface(signature, step)
     sequences = as_sequences(step, inputs, "inputs")
     initial = {state.name: state.initial for state in step.states}
     errors = {}
@@ -126,7 +127,8 @@ def evaluate_file(
             runtime = runtime_class(content)
         except ImportError:
             continue
-        (output,) = runtimes.predict(runtime, sequences, initial).values()
+        ((name, values),) = runtimes.predict(runtime, sequences, initial).items()
+        output = step.scalings[name].to_real(values)
         errors[runtime.name] = float(np.mean((output.astype("float64") - targets) ** 2))
     return errors
 
@@ -140,6 +142,14 @@ def relative_rms(values: np.ndarray, reference: np.ndarray, scale_of: np.ndarray
     scale = np.sqrt(np.mean(np.var(scale_of.astype("float64"), axis=0)))
     rms = np.sqrt(np.mean((values.astype("float64") - reference) ** 2))
     return float(rms / scale) if scale > 0 else float(rms)
+
+
+def _real_rollout(runtime, step, rows):
+    """A rollout whose outputs are real values."""
+    initial = {state.name: state.initial for state in step.states}
+    rolled = runtimes.rollout(runtime, rows, initial)
+    outputs = {name: step.scalings[name].to_real(v) for name, v in rolled.outputs.items()}
+    return replace(rolled, outputs=outputs)
 
 
 def _errors(values, reference, scale_of):
@@ -186,8 +196,9 @@ def _step_form_failures(model, step, rows, reference):
     """Compare the step form, which the runtimes are measured against, with the model itself."""
     fixed = [tensor.shape[1] for tensor in model.inputs if tensor.shape[1] is not None]
     length = min([len(next(iter(rows.values()))), *fixed])
+    real = {name: step.scalings[name].to_real(values) for name, values in rows.items()}
     flat = [
-        rows[tensor.name][np.newaxis, :length].reshape((1, length, *tensor.shape[2:]))
+        real[tensor.name][np.newaxis, :length].reshape((1, length, *tensor.shape[2:]))
         for tensor in model.inputs
     ]
     outputs = model(keras.tree.pack_sequence_as(model.input, flat), training=False)

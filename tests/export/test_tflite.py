@@ -82,7 +82,7 @@ def test_folder_and_sources(data, tmp_path):
     signature = flatbuffer.read_signature(content)
     header = (out / "lnn_model.h").read_text()
     (state, following), *_ = signature.states
-    assert f"{{{state.position}, {following.position}, 8, " in header
+    assert f"{{{state.position}, {following.position}, 8, {state.zero_point}, " in header
     assert f"#define LNN_ARENA_BYTES {report.arena_bytes}" in header
 
 

@@ -1,0 +1,69 @@
+"""The layout of a file's inputs, outputs and states, for programs that run it."""
+
+from dataclasses import dataclass
+
+from export.flatbuffer import Signature, Tensor
+from export.step import Step
+
+
+@dataclass(frozen=True)
+class TensorLayout:
+    """How an input, an output or a state is read and written.
+
+    Attributes:
+        name: Its name in the file's signature.
+        kind: "input", "output" or "state".
+        input: Its position among the file's inputs; None for an output.
+        output: Its position among the file's outputs; None for an input.
+        size: Numbers in it.
+        dtype: Type of its numbers.
+        zero_point: The number that stands for a value of 0.
+        scale: Of each number (size,): real = scale * (number - zero_point) + offset.
+        offset: Of each number (size,).
+    """
+
+    name: str
+    kind: str
+    input: int | None
+    output: int | None
+    size: int
+    dtype: str
+    zero_point: int
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
+def tensor_layout(signature: Signature, step: Step) -> tuple[TensorLayout, ...]:
+    """The layout of a file: its data inputs, its data outputs, its states."""
+    inputs = [_end(tensor, step, "input") for tensor in signature.data_inputs]
+    outputs = [_end(tensor, step, "output") for tensor in signature.data_outputs]
+    states = [
+        _layout(state, "state", state.position, following.position)
+        for state, following in signature.states
+    ]
+    return (*inputs, *outputs, *states)
+
+
+def _end(tensor, step, kind):
+    input, output = (tensor.position, None) if kind == "input" else (None, tensor.position)
+    scaling = step.scalings[tensor.name]
+    return _layout(tensor, kind, input, output, scaling.scale, scaling.offset)
+
+
+def _layout(tensor: Tensor, kind, input, output, scale=None, offset=None):
+    size = 1
+    for extent in tensor.shape:
+        size *= extent
+    # A float tensor holds values as they are.
+    unit = tensor.scale or 1.0
+    return TensorLayout(
+        name=tensor.name,
+        kind=kind,
+        input=input,
+        output=output,
+        size=size,
+        dtype=tensor.dtype,
+        zero_point=tensor.zero_point,
+        scale=tuple(unit * float(s) for s in scale) if scale is not None else (unit,) * size,
+        offset=tuple(float(o) for o in offset) if offset is not None else (0.0,) * size,
+    )
