@@ -64,6 +64,38 @@ def test_layers_around_the_recurrent_ones(x, random):
         np.testing.assert_allclose(rolled.outputs[name], expected[0], atol=1e-6)
 
 
+def test_folded_scaling_is_done_outside(x):
+    """Normalization first and last leave the graph, and the scalings do their work."""
+    first = layers.Normalization(mean=[1.0, -2.0, 300.0, 0.0], variance=[4.0, 0.01, 1e4, 1.0])
+    last = layers.Rescaling(scale=[2.0, 0.5], offset=3.0)
+    inputs = keras.Input((None, 4), name="x")
+    hidden = layers.GRU(5, return_sequences=True)(first(inputs))
+    model = keras.Model(inputs, last(layers.Dense(2)(hidden)))
+    x = x * [2, 0.1, 100, 1] + [1, -2, 300, 0]
+    step = to_step(model, fold_scaling=True)
+    kinds = {type(layer).__name__ for layer in step.model.layers}
+    assert not kinds & {"Normalization", "Rescaling"}
+    values = {"x": step.scalings["x"].to_values(x[0])}
+    np.testing.assert_allclose(step.scalings["x"].to_real(values["x"]), x[0], rtol=1e-5)
+    outputs = rollout(KerasStep(step), values).outputs["output"]
+    expected = model.predict(x, verbose=0)[0]
+    np.testing.assert_allclose(step.scalings["output"].to_real(outputs), expected, atol=1e-5)
+
+
+def test_scaling_that_others_read_stays(x):
+    inputs = keras.Input((None, 4), name="x")
+    scaled = layers.Rescaling(0.5)(inputs)
+    output = layers.Rescaling(2.0)(layers.GRU(4, return_sequences=True)(scaled))
+    model = keras.Model(inputs, [layers.Add()([inputs, output]), output])
+    step = to_step(model, fold_scaling=True)
+    for scaling in step.scalings.values():
+        assert (scaling.scale == 1).all() and (scaling.offset == 0).all()
+    rolled = rollout(KerasStep(step), {"x": x[0]})
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(rolled.outputs["output_0"], expected[0][0], atol=1e-6)
+    np.testing.assert_allclose(rolled.outputs["output_1"], expected[1][0], atol=1e-6)
+
+
 @pytest.mark.parametrize("features", [(), (1,)])
 def test_elapsed_time_is_an_input_of_the_step(features, x, random):
     elapsed = random.random((1, 9, *features)).astype("float32")

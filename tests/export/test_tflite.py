@@ -13,6 +13,7 @@ from export import flatbuffer, recipes, targets
 from export.calibration import as_sequences, closed_loop_samples
 from export.convert import convert
 from export.runtimes import LiteRT, Micro, rollout
+from export.runtimes.litert import _interpreter_class
 from export.verify import relative_rms
 from lnn_keras import LiquidCell, LiquidRNN, NODECell
 
@@ -86,31 +87,95 @@ def test_folder_and_sources(data, tmp_path):
     assert f"#define LNN_ARENA_BYTES {report.arena_bytes}" in header
 
 
+def normalized_model(data):
+    """Features of very different size, normalized first and restored last."""
+    normalize, restore = layers.Normalization(), layers.Normalization(invert=True)
+    normalize.adapt(data)
+    restore.adapt(data)
+    return keras.Sequential(
+        [keras.Input((None, 3), name="x"), normalize, RECURRENT["gru"](), layers.Dense(3), restore]
+    )
+
+
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
 @pytest.mark.parametrize("recipe", ["int8", "float32"])
-def test_sources_compile_and_hold_the_numbers(recipe, data, tmp_path):
-    export.to_tflite(make_model("gru"), tmp_path / "out", recipe=recipe, calibration=data)
-    signature = flatbuffer.read_signature((tmp_path / "out/model.tflite").read_bytes())
+def test_sources_compile_and_hold_the_layout(recipe, data, tmp_path):
+    data = data * [1, 100, 0.01] + [0, 1000, 0]
+    report = export.to_tflite(
+        normalized_model(data), tmp_path / "out", recipe=recipe, calibration=data
+    )
     main = tmp_path / "main.cc"
     main.write_text(
         '#include <cstdio>\n#include "model.h"\n#include "lnn_model.h"\n'
-        'int main() { std::printf("%u %d %.9g %d %d %d\\n", lnn_model_data_size,'
-        " LNN_STATES[0].input, LNN_STATES[0].scale, LNN_STATES[0].zero_point,"
-        " LNN_INPUT_X.size, LNN_OUTPUT_OUTPUT.position); }\n"
+        "void print(const lnn_tensor &t) {\n"
+        '  std::printf("%d %d %d ", t.position, t.size, t.zero_point);\n'
+        '  for (int i = 0; i < t.size; ++i) std::printf("%.9g %.9g ", t.scale[i], t.offset[i]);\n'
+        "}\n"
+        "int main() {\n"
+        "  print(LNN_INPUT_X);\n  print(LNN_OUTPUT_OUTPUT);\n"
+        "  const lnn_state &s = LNN_STATES[0];\n"
+        '  std::printf("%d %d %d %d %.9g %u", s.input, s.output, s.size, s.zero_point, s.scale,'
+        " lnn_model_data_size);\n}\n"
     )
     command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}/out"]
     sources = [str(main), f"{tmp_path}/out/model_data.cc", "-o", f"{tmp_path}/main"]
     subprocess.run([*command, *sources], check=True)
     printed = subprocess.run([f"{tmp_path}/main"], capture_output=True, text=True).stdout.split()
-    ((state, _),) = signature.states
-    assert int(printed[0]) == (tmp_path / "out/model.tflite").stat().st_size
-    assert int(printed[1]) == state.position
-    assert np.float32(printed[2]) == np.float32(state.scale)
-    assert [int(n) for n in printed[3:]] == [
-        state.zero_point,
-        3,
-        signature.data_outputs[0].position,
+    x, output, state = report.layout
+    expected = [x.input, x.size, x.zero_point]
+    expected += [number for pair in zip(x.scale, x.offset, strict=True) for number in pair]
+    expected += [output.output, output.size, output.zero_point]
+    expected += [
+        number for pair in zip(output.scale, output.offset, strict=True) for number in pair
     ]
+    expected += [state.input, state.output, state.size, state.zero_point, state.scale[0]]
+    np.testing.assert_allclose([float(p) for p in printed[:-1]], expected, rtol=1e-6)
+    assert int(printed[-1]) == report.bytes
+
+
+def test_report_is_enough_to_run_the_file(data, tmp_path):
+    """What a user's program does, from report.json and the interpreter alone."""
+    data = data * [1, 100, 0.01] + [0, 1000, 0]
+    model = normalized_model(data)
+    export.to_tflite(model, tmp_path / "out", calibration=data)
+    x, output, state = json.loads((tmp_path / "out/report.json").read_text())["layout"]
+    interpreter_class, _ = _interpreter_class()
+    interpreter = interpreter_class(str(tmp_path / "out/model.tflite"))
+    interpreter.allocate_tensors()
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    held = np.full((1, state["size"]), state["zero_point"], "int8")
+    predicted = []
+    for real in data[0]:
+        number = np.round((real - x["offset"]) / x["scale"]) + x["zero_point"]
+        number = np.clip(number, -128, 127).astype("int8")
+        interpreter.set_tensor(inputs[x["input"]]["index"], number[None])
+        interpreter.set_tensor(inputs[state["input"]]["index"], held)
+        interpreter.invoke()
+        held = interpreter.get_tensor(outputs[state["output"]]["index"])
+        number = interpreter.get_tensor(outputs[output["output"]]["index"])[0].astype("float32")
+        predicted.append((number - output["zero_point"]) * output["scale"] + output["offset"])
+    expected = model.predict(data[:1], verbose=0)[0]
+    # Each feature for itself: the smallest, too, must have kept its numbers.
+    error = np.sqrt(np.mean((np.array(predicted) - expected) ** 2, axis=0))
+    assert (error < 0.08 * expected.std(axis=0)).all()
+
+
+def test_one_scale_per_feature_keeps_the_small_ones(data):
+    """Without folding, a feature far smaller than one unit of the tensor is lost."""
+    data = data * [1, 100, 0.01]
+    model = normalized_model(data)
+    errors = {}
+    for fold in (True, False):
+        step = export.to_step(model, fold_scaling=fold)
+        samples = closed_loop_samples(step, as_sequences(step, data))
+        content = convert(step, recipes.get("int8"), targets.get("micro"), samples)
+        rows = {"x": as_sequences(step, data)["x"][0]}
+        values = rollout(LiteRT(content), rows).outputs["output"]
+        real = step.scalings["output"].to_real(values)
+        expected = model.predict(data[:1], verbose=0)[0]
+        errors[fold] = np.sqrt(np.mean((real - expected) ** 2, axis=0)) / expected.std(axis=0)
+    assert errors[True].max() < 0.08
+    assert errors[False].max() > 0.5
 
 
 def quantized_states(model, sequences):

@@ -1,0 +1,41 @@
+"""The half-cheetah task: its model at other sizes, and its training for real."""
+
+import numpy as np
+import pytest
+
+from zoo import presets, runs
+from zoo.control import half_cheetah
+from zoo.control.half_cheetah import HalfCheetahConfig
+
+NAME = "half-cheetah-micro"
+
+
+@pytest.mark.parametrize("cell", half_cheetah.CELLS)
+def test_model_of_any_size(cell, random):
+    model = half_cheetah.build(HalfCheetahConfig(cell=cell, units=6))
+    data = (random.standard_normal((8, 5, 17)) * 7 + 3).astype("float32")
+    half_cheetah.prepare(model, data)
+    hidden = model.get_layer("normalize")(data)
+    np.testing.assert_allclose(np.asarray(hidden).mean((0, 1)), 0, atol=1e-5)
+    restored = model.get_layer("restore")(hidden)
+    np.testing.assert_allclose(restored, data, atol=1e-4)
+    assert model(data).shape == data.shape
+
+
+def test_unknown_cell_is_named():
+    with pytest.raises(ValueError, match=r"cell 'gruu'; allowed: gru, liquid, lstm. Did"):
+        HalfCheetahConfig(cell="gruu")
+
+
+def test_the_models_compared_are_of_one_size():
+    preset = presets.get(NAME)
+    sizes = [runs.trainable_parameters(preset.build(c)) for c in preset.configs.values()]
+    assert max(sizes) <= 10_000
+    assert max(sizes) / min(sizes) < 1.05
+
+
+@pytest.mark.slow
+def test_training_beats_the_published_number(real_data, tmp_path):
+    preset = presets.get(NAME)
+    result = runs.run(preset, "liquid", 0, tmp_path)
+    assert result["test"] < preset.published[0]
