@@ -9,12 +9,15 @@ import numpy as np
 from export import flatbuffer
 from export.calibration import within_range
 from export.quiet import CapturedErrors
+from export.ranges import visited_numbers
 from export.recipes import Recipe
+from export.runtimes.litert import make_interpreter
 from export.step import NEXT, Step
 from export.targets import Target
 
 SIGNATURE = "step"
 CALIBRATION_ROUNDS = 3
+RANGE_SAMPLES = 2000
 
 
 def convert(
@@ -50,9 +53,18 @@ def convert(
                 name = state.name.removeprefix(NEXT)
                 samples = within_range(samples, name, *state.range)
             content = _run_converter(step, recipe, folder, samples)
-    content = flatbuffer.unify_state_scales(content)
+    if recipe.is_integer:
+        content = flatbuffer.refine_integer_file(content, _visited(content, samples))
     require_operations(content, target)
     return content
+
+
+def _visited(content, samples):
+    """The numbers that an integer file's tensors hold on at most `RANGE_SAMPLES` samples."""
+    signature = flatbuffer.read_signature(content)
+    chosen = samples[:: -(-len(samples) // RANGE_SAMPLES)]
+    numbers = [[t.quantize(sample[t.name]) for t in signature.inputs] for sample in chosen]
+    return visited_numbers(make_interpreter(content, preserve_all_tensors=True), numbers)
 
 
 def _run_converter(step, recipe, folder, samples):
@@ -60,7 +72,7 @@ def _run_converter(step, recipe, folder, samples):
 
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if recipe.dtype == "int8":
+    if recipe.is_integer:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ((SIGNATURE, sample) for sample in samples)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

@@ -1,4 +1,4 @@
-"""Read a .tflite file's tensors and operations, and give each state one scale."""
+"""Read a .tflite file's tensors and operations, and refine those of an integer file."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import flatbuffers
 import numpy as np
 
+from export.ranges import narrow_ranges
 from export.step import NEXT
 
 _IDENTIFIER = b"TFL3"
@@ -107,21 +108,22 @@ def read_signature(content: bytes) -> Signature:
 def read_operations(content: bytes) -> Counter[tuple[str, str]]:
     """How often each (operation, dtype of its first output) occurs in a file."""
     model = _unpack(content)
-    schema = _schema()
-    names = {
-        code: name
-        for name, code in vars(schema.BuiltinOperator).items()
-        if not name.startswith("_")
-    }
-    found = Counter()
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            opcode = model.operatorCodes[operator.opcodeIndex]
-            name = names[max(opcode.builtinCode, opcode.deprecatedBuiltinCode)]
-            if name == "CUSTOM":
-                name = opcode.customCode.decode()
-            found[name, _dtype(graph.tensors[operator.outputs[0]])] += 1
-    return found
+    return Counter(
+        (name, _dtype(graph.tensors[operator.outputs[0]]))
+        for graph in model.subgraphs
+        for name, operator in zip(_operation_names(model, graph), graph.operators, strict=True)
+    )
+
+
+def _operation_names(model, graph):
+    builtin = vars(_schema().BuiltinOperator).items()
+    names = {code: name for name, code in builtin if not name.startswith("_")}
+    opcodes = [model.operatorCodes[operator.opcodeIndex] for operator in graph.operators]
+    found = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in opcodes]
+    return [
+        code.customCode.decode() if name == "CUSTOM" else name
+        for name, code in zip(found, opcodes, strict=True)
+    ]
 
 
 def differently_scaled_states(signature: Signature) -> list[Tensor]:
@@ -134,12 +136,18 @@ def differently_scaled_states(signature: Signature) -> list[Tensor]:
     ]
 
 
-def unify_state_scales(content: bytes) -> bytes:
-    """Give each state's input exactly the scale of its output, so that feeding back is a copy.
+def refine_integer_file(content: bytes, visited: dict[int, tuple[int, int]]) -> bytes:
+    """Give each state's input the scale of its output; narrow ranges to what matters.
+
+    Feeding a state back is a copy then, and gates resolve the part that matters.
+
+    Args:
+        content: The file.
+        visited: Least and greatest number seen in each of its tensors, by index.
 
     Raises:
-        ValueError: Two scales differ by more than rounding; changing one would
-            change the model.
+        ValueError: A state's two scales differ by more than rounding; changing one
+            would change the model.
     """
     signature = read_signature(content)
     different = differently_scaled_states(signature)
@@ -149,12 +157,12 @@ def unify_state_scales(content: bytes) -> bytes:
             f"as output ({different[0].scale:.6g}), so it cannot be fed back."
         )
     model = _unpack(content)
-    graph = model.subgraphs[0]
+    (graph,) = model.subgraphs
     for state, following in signature.states:
-        if state.scale:
-            source = graph.tensors[graph.outputs[following.position]].quantization
-            target = graph.tensors[graph.inputs[state.position]].quantization
-            target.scale, target.zeroPoint = source.scale, source.zeroPoint
+        source = graph.tensors[graph.outputs[following.position]].quantization
+        target = graph.tensors[graph.inputs[state.position]].quantization
+        target.scale, target.zeroPoint = source.scale, source.zeroPoint
+    narrow_ranges(graph, _operation_names(model, graph), visited)
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())

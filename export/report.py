@@ -96,7 +96,7 @@ class Report:
             table.add_column(heading, justify="right")
         for result in self.results:
             if result.note:
-                table.add_row(result.name, result.note)
+                table.add_row(result.name, "not run")
                 continue
             table.add_row(
                 result.name,
@@ -115,6 +115,7 @@ class Report:
             console.print(f"  {failure}", highlight=False)
 
     def _facts(self):
+        yield from (result.note for result in self.results if result.note)
         yield f"size        {self.bytes:,} bytes, {self.parameters:,} parameters"
         if self.arena_bytes is not None:
             yield f"arena       {self.arena_bytes:,} bytes here; about half with 32-bit pointers"

@@ -54,29 +54,18 @@ def verify(
     length = len(next(iter(rows.values())))
     truth = None if targets is None else _true_outputs(targets, step, length)
 
-    reference_runtime = runtimes.KerasStep(step)
-    reference = _real_rollout(reference_runtime, step, rows)
-    results = [_result(reference_runtime.name, reference, reference, truth)]
+    keras_step = runtimes.KerasStep(step)
+    reference = _real_rollout(keras_step, step, rows)
+    results = [_result(keras_step.name, reference, reference, truth)]
     failures = _step_form_failures(as_functional(model), step, rows, reference)
-    rolled, arena = {}, None
-    for runtime_class in (runtimes.LiteRT, runtimes.Micro):
-        try:
-            runtime = runtime_class(content)
-        except ImportError:
-            results.append(RuntimeResult(runtime_class.name, note="not run here: no wheel"))
-            continue
-        except RuntimeError as error:
-            results.append(RuntimeResult(runtime_class.name, note="refuses the file"))
-            failures.append(f"{error}.")
-            continue
-        rolled[runtime.name] = _real_rollout(runtime, step, rows)
-        arena = getattr(runtime, "arena_bytes", arena)
-        results.append(_result(runtime.name, rolled[runtime.name], reference, truth))
+    started, not_run, refusals = _start(content)
+    rolled = [_real_rollout(runtime, step, rows) for runtime in started]
+    for runtime, values in zip(started, rolled, strict=True):
+        results.append(_result(runtime.name, values, reference, truth))
         failures += _failures(results[-1], results[0], recipe)
     disagreement = None
     if len(rolled) == 2:
-        first, second = rolled.values()
-        disagreement = max(_errors(second.outputs, first.outputs, reference.outputs))
+        disagreement = max(_errors(rolled[1].outputs, rolled[0].outputs, reference.outputs))
         if not disagreement <= recipe.agreement:
             failures.append(
                 f"The runtimes differ by {percent(disagreement)} of the outputs' standard "
@@ -93,12 +82,12 @@ def verify(
         inputs=described,
         parameters=model.count_params(),
         bytes=len(content),
-        arena_bytes=arena,
+        arena_bytes=next((r.arena_bytes for r in started if hasattr(r, "arena_bytes")), None),
         operations=dict(sorted(operations.items())),
-        results=tuple(results),
+        results=(*results, *not_run),
         disagreement=disagreement,
         tolerance=recipe.tolerance,
-        failures=tuple(failures),
+        failures=(*failures, *refusals),
     )
 
 
@@ -122,15 +111,26 @@ def evaluate_file(
     sequences = as_sequences(step, inputs, "inputs")
     initial = {state.name: state.initial for state in step.states}
     errors = {}
-    for runtime_class in (runtimes.LiteRT, runtimes.Micro):
-        try:
-            runtime = runtime_class(content)
-        except ImportError:
-            continue
+    for runtime in _start(content)[0]:
         ((name, values),) = runtimes.predict(runtime, sequences, initial).items()
         output = step.scalings[name].to_real(values)
         errors[runtime.name] = float(np.mean((output.astype("float64") - targets) ** 2))
     return errors
+
+
+def _start(content):
+    """The runtimes that run the file here, results for those that do not, and refusals."""
+    started, not_run, refusals = [], [], []
+    for runtime_class in (runtimes.LiteRT, runtimes.Micro):
+        try:
+            started.append(runtime_class(content))
+        except ImportError:
+            note = f"not run on {runtime_class.name} here: no wheel for this platform"
+            not_run.append(RuntimeResult(runtime_class.name, note))
+        except RuntimeError as error:
+            not_run.append(RuntimeResult(runtime_class.name, "refuses the file"))
+            refusals.append(f"{error}.")
+    return started, not_run, refusals
 
 
 def relative_rms(values: np.ndarray, reference: np.ndarray, scale_of: np.ndarray) -> float:

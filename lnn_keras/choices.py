@@ -22,3 +22,16 @@ def require_choice(kind: str, name: str, allowed: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(str(name), allowed, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     raise ValueError(f"Unknown {kind} {name!r}; allowed: {', '.join(allowed)}.{hint}")
+
+
+def require_at_least(least: int, argument: str, value: int) -> int:
+    """Return `value` if it is an integer of at least `least`.
+
+    Raises:
+        ValueError: It is not; the message names the argument and what came.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise ValueError(
+            f"`{argument}` must be an integer of at least {least}; received {value!r}."
+        )
+    return int(value)

@@ -1,20 +1,45 @@
 """LiteRT: what phones run. TensorFlow's own interpreter takes its place where it has no wheel."""
 
+import warnings
+
 import numpy as np
 
 from export.flatbuffer import read_signature
 from export.quiet import CapturedErrors
 
 
-def _interpreter_class():
+def make_interpreter(content: bytes, preserve_all_tensors: bool = False):
+    """An allocated TFLite interpreter on one thread.
+
+    Args:
+        content: The .tflite file.
+        preserve_all_tensors: Whether every tensor can be read after an invocation.
+    """
+    # Both announce delegates, deprecations and the cost of preserving tensors.
+    with CapturedErrors(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        interpreter_class = _litert() or _tensorflow_lite()
+        interpreter = interpreter_class(
+            model_content=content,
+            num_threads=1,
+            experimental_preserve_all_tensors=preserve_all_tensors,
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _litert():
     try:
         from ai_edge_litert.interpreter import Interpreter
-
-        return Interpreter, "LiteRT"
     except ImportError:
-        import tensorflow as tf
+        return None
+    return Interpreter
 
-        return tf.lite.Interpreter, "TensorFlow Lite"
+
+def _tensorflow_lite():
+    import tensorflow as tf
+
+    return tf.lite.Interpreter
 
 
 class LiteRT:
@@ -30,11 +55,9 @@ class LiteRT:
     name = "LiteRT"
 
     def __init__(self, content: bytes):
-        interpreter_class, self.name = _interpreter_class()
+        self.name = "LiteRT" if _litert() else "TensorFlow Lite"
         self.signature = read_signature(content)
-        with CapturedErrors():
-            self._interpreter = interpreter_class(model_content=content, num_threads=1)
-            self._interpreter.allocate_tensors()
+        self._interpreter = make_interpreter(content)
         self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
 

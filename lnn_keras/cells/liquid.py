@@ -48,9 +48,9 @@ class LiquidCell(ODECell):
             name="reversal", shape=(self.units,), initializer=self.reversal_initializer
         )
 
-    def terms(self, projected, h):
+    def increments(self, projected, h, delta):
         f = ops.sigmoid(projected + ops.matmul(h, self.recurrent_kernel))
-        return f * self.reversal, ops.exp(-self.log_tau) + f
+        return f * (delta * self.reversal), delta * ops.exp(-self.log_tau) + delta * f
 
     def get_config(self):
         return {

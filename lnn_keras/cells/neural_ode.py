@@ -34,9 +34,9 @@ class NODECell(ODECell):
         super().__init__(units, **kwargs)
         self.activation = keras.activations.get(activation)
 
-    def terms(self, projected, h):
+    def increments(self, projected, h, delta):
         g = self.activation(projected + ops.matmul(h, self.recurrent_kernel))
-        return g, ops.exp(-self.log_tau)
+        return delta * g, delta * ops.exp(-self.log_tau)
 
     def get_config(self):
         return {

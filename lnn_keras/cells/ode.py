@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from lnn_keras import elapsed as elapsed_time
-from lnn_keras.choices import require_choice
+from lnn_keras.choices import require_at_least, require_choice
 from lnn_keras.solvers import SOLVERS
 
 
@@ -15,7 +15,7 @@ class ODECell(keras.layers.Layer):
 
     One call solves the equation over the elapsed time, with the input x held,
     in `unfolds` steps of delta = elapsed / unfolds. A subclass gives the
-    equation in `terms`; all have the weights
+    equation in `increments`; all have the weights
 
         z = x kernel + bias + h recurrent_kernel,    tau > 0 (stored as its logarithm).
 
@@ -59,8 +59,8 @@ class ODECell(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.units = _at_least_one("units", units)
-        self.unfolds = _at_least_one("unfolds", unfolds)
+        self.units = require_at_least(1, "units", units)
+        self.unfolds = require_at_least(1, "unfolds", unfolds)
         self.elapsed = elapsed_time.validate(elapsed)
         self.solver = require_choice("solver", solver, SOLVERS)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -111,18 +111,18 @@ class ODECell(keras.layers.Layer):
         """What depends on the inputs alone: (..., features) -> (..., units)."""
         return ops.matmul(inputs, self.kernel) + self.bias
 
-    def terms(self, projected, h):
-        """The equation: (drive, decay) of dh/dt = drive - decay h, each (batch, units)."""
-        raise TypeError(f"{type(self).__name__} must define `terms`, the equation that it solves.")
+    def increments(self, projected, h, delta):
+        """The equation over a time delta: (delta drive, delta decay), each (batch, units)."""
+        raise TypeError(f"{type(self).__name__} must define `increments`, its equation.")
 
     def advance(self, projected, states, elapsed):
         """Solve over `elapsed` (a number or (batch, 1)): -> (output, [h]), each (batch, units)."""
         h = states[0] if isinstance(states, (list, tuple)) else states
         step = SOLVERS[self.solver]
-        terms = functools.partial(self.terms, projected)
         delta = elapsed / self.unfolds
+        increments = functools.partial(self.increments, projected, delta=delta)
         for _ in range(self.unfolds):
-            h = step(terms, h, delta)
+            h = step(increments, h)
         return h, [h]
 
     def separate_elapsed(self, inputs, elapsed=None):
@@ -163,9 +163,3 @@ class ODECell(keras.layers.Layer):
             "bias_initializer": serialize(self.bias_initializer),
             "tau_initializer": serialize(self.tau_initializer),
         }
-
-
-def _at_least_one(argument, value):
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"`{argument}` must be an integer of at least 1; received {value!r}.")
-    return int(value)

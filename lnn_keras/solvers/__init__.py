@@ -1,4 +1,9 @@
-"""Solvers of dh/dt = drive(h) - decay(h) h: one pure step function each."""
+"""Solvers of dh/dt = drive(h) - decay(h) h: one pure step function each.
+
+A step of length delta sees the equation as `increments`, a function from h to the
+gain delta drive(h) and the loss delta decay(h): so a cell can multiply delta into
+its constants, once.
+"""
 
 from lnn_keras.solvers.explicit import euler, rk4
 from lnn_keras.solvers.fused import semi_implicit

@@ -5,20 +5,21 @@ step is long against 1 / decay.
 """
 
 
-def _derivative(terms, h):
-    drive, decay = terms(h)
-    return drive - decay * h
+def _change(increments, h):
+    """delta dh/dt."""
+    gain, loss = increments(h)
+    return gain - loss * h
 
 
-def euler(terms, h, delta):
+def euler(increments, h):
     """First order: h <- h + delta dh/dt."""
-    return h + delta * _derivative(terms, h)
+    return h + _change(increments, h)
 
 
-def rk4(terms, h, delta):
+def rk4(increments, h):
     """Fourth order: the classical Runge-Kutta method (Kutta, 1901)."""
-    k1 = _derivative(terms, h)
-    k2 = _derivative(terms, h + 0.5 * delta * k1)
-    k3 = _derivative(terms, h + 0.5 * delta * k2)
-    k4 = _derivative(terms, h + delta * k3)
-    return h + (delta / 6) * (k1 + 2 * k2 + 2 * k3 + k4)
+    k1 = _change(increments, h)
+    k2 = _change(increments, h + 0.5 * k1)
+    k3 = _change(increments, h + 0.5 * k2)
+    k4 = _change(increments, h + k3)
+    return h + (k1 + 2 * k2 + 2 * k3 + k4) / 6

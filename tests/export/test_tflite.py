@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from export import flatbuffer, recipes, targets
 from export.calibration import as_sequences, closed_loop_samples
 from export.convert import convert
 from export.runtimes import LiteRT, Micro, rollout
-from export.runtimes.litert import _interpreter_class
+from export.runtimes.litert import make_interpreter
 from export.verify import relative_rms
 from lnn_keras import LiquidCell, LiquidRNN, NODECell
 
@@ -139,9 +140,7 @@ def test_report_is_enough_to_run_the_file(data, tmp_path):
     model = normalized_model(data)
     export.to_tflite(model, tmp_path / "out", calibration=data)
     x, output, state = json.loads((tmp_path / "out/report.json").read_text())["layout"]
-    interpreter_class, _ = _interpreter_class()
-    interpreter = interpreter_class(str(tmp_path / "out/model.tflite"))
-    interpreter.allocate_tensors()
+    interpreter = make_interpreter((tmp_path / "out/model.tflite").read_bytes())
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     held = np.full((1, state["size"]), state["zero_point"], "int8")
     predicted = []
@@ -346,5 +345,13 @@ def test_without_the_micro_wheel_the_report_says_so(data, tmp_path, monkeypatch)
     monkeypatch.setattr(Micro, "__init__", missing)
     report = export.to_tflite(make_model("simple"), tmp_path / "out", calibration=data)
     assert report.passed and report.arena_bytes is None
-    assert report.results[2].note == "not run here: no wheel"
+    assert report.results[2].note.startswith("not run on TFLite Micro here")
     assert "not measured" in (tmp_path / "out/lnn_model.h").read_text()
+
+
+def test_without_litert_tensorflow_takes_its_place(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    report = export.to_tflite(
+        make_model("simple"), tmp_path / "out", recipe="float32", calibration=data
+    )
+    assert report.passed and report.results[1].name == "TensorFlow Lite"
