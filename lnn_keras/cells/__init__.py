@@ -1,7 +1,22 @@
 """RNN cells for `keras.layers.RNN` and `lnn_keras.LiquidRNN`."""
 
+from lnn_keras.cells.cfc import CfCCell
+from lnn_keras.cells.continuous_time import ContinuousTimeCell
+from lnn_keras.cells.ctrnn import CTRNNCell
 from lnn_keras.cells.liquid import LiquidCell
+from lnn_keras.cells.ltc import LTCCell
+from lnn_keras.cells.mixed_memory import MixedMemoryCell
 from lnn_keras.cells.neural_ode import NODECell
-from lnn_keras.cells.ode import ODECell
+from lnn_keras.cells.ode import DenseODECell, ODECell
 
-__all__ = ["LiquidCell", "NODECell", "ODECell"]
+__all__ = [
+    "CTRNNCell",
+    "CfCCell",
+    "ContinuousTimeCell",
+    "DenseODECell",
+    "LTCCell",
+    "LiquidCell",
+    "MixedMemoryCell",
+    "NODECell",
+    "ODECell",
+]

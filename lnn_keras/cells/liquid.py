@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from lnn_keras.cells.ode import ODECell
+from lnn_keras.cells.ode import DenseODECell
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
-class LiquidCell(ODECell):
+class LiquidCell(DenseODECell):
     """A liquid time-constant cell, at the level of neurons.
 
         f     = sigmoid(x kernel + h recurrent_kernel + bias)
@@ -21,7 +21,7 @@ class LiquidCell(ODECell):
     tau / (1 + tau f), which lies between tau / (1 + tau) and tau; each state
     stays between min(0, A) and max(0, A) (theorems 1 and 2 of the paper).
 
-    Args, call arguments and errors are those of `ODECell`, and
+    Args, call arguments and errors are those of `DenseODECell`, and
 
         reversal_initializer: Initializer of the reversal potentials A (units,); by
             default uniform between -1 and 1.

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from lnn_keras.cells.ode import ODECell
+from lnn_keras.cells.ode import DenseODECell
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
-class NODECell(ODECell):
+class NODECell(DenseODECell):
     """A neural ODE with leak.
 
         g     = activation(x kernel + h recurrent_kernel + bias)
@@ -17,7 +17,7 @@ class NODECell(ODECell):
 
         h <- (h + delta g) / (1 + delta/tau),    delta = elapsed / unfolds.
 
-    Args, call arguments and errors are those of `ODECell`, and
+    Args, call arguments and errors are those of `DenseODECell`, and
 
         activation: Activation of g; a bounded one keeps |h| <= tau.
 

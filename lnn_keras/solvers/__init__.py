@@ -5,9 +5,9 @@ gain delta drive(h) and the loss delta decay(h): so a cell can multiply delta in
 its constants, once.
 """
 
-from lnn_keras.solvers.explicit import euler, rk4
+from lnn_keras.solvers.explicit import euler, midpoint, rk4
 from lnn_keras.solvers.fused import semi_implicit
 
-SOLVERS = {"semi_implicit": semi_implicit, "euler": euler, "rk4": rk4}
+SOLVERS = {"semi_implicit": semi_implicit, "euler": euler, "midpoint": midpoint, "rk4": rk4}
 
-__all__ = ["SOLVERS", "euler", "rk4", "semi_implicit"]
+__all__ = ["SOLVERS", "euler", "midpoint", "rk4", "semi_implicit"]

@@ -16,6 +16,11 @@ def euler(increments, h):
     return h + _change(increments, h)
 
 
+def midpoint(increments, h):
+    """Second order: Euler with the derivative at the middle of an Euler step."""
+    return h + _change(increments, h + 0.5 * _change(increments, h))
+
+
 def rk4(increments, h):
     """Fourth order: the classical Runge-Kutta method (Kutta, 1901)."""
     k1 = _change(increments, h)

@@ -180,7 +180,7 @@ def test_gradients_equal_finite_differences(name, random):
         ({"elapsed": -1.0}, "`elapsed`.*received -1"),
         ({"elapsed": float("nan")}, "`elapsed`.*received nan"),
         ({"elapsed": "last"}, "`elapsed`.*received 'last'"),
-        ({"solver": "rk5"}, "solver 'rk5'.*euler, rk4, semi_implicit.*mean 'rk4'"),
+        ({"solver": "rk5"}, "solver 'rk5'.*euler, midpoint, rk4, semi_implicit.*mean 'rk4'"),
     ],
 )
 def test_bad_arguments_are_named(arguments, named):

@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lnn_keras import LiquidCell, LiquidRNN, NODECell
+from lnn_keras import CfCCell, CTRNNCell, LiquidCell, LiquidRNN, LTCCell, MixedMemoryCell, NODECell
 from lnn_keras import elapsed as elapsed_time
+from lnn_keras.wirings import AutoNCP
 
 CELLS = {
     "liquid": lambda **k: LiquidCell(5, unfolds=3, **k),
     "node": lambda **k: NODECell(5, unfolds=3, **k),
     "node-rk4": lambda **k: NODECell(5, unfolds=2, solver="rk4", **k),
     "liquid-euler": lambda **k: LiquidCell(5, unfolds=8, solver="euler", **k),
+    "ctrnn": lambda **k: CTRNNCell(5, unfolds=2, solver="midpoint", **k),
+    "ltc": lambda **k: LTCCell(5, unfolds=2, **k),
+    "ltc-ncp": lambda **k: LTCCell(AutoNCP(12, outputs=5), unfolds=2, **k),
+    "cfc": lambda **k: CfCCell(5, backbone_units=6, **k),
+    "cfc-deep": lambda **k: CfCCell(5, "no_gate", backbone_units=6, backbone_layers=2, **k),
+    "cfc-pure": lambda **k: CfCCell(5, "pure", backbone_layers=0, **k),
+    "mixed-ltc": lambda dtype=None, **k: MixedMemoryCell(LTCCell(5, unfolds=1, dtype=dtype), **k),
 }
 every_cell = pytest.mark.parametrize("name", CELLS)
 
@@ -121,10 +129,11 @@ def test_elapsed_of_another_shape_is_refused(shape, x):
 @pytest.mark.parametrize("driver", [keras.layers.RNN, LiquidRNN])
 def test_masked_steps_change_nothing(name, driver, x, mask):
     layer = driver(CELLS[name](), return_sequences=True, return_state=True)
-    _, state = layer(x, mask=mask)
+    _, *states = layer(x, mask=mask)
     for i, length in enumerate([7, 4, 1]):
-        _, alone = layer(x[i : i + 1, :length])
-        np.testing.assert_allclose(state[i : i + 1], alone, atol=1e-6)
+        _, *alone = layer(x[i : i + 1, :length])
+        for state, expected in zip(states, alone, strict=True):
+            np.testing.assert_allclose(state[i : i + 1], expected, atol=1e-6)
 
 
 @every_cell
@@ -144,11 +153,12 @@ def test_stateful_carries_on(name, driver, x):
 def test_initial_state(name, driver, x):
     cell = CELLS[name]()
     layer = driver(cell, return_sequences=True, return_state=True)
-    whole, final = layer(x)
-    _, middle = layer(x[:, :4])
-    rest, state = layer(x[:, 4:], initial_state=[middle])
+    whole, *final = layer(x)
+    _, *middle = layer(x[:, :4])
+    rest, *states = layer(x[:, 4:], initial_state=middle)
     np.testing.assert_allclose(rest, whole[:, 4:], atol=1e-6)
-    np.testing.assert_allclose(state, final, atol=1e-6)
+    for state, expected in zip(states, final, strict=True):
+        np.testing.assert_allclose(state, expected, atol=1e-6)
 
 
 @every_cell
@@ -219,13 +229,24 @@ def test_irregular_model_is_saved_and_trained(x, elapsed, tmp_path):
 
 
 @every_cell
-def test_config_round_trip(name):
-    cell = CELLS[name](elapsed=0.25, tau_initializer=keras.initializers.Constant(3.0))
+def test_config_round_trip(name, x):
+    cell = CELLS[name](elapsed=0.25)
     config = cell.get_config()
     again = type(cell).from_config(config)
     assert again.get_config() == config
     again.build((None, 4))
-    np.testing.assert_allclose(again.tau, 3.0, rtol=1e-6)
+    layers = drivers(cell)[1], LiquidRNN(again)
+    expected = layers[0](x)
+    layers[1].build(x.shape)
+    layers[1].set_weights(layers[0].get_weights())
+    np.testing.assert_array_equal(layers[1](x), expected)
+
+
+def test_tau_of_the_initializer():
+    cell = LiquidCell(5, tau_initializer=keras.initializers.Constant(3.0))
+    cell = LiquidCell.from_config(cell.get_config())
+    cell.build((None, 4))
+    np.testing.assert_allclose(cell.tau, 3.0, rtol=1e-6)
 
 
 def test_cell_without_protocol_is_refused():

@@ -1,0 +1,9 @@
+"""Who is connected to whom: seeded pure functions from a number of inputs to synapses."""
+
+from lnn_keras.wirings.adjacency import Adjacency
+from lnn_keras.wirings.fully_connected import FullyConnected
+from lnn_keras.wirings.ncp import NCP, AutoNCP
+from lnn_keras.wirings.random import Random
+from lnn_keras.wirings.wiring import Connections, Wiring
+
+__all__ = ["NCP", "Adjacency", "AutoNCP", "Connections", "FullyConnected", "Random", "Wiring"]
