@@ -11,7 +11,9 @@ from lnn_keras.cells import (
     MixedMemoryCell,
     NODECell,
     ODECell,
+    WiredCfCCell,
 )
+from lnn_keras.migration import from_ncps
 from lnn_keras.rnn import LiquidRNN
 
 __version__ = "0.1.0"
@@ -27,7 +29,9 @@ __all__ = [
     "MixedMemoryCell",
     "NODECell",
     "ODECell",
+    "WiredCfCCell",
     "__version__",
     "elapsed",
+    "from_ncps",
     "wirings",
 ]

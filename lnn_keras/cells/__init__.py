@@ -8,6 +8,7 @@ from lnn_keras.cells.ltc import LTCCell
 from lnn_keras.cells.mixed_memory import MixedMemoryCell
 from lnn_keras.cells.neural_ode import NODECell
 from lnn_keras.cells.ode import DenseODECell, ODECell
+from lnn_keras.cells.wired_cfc import WiredCfCCell
 
 __all__ = [
     "CTRNNCell",
@@ -19,4 +20,5 @@ __all__ = [
     "MixedMemoryCell",
     "NODECell",
     "ODECell",
+    "WiredCfCCell",
 ]

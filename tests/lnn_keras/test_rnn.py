@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lnn_keras import CfCCell, CTRNNCell, LiquidCell, LiquidRNN, LTCCell, MixedMemoryCell, NODECell
+from lnn_keras import (
+    CfCCell,
+    CTRNNCell,
+    LiquidCell,
+    LiquidRNN,
+    LTCCell,
+    MixedMemoryCell,
+    NODECell,
+    WiredCfCCell,
+)
 from lnn_keras import elapsed as elapsed_time
 from lnn_keras.wirings import AutoNCP
 
@@ -23,6 +32,7 @@ CELLS = {
     "cfc": lambda **k: CfCCell(5, backbone_units=6, **k),
     "cfc-deep": lambda **k: CfCCell(5, "no_gate", backbone_units=6, backbone_layers=2, **k),
     "cfc-pure": lambda **k: CfCCell(5, "pure", backbone_layers=0, **k),
+    "cfc-wired": lambda **k: WiredCfCCell(AutoNCP(12, outputs=5), **k),
     "mixed-ltc": lambda dtype=None, **k: MixedMemoryCell(LTCCell(5, unfolds=1, dtype=dtype), **k),
 }
 every_cell = pytest.mark.parametrize("name", CELLS)
