@@ -4,6 +4,7 @@ from lnn_keras import elapsed, wirings
 from lnn_keras.cells import (
     CfCCell,
     ContinuousTimeCell,
+    CTGRUCell,
     CTRNNCell,
     DenseODECell,
     LiquidCell,
@@ -11,6 +12,7 @@ from lnn_keras.cells import (
     MixedMemoryCell,
     NODECell,
     ODECell,
+    ODERNNCell,
     WiredCfCCell,
 )
 from lnn_keras.migration import from_ncps
@@ -19,6 +21,7 @@ from lnn_keras.rnn import LiquidRNN
 __version__ = "0.1.0"
 
 __all__ = [
+    "CTGRUCell",
     "CTRNNCell",
     "CfCCell",
     "ContinuousTimeCell",
@@ -29,6 +32,7 @@ __all__ = [
     "MixedMemoryCell",
     "NODECell",
     "ODECell",
+    "ODERNNCell",
     "WiredCfCCell",
     "__version__",
     "elapsed",

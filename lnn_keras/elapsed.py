@@ -29,6 +29,25 @@ def validate(elapsed):
     )
 
 
+def require_valid(elapsed) -> None:
+    """Check elapsed times that are at hand as numbers; symbolic ones pass.
+
+    Raises:
+        ValueError: One is negative or not finite.
+    """
+    try:
+        values = ops.convert_to_numpy(elapsed)
+    # Each backend has its own way to say that a tensor has no numbers yet.
+    except (NotImplementedError, TypeError, ValueError, RuntimeError, AttributeError):
+        return
+    bad = values[~(np.isfinite(values) & (values >= 0))]
+    if bad.size:
+        raise ValueError(
+            f"`elapsed` must be finite and at least 0; received {bad.size} other values, "
+            f"{bad.flat[0]} among them."
+        )
+
+
 def from_timestamps(timestamps, first: float = 0.0) -> np.ndarray:
     """Turn time stamps into elapsed times.
 

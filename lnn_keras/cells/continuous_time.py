@@ -28,7 +28,8 @@ class ContinuousTimeCell(keras.layers.Layer):
         The output (batch, output_size), and the list of the new states.
 
     Raises:
-        ValueError: `elapsed` of another form, or given both as a feature and to the call.
+        ValueError: `elapsed` of another form, or given both as a feature and to the call;
+            elapsed times that are negative or not finite, where they are at hand as numbers.
     """
 
     def __init__(self, state_size, output_size: int, elapsed: float | str = 1.0, **kwargs):
@@ -66,13 +67,18 @@ class ContinuousTimeCell(keras.layers.Layer):
             elapsed: Elapsed time given by the caller, or None for the cell's own.
         """
         if self.elapsed != elapsed_time.LAST_FEATURE:
-            return inputs, self.elapsed if elapsed is None else elapsed
+            if elapsed is None:
+                return inputs, self.elapsed
+            elapsed_time.require_valid(elapsed)
+            return inputs, elapsed
         if elapsed is not None:
             raise ValueError(
                 f"{type(self).__name__} {self.name!r} takes elapsed time from the last feature; "
                 "`elapsed` was given to the call as well. Give it in one way."
             )
-        return elapsed_time.split(inputs)
+        features, elapsed = elapsed_time.split(inputs)
+        elapsed_time.require_valid(elapsed)
+        return features, elapsed
 
     def call(self, inputs, states, elapsed=None, training=False):
         features, elapsed = self.separate_elapsed(inputs, elapsed)

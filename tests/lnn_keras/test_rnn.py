@@ -10,12 +10,14 @@ import tensorflow as tf
 
 from lnn_keras import (
     CfCCell,
+    CTGRUCell,
     CTRNNCell,
     LiquidCell,
     LiquidRNN,
     LTCCell,
     MixedMemoryCell,
     NODECell,
+    ODERNNCell,
     WiredCfCCell,
 )
 from lnn_keras import elapsed as elapsed_time
@@ -33,6 +35,8 @@ CELLS = {
     "cfc-deep": lambda **k: CfCCell(5, "no_gate", backbone_units=6, backbone_layers=2, **k),
     "cfc-pure": lambda **k: CfCCell(5, "pure", backbone_layers=0, **k),
     "cfc-wired": lambda **k: WiredCfCCell(AutoNCP(12, outputs=5), **k),
+    "ct-gru": lambda **k: CTGRUCell(5, scales=3, **k),
+    "ode-rnn": lambda **k: ODERNNCell(5, hidden_units=6, **k),
     "mixed-ltc": lambda dtype=None, **k: MixedMemoryCell(LTCCell(5, unfolds=1, dtype=dtype), **k),
 }
 every_cell = pytest.mark.parametrize("name", CELLS)
@@ -257,6 +261,19 @@ def test_tau_of_the_initializer():
     cell = LiquidCell.from_config(cell.get_config())
     cell.build((None, 4))
     np.testing.assert_allclose(cell.tau, 3.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [-0.5, np.nan, np.inf])
+def test_elapsed_times_that_cannot_be_are_refused(value, x, elapsed):
+    elapsed[1, 2] = value
+    named = rf"`elapsed` must be finite and at least 0; received 1 other values, {value}"
+    with pytest.raises(ValueError, match=named):
+        LiquidRNN(LiquidCell(5))(x, elapsed=elapsed)
+    with pytest.raises(ValueError, match=named):
+        timed = LiquidRNN(CfCCell(5, elapsed="last_feature"))
+        timed(np.concatenate([x, elapsed[..., None]], axis=-1))
+    with pytest.raises(ValueError, match="`elapsed` must be finite"):
+        LiquidCell(5)(x[:, 0], [np.zeros((3, 5))], elapsed=value)
 
 
 def test_cell_without_protocol_is_refused():
