@@ -1,8 +1,20 @@
-"""Pretrained liquid networks: presets, data, training recipes and the command line `lnn`."""
+"""Pretrained liquid networks: presets, data, training recipes and the command line `lnn`.
 
-from zoo.preset import Preset
-from zoo.presets import PRESETS
-from zoo.store import CorruptPresetError, card, load, metadata, samples, save
+Names are imported when first used, so that `lnn --help` need not wait for TensorFlow.
+"""
+
+import importlib
+
+_MODULES = {
+    "PRESETS": "zoo.presets",
+    "CorruptPresetError": "zoo.store",
+    "Preset": "zoo.preset",
+    "card": "zoo.store",
+    "load": "zoo.store",
+    "metadata": "zoo.store",
+    "samples": "zoo.store",
+    "save": "zoo.store",
+}
 
 __all__ = [
     "PRESETS",
@@ -14,3 +26,9 @@ __all__ = [
     "samples",
     "save",
 ]
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

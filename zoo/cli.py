@@ -16,6 +16,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+@app.callback()
+def _start() -> None:
+    """Load TensorFlow, whose first notices no setting stops, with stderr closed to it."""
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import keras
+
+        keras.ops.zeros(())
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
 Source = Annotated[
     str, typer.Argument(help="Name of a preset, a preset's folder or a .keras file.")
 ]
@@ -33,29 +49,22 @@ def presets() -> None:
     from zoo.presets import PRESETS
 
     table = Table()
-    for column in (
-        "preset",
-        "domain",
-        "task",
-        "metric",
-        "mean over seeds",
-        "to beat",
-        "parameters",
-    ):
-        table.add_column(column, overflow="fold")
+    for column in ("preset", "domain", "test metric", "to beat", "parameters"):
+        table.add_column(column, no_wrap=True)
     for preset in PRESETS.values():
         recorded = store.metadata(preset.name)
         summary = recorded["metrics"]["liquid"]
         table.add_row(
             preset.name,
             preset.domain,
-            preset.task,
-            preset.metric,
-            f"{summary['test_mean']:.3f} ± {summary['test_std']:.3f}",
+            f"{preset.metric} {summary['test_mean']:.3f} ± {summary['test_std']:.3f}",
             f"{preset.published[0]}",
             f"{summary['parameters']:,}",
         )
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    for preset in PRESETS.values():
+        console.print(f"{preset.name}: {preset.task}", highlight=False)
 
 
 @app.command()
@@ -233,16 +242,13 @@ def verify(
 
 def main() -> None:
     """Run `lnn`; what the user can mend becomes one line and exit status 2."""
-    from export import VerificationError
-    from zoo.data.fetch import DataError
-    from zoo.store import CorruptPresetError
-
     try:
         app()
-    except VerificationError as error:
-        error.report.print(_console())
-        raise SystemExit(1) from error
-    except (ValueError, OSError, DataError, CorruptPresetError, RuntimeError) as error:
+    # DataError, CorruptPresetError and VerificationError are RuntimeErrors.
+    except (ValueError, OSError, RuntimeError) as error:
+        if hasattr(error, "report"):
+            error.report.print(_console())
+            raise SystemExit(1) from error
         first, *details = str(error).strip().splitlines() or [type(error).__name__]
         typer.echo(f"lnn: {first}", err=True)
         for line in details:
