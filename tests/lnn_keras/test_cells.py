@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from gradients import gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,20 +145,18 @@ def test_two_half_steps_come_close_to_one(name, random):
 
 @pytest.mark.parametrize("name", CELLS)
 def test_gradients_equal_finite_differences(name, random):
-    import tensorflow as tf
-
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX computes in float32 here, too coarse for finite differences")
     cell = built(CELLS[name](3, dtype="float64"), features=2)
     x, h = random.standard_normal((4, 2)), random.standard_normal((4, 3))
     elapsed, weights = random.random((4, 1)), random.standard_normal((4, 3))
 
     def loss():
-        return tf.reduce_sum(cell(x, [h], elapsed=elapsed)[0] * weights)
+        return keras.ops.sum(cell(x, [h], elapsed=elapsed)[0] * weights)
 
-    with tf.GradientTape() as tape:
-        value = loss()
-    variables = [v.value for v in cell.trainable_variables]
-    for variable, gradient in zip(variables, tape.gradient(value, variables), strict=True):
-        start, epsilon = variable.numpy(), 1e-6
+    variables = cell.trainable_variables
+    for variable, gradient in zip(variables, gradients(loss, variables), strict=True):
+        start, epsilon = keras.ops.convert_to_numpy(variable), 1e-6
         numeric = np.zeros_like(start)
         for index in np.ndindex(start.shape):
             sides = []

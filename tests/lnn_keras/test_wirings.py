@@ -114,7 +114,7 @@ def test_weights_live_on_synapses_alone():
     cell.build((None, 8))
     connections = cell.wiring.connect(8)
     expected = 4 * connections.synapse_count + 3 * 32 + 2 * 8 + 2 * 4
-    assert sum(w.value.shape.num_elements() for w in cell.trainable_weights) == expected
+    assert cell.count_params() == expected < 1000
 
 
 @pytest.mark.parametrize(
