@@ -4,7 +4,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import keras
 import numpy as np
 
 import export
@@ -39,8 +38,9 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
         )
     best = min(results["liquid"], key=lambda result: result["validation"])
     run_folder = zoo_runs.folder_of(runs, preset, "liquid", best["seed"])
-    # Without the optimizer, whose state would be three quarters of the file.
-    model = keras.saving.load_model(run_folder / zoo_runs.MODEL, compile=False)
+    # Built anew, not loaded, so that an older Keras can release what a newer one trained.
+    model = preset.build(preset.config)
+    model.load_weights(run_folder / zoo_runs.MODEL)
     splits = preset.load_splits()
     samples = preset.load_samples()
     exports = {name: _export(model, name, samples, splits["test"]) for name in RECIPES}
