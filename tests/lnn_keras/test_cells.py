@@ -7,7 +7,7 @@ from gradients import gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lnn_keras import LiquidCell, NODECell
+from lnn_keras import CTRNNCell, LiquidCell, LiquidRNN, LTCCell, NODECell
 
 CELLS = {
     "liquid": LiquidCell,
@@ -168,6 +168,41 @@ def test_gradients_equal_finite_differences(name, random):
             numeric[index] = (sides[0] - sides[1]) / (2 * epsilon)
         variable.assign(start)
         np.testing.assert_allclose(gradient, numeric, atol=1e-7, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("solver", "order"), [("semi_implicit", 1), ("euler", 1), ("midpoint", 2), ("rk4", 4)]
+)
+@pytest.mark.parametrize("cell_class", [LiquidCell, NODECell, CTRNNCell, LTCCell])
+def test_halving_the_steps_converges_at_the_order_of_the_solver(cell_class, solver, order, random):
+    x, h = random.standard_normal((4, 3)), random.standard_normal((4, 5)) * 0.5
+    weights = built(cell_class(5, dtype="float64")).get_weights()
+
+    def solved(solver, unfolds):
+        cell = built(cell_class(5, solver=solver, unfolds=unfolds, dtype="float64"))
+        cell.set_weights(weights)
+        _, (state,) = cell(x, [h], elapsed=0.3)
+        return np.asarray(state)
+
+    exact, steps = solved("rk4", 512), np.array([16, 32, 64])
+    errors = [np.abs(solved(solver, n) - exact).max() for n in steps]
+    measured = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert abs(measured - order) < 0.2
+
+
+def test_euler_diverges_in_training_where_semi_implicit_does_not(random):
+    """One long step of a fast neuron: |1 - delta decay| is above 1."""
+    x = random.standard_normal((32, 40, 3)).astype("float32")
+    y = np.tanh(np.cumsum(x, axis=1) / 3)[..., :1]
+    losses = {}
+    for solver in ("semi_implicit", "euler"):
+        cell = LiquidCell(8, solver=solver, unfolds=1, elapsed=30.0)
+        layer = LiquidRNN(cell, return_sequences=True)
+        model = keras.Sequential([keras.Input((None, 3)), layer, keras.layers.Dense(1)])
+        model.compile(keras.optimizers.Adam(0.01), "mse")
+        losses[solver] = model.fit(x, y, epochs=15, batch_size=32, verbose=0).history["loss"]
+    assert losses["semi_implicit"][-1] < losses["semi_implicit"][0] < 10
+    assert not np.isfinite(losses["euler"][-1]) or losses["euler"][-1] > 1e6
 
 
 @pytest.mark.parametrize(
