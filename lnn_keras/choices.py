@@ -1,6 +1,7 @@
-"""Look a name up among the allowed ones, with an error that helps."""
+"""Check arguments, with an error that helps."""
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -35,3 +36,15 @@ def require_at_least(least: int, argument: str, value: int) -> int:
             f"`{argument}` must be an integer of at least {least}; received {value!r}."
         )
     return int(value)
+
+
+def require_positive(argument: str, value: float) -> float:
+    """Return `value` if it is a finite number above 0.
+
+    Raises:
+        ValueError: It is not; the message names the argument and what came.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and value > 0):
+        raise ValueError(f"`{argument}` must be a finite number above 0; received {value!r}.")
+    return float(value)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from lnn_keras import elapsed as elapsed_time
+from lnn_keras.cells.continuous_time import as_list
 
 
 class _Advance:
@@ -20,6 +21,25 @@ class _Advance:
         if elapsed is None:
             projected, elapsed = elapsed_time.split(projected)
         return self.cell.advance(projected, states, elapsed)
+
+    __call__ = call
+
+
+class _Repeat:
+    """A cell whose first state is its previous output, which masked steps repeat.
+
+    Keras's scan under JAX takes that for granted; a liquid cell's output may be
+    another than its state.
+    """
+
+    def __init__(self, cell):
+        self.cell = cell
+        self.state_size = [cell.output_size, *as_list(cell.state_size)]
+        self.output_size = cell.output_size
+
+    def call(self, inputs, states):
+        output, states = self.cell.call(inputs, list(states[1:]))
+        return output, [output, *states]
 
     __call__ = call
 
@@ -87,12 +107,18 @@ class LiquidRNN(keras.layers.RNN):
         if hasattr(elapsed, "shape"):
             # The stock scan takes one tensor, so elapsed time rides behind the projection.
             projected, elapsed = elapsed_time.append(projected, elapsed), None
+        cell = _Advance(self.cell, elapsed)
+        if mask is not None:
+            cell = _Repeat(cell)
+            start = ops.zeros((ops.shape(projected)[0], cell.output_size), projected.dtype)
+            initial_state = [start, *initial_state]
         scan = keras.layers.RNN(
-            _Advance(self.cell, elapsed),
+            cell,
             return_sequences=self.return_sequences,
             go_backwards=self.go_backwards,
             unroll=self.unroll,
             zero_output_for_mask=self.zero_output_for_mask,
             name="scan",
         )
-        return scan.inner_loop(projected, initial_state, mask, training)
+        last, outputs, states = scan.inner_loop(projected, initial_state, mask, training)
+        return last, outputs, states if mask is None else states[1:]

@@ -87,8 +87,10 @@ class ContinuousTimeCell(keras.layers.Layer):
         return self.advance(self.project(features), states, elapsed)
 
     def get_initial_state(self, batch_size=None):
-        sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
-        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in sizes]
+        return [
+            ops.zeros((batch_size, size), dtype=self.compute_dtype)
+            for size in as_list(self.state_size)
+        ]
 
     def get_config(self):
         return {**super().get_config(), "elapsed": self.elapsed}
@@ -97,3 +99,8 @@ class ContinuousTimeCell(keras.layers.Layer):
 def first_state(states):
     """The state of a cell that has one, given alone or in a list."""
     return states[0] if isinstance(states, (list, tuple)) else states
+
+
+def as_list(state_size) -> list[int]:
+    """The sizes of all states, of a cell's `state_size`."""
+    return list(state_size) if isinstance(state_size, (list, tuple)) else [state_size]

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lnn_keras.cells.continuous_time import ContinuousTimeCell
+from lnn_keras.cells.continuous_time import ContinuousTimeCell, as_list
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
@@ -44,7 +44,7 @@ class MixedMemoryCell(ContinuousTimeCell):
             raise ValueError(
                 'Give elapsed="last_feature" to MixedMemoryCell, not to the cell inside.'
             )
-        sizes = cell.state_size if isinstance(cell.state_size, list) else [cell.state_size]
+        sizes = as_list(cell.state_size)
         kwargs.setdefault("elapsed", cell.elapsed)
         kwargs.setdefault("dtype", cell.dtype_policy)
         super().__init__([sum(sizes), *sizes], cell.output_size, **kwargs)

@@ -6,26 +6,35 @@ import keras
 from keras import ops
 
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
-from lnn_keras.choices import require_at_least, require_choice
-from lnn_keras.solvers import SOLVERS
+from lnn_keras.choices import require_at_least, require_choice, require_positive
+from lnn_keras.solvers import SOLVERS, STEPS, Dopri5, FixedSteps, adjoint, solve
 
 
 class ODECell(ContinuousTimeCell):
     """Base of the cells whose state h follows dh/dt = drive(x, h) - decay(x, h) h.
 
     One call solves the equation over the elapsed time, with the input x held, in
-    `unfolds` steps of delta = elapsed / unfolds. A subclass gives the equation in
+    `unfolds` steps of delta = elapsed / unfolds; with "dopri5" in as many as the
+    tolerances ask, of each sample's own length. A subclass gives the equation in
     `increments`.
 
     Args:
         units: Number of neurons.
-        unfolds: Solver steps per call.
-        solver: "semi_implicit", "euler", "midpoint" or "rk4".
+        unfolds: Solver steps per call; with "dopri5" the first is no longer than elapsed / unfolds.
+        solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive).
+        rtol: Relative tolerance of a step of "dopri5".
+        atol: Absolute tolerance of a step of "dopri5".
+        max_steps: Steps that "dopri5" tries at most per call. Where they do not suffice the
+            state becomes NaN. Backpropagation on JAX always computes all of them.
+        adjoint: Whether to keep a few snapshots of the state for the gradient, and compute
+            what lies between them again, instead of keeping every step.
+        state_size: Size of the state; `units` by default.
 
     Other args, call arguments and errors are those of `ContinuousTimeCell`, and
 
     Raises:
-        ValueError: `units` or `unfolds` below 1, unknown `solver`.
+        ValueError: `units`, `unfolds` or `max_steps` below 1, `rtol` or `atol` not above 0,
+            unknown `solver`.
     """
 
     def __init__(
@@ -34,14 +43,23 @@ class ODECell(ContinuousTimeCell):
         unfolds: int = 6,
         elapsed: float | str = 1.0,
         solver: str = "semi_implicit",
+        rtol: float = 1e-3,
+        atol: float = 1e-6,
+        max_steps: int = 256,
+        adjoint: bool = False,
+        state_size: int | None = None,
         output_size: int | None = None,
         **kwargs,
     ):
         units = require_at_least(1, "units", units)
-        super().__init__(units, output_size or units, elapsed=elapsed, **kwargs)
+        super().__init__(state_size or units, output_size or units, elapsed=elapsed, **kwargs)
         self.units = units
         self.unfolds = require_at_least(1, "unfolds", unfolds)
         self.solver = require_choice("solver", solver, SOLVERS)
+        self.rtol = require_positive("rtol", rtol)
+        self.atol = require_positive("atol", atol)
+        self.max_steps = require_at_least(1, "max_steps", max_steps)
+        self.adjoint = bool(adjoint)
 
     def increments(self, projected, h, delta):
         """The equation over a time delta: (delta drive, delta decay), each (batch, units)."""
@@ -54,12 +72,35 @@ class ODECell(ContinuousTimeCell):
     def advance(self, projected, states, elapsed):
         """Solve over `elapsed` (a number or (batch, 1)): -> (output, [h])."""
         h = first_state(states)
-        step = SOLVERS[self.solver]
-        delta = elapsed / self.unfolds
-        increments = functools.partial(self.increments, projected, delta=delta)
-        for _ in range(self.unfolds):
-            h = step(increments, h)
+        solve = self._solve_with_adjoint if self.adjoint else self._solve
+        h = solve(projected, h, elapsed)
         return self.read_out(h), [h]
+
+    @property
+    def _method(self):
+        if self.solver == "dopri5":
+            return Dopri5(self.rtol, self.atol, self.max_steps, least_steps=self.unfolds)
+        return FixedSteps(STEPS[self.solver], self.unfolds)
+
+    def _solve(self, projected, h, elapsed):
+        return solve(self._method, functools.partial(self.increments, projected), h, elapsed)
+
+    def _solve_with_adjoint(self, projected, h, elapsed):
+        def field(arguments):
+            projected, *weights = arguments
+
+            def increments(h, delta):
+                with keras.StatelessScope() as scope:
+                    for variable, weight in zip(self.variables, weights, strict=True):
+                        # Gradients are computed outside the scope in which Keras casts weights.
+                        scope.add_update((variable, ops.cast(weight, self.compute_dtype)))
+                    return self.increments(projected, h, delta)
+
+            return increments
+
+        elapsed = ops.zeros_like(h[:, :1]) + ops.cast(elapsed, h.dtype)
+        weights = [ops.cast(weight.value, weight.dtype) for weight in self.variables]
+        return adjoint.solve(self._method, field, h, elapsed, [projected, *weights])
 
     def get_config(self):
         return {
@@ -67,6 +108,10 @@ class ODECell(ContinuousTimeCell):
             "units": self.units,
             "unfolds": self.unfolds,
             "solver": self.solver,
+            "rtol": self.rtol,
+            "atol": self.atol,
+            "max_steps": self.max_steps,
+            "adjoint": self.adjoint,
         }
 
 

@@ -1,0 +1,140 @@
+"""Dopri5: steps as long as a tolerance allows, for each sample its own."""
+
+import functools
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+
+# Dormand and Prince, 1980, table 2: stages from earlier slopes, then what the
+# fifth-order solution and its difference to the fourth-order one take of each slope.
+STAGES = (
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    (35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+)
+ERROR = (71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+# The next step, as a multiple of this one.
+SAFETY, SHORTEST, LONGEST = 0.9, 0.2, 5.0
+RESOLUTION = {"bfloat16": 2**-7, "float16": 2**-10, "float32": 2**-23, "float64": 2**-52}
+
+
+def dopri5(increments, h):
+    """One step of fifth order, and an estimate of its error.
+
+    Args:
+        increments: Function h -> (delta drive, delta decay), over the whole step.
+        h: State at the start of the step (batch, size).
+
+    Returns:
+        The state at the end of the step, and its error.
+    """
+
+    def slope(h):
+        gain, loss = increments(h)
+        return gain - loss * h
+
+    slopes = [slope(h)]
+    for weights in STAGES:
+        stage = h + _weighted_sum(weights, slopes)
+        slopes.append(slope(stage))
+    return stage, _weighted_sum(ERROR, slopes)
+
+
+@dataclass(frozen=True)
+class Dopri5:
+    """The method of Dormand and Prince: fifth order, with an estimate of the error.
+
+    A step is accepted if the root mean square over the units of
+
+        error / (atol + rtol max(|h before|, |h after|))
+
+    is at most 1; the next one is 0.9 times that to the power of -1/5 as long, and
+    between 0.2 and 5 times. Every sample has steps of its own. The progress of the
+    solution is (h, time left, length of the next step).
+
+    Args:
+        rtol: Relative tolerance of a step.
+        atol: Absolute tolerance of a step.
+        max_steps: Steps tried at most; a sample that needs more becomes NaN.
+        least_steps: The first step is at most this part of the elapsed time.
+
+    Reference: Dormand and Prince, A family of embedded Runge-Kutta formulae, 1980; step
+    control after Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4.
+    """
+
+    rtol: float
+    atol: float
+    max_steps: int
+    least_steps: int = 1
+
+    @property
+    def limit(self) -> int:
+        """The greatest number of iterations."""
+        return self.max_steps
+
+    def start(self, increments, h, elapsed):
+        """The progress at the start."""
+        precise = keras.backend.result_type(h.dtype, "float32")
+        left = ops.zeros_like(h[:, :1], dtype=precise) + ops.cast(elapsed, precise)
+        # No first step beyond the time in which the fastest unit would change by itself.
+        gain, loss = increments(h, delta=ops.cast(left, h.dtype))
+        changes = ops.abs(gain) / (1 + ops.abs(h)) + ops.abs(loss)
+        changes = ops.cast(ops.max(changes, axis=-1, keepdims=True), precise)
+        first = left / ops.maximum(changes, self.least_steps)
+        return h, left, ops.stop_gradient(first)
+
+    def iterate(self, increments, progress):
+        """The progress after one try more, accepted or not."""
+        h, left, step = progress
+        # Not `minimum`: where both are equal the gradient belongs to the time left.
+        step = ops.where(step < left, step, left)
+        delta = ops.cast(step, h.dtype)
+        end, error = dopri5(functools.partial(increments, delta=delta), h)
+        ratio = self._ratio(h, end, error, left.dtype)
+        accepted = ratio <= 1
+        factor = ops.clip(SAFETY * (ratio + 1e-30) ** -0.2, SHORTEST, LONGEST)
+        factor = ops.where(ops.isfinite(ratio), factor, SHORTEST)
+        return (
+            ops.where(accepted, end, h),
+            ops.where(accepted, left - step, left),
+            ops.stop_gradient(step * factor),
+        )
+
+    def _ratio(self, h, end, error, precise):
+        """The error of each sample (batch, 1), as a multiple of what is allowed."""
+        # Half-precision numbers cannot tell a smaller error from rounding.
+        resolution = 4 * RESOLUTION[keras.backend.standardize_dtype(h.dtype)]
+        h, end, error = (ops.stop_gradient(ops.cast(v, precise)) for v in (h, end, error))
+        size = ops.maximum(ops.abs(h), ops.abs(end))
+        allowed = max(self.atol, resolution) + max(self.rtol, resolution) * size
+        return ops.sqrt(ops.mean(ops.square(error / allowed), axis=-1, keepdims=True))
+
+    def unfinished(self, progress):
+        """Whether a sample has time left."""
+        return ops.any(progress[1] > 0)
+
+    def run(self, increments, progress):
+        """All iterations, in a loop that can be differentiated."""
+        iterate = functools.partial(self.iterate, increments)
+        if keras.backend.backend() == "jax":
+            # JAX differentiates no loop of unknown length; what is finished stays as it is.
+            return ops.fori_loop(0, self.max_steps, lambda _, progress: iterate(progress), progress)
+        return ops.while_loop(
+            lambda *progress: self.unfinished(progress),
+            lambda *progress: iterate(progress),
+            progress,
+            maximum_iterations=self.max_steps,
+        )
+
+    def finish(self, progress):
+        """The state at the end; NaN where steps ran out, rather than a wrong number."""
+        h, left, _ = progress
+        return ops.where(left > 0, float("nan"), h)
+
+
+def _weighted_sum(weights, slopes):
+    return sum(w * slope for w, slope in zip(weights, slopes, strict=True) if w)
