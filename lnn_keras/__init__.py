@@ -1,13 +1,15 @@
 """Liquid neural networks for Keras 3."""
 
-from lnn_keras import elapsed, wirings
+from lnn_keras import elapsed, families, wirings
 from lnn_keras.cells import (
     CfCCell,
     ContinuousTimeCell,
     CTGRUCell,
     CTRNNCell,
     DenseODECell,
+    LEFCell,
     LiquidCell,
+    LRCCell,
     LTCCell,
     MixedMemoryCell,
     NODECell,
@@ -26,6 +28,8 @@ __all__ = [
     "CfCCell",
     "ContinuousTimeCell",
     "DenseODECell",
+    "LEFCell",
+    "LRCCell",
     "LTCCell",
     "LiquidCell",
     "LiquidRNN",
@@ -36,6 +40,7 @@ __all__ = [
     "WiredCfCCell",
     "__version__",
     "elapsed",
+    "families",
     "from_ncps",
     "wirings",
 ]

@@ -4,7 +4,9 @@ from lnn_keras.cells.cfc import CfCCell
 from lnn_keras.cells.continuous_time import ContinuousTimeCell
 from lnn_keras.cells.ct_gru import CTGRUCell
 from lnn_keras.cells.ctrnn import CTRNNCell
+from lnn_keras.cells.lef import LEFCell
 from lnn_keras.cells.liquid import LiquidCell
+from lnn_keras.cells.lrc import LRCCell
 from lnn_keras.cells.ltc import LTCCell
 from lnn_keras.cells.mixed_memory import MixedMemoryCell
 from lnn_keras.cells.neural_ode import NODECell
@@ -18,6 +20,8 @@ __all__ = [
     "CfCCell",
     "ContinuousTimeCell",
     "DenseODECell",
+    "LEFCell",
+    "LRCCell",
     "LTCCell",
     "LiquidCell",
     "MixedMemoryCell",

@@ -86,15 +86,15 @@ class ODECell(ContinuousTimeCell):
         return solve(self._method, functools.partial(self.increments, projected), h, elapsed)
 
     def _solve_with_adjoint(self, projected, h, elapsed):
+        equation = _Equation(self)
+
         def field(arguments):
             projected, *weights = arguments
+            mapping = list(zip(self.variables, weights, strict=True))
 
             def increments(h, delta):
-                with keras.StatelessScope() as scope:
-                    for variable, weight in zip(self.variables, weights, strict=True):
-                        # Gradients are computed outside the scope in which Keras casts weights.
-                        scope.add_update((variable, ops.cast(weight, self.compute_dtype)))
-                    return self.increments(projected, h, delta)
+                with keras.StatelessScope(state_mapping=mapping):
+                    return equation(projected, h, delta)
 
             return increments
 
@@ -113,6 +113,17 @@ class ODECell(ContinuousTimeCell):
             "max_steps": self.max_steps,
             "adjoint": self.adjoint,
         }
+
+
+class _Equation(keras.layers.Layer):
+    """A cell's increments as a layer, so that Keras casts weights in gradients too."""
+
+    def __init__(self, cell):
+        super().__init__(dtype=cell.dtype_policy)
+        self.increments = cell.increments
+
+    def call(self, projected, h, delta):
+        return self.increments(projected, h, delta)
 
 
 class DenseODECell(ODECell):
@@ -154,7 +165,9 @@ class DenseODECell(ODECell):
             name="kernel", shape=(features, units), initializer=self.kernel_initializer
         )
         self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(units, units), initializer=self.recurrent_initializer
+            name="recurrent_kernel",
+            shape=(self.state_size, units),
+            initializer=self.recurrent_initializer,
         )
         self.bias = self.add_weight(name="bias", shape=(units,), initializer=self.bias_initializer)
         self.log_tau = self.add_weight(

@@ -1,7 +1,7 @@
 """Gradients of a solution in memory that does not grow with its steps.
 
 A cotangent is carried back through the steps one by one. Each needs the state that
-the step started from, which is computed again from the nearest of at most 32
+the step started from, which is computed again from the nearest of at most 16
 snapshots. So the gradient is that of backpropagation, to rounding, and as stable as
 it; integrating the state backwards in time instead (Chen et al., 2018) would need no
 snapshots, but grows without bound where states decay.
@@ -15,10 +15,10 @@ from keras import ops
 
 from lnn_keras.solvers.vjp import vjp
 
-SNAPSHOTS = 32
-# A new snapshot lies this part of the way to the state that is needed: about three steps
-# are computed again for each of 1,000, and 32 snapshots reach beyond 1,000 steps.
-STRIDE = 4
+SNAPSHOTS = 16
+# Where a new snapshot lies on the way to the state that is needed, in eighths: 16 snapshots
+# then serve 1,000 steps, of which each is computed again about four times.
+STRIDE = 3
 
 
 def solve(method, field, h, elapsed, arguments):
@@ -42,6 +42,8 @@ def solve(method, field, h, elapsed, arguments):
 
     @ops.custom_gradient
     def forward(*tensors):
+        # Eager TensorFlow would keep every step of the forward pass for its own tape.
+        tensors = [ops.stop_gradient(tensor) for tensor in tensors]
         start, arguments = tensors[:size], tensors[size:]
         count, end = _run(method, lambda progress: iterate(progress, arguments), start)
 
@@ -79,7 +81,7 @@ def _go_back(iterate, start, arguments, count, cotangents, limit):
         position = ops.take(positions, top)
         gap = index - position
         # The last slot must hold the very state that is needed.
-        stride = ops.where(top + 2 < slots, (gap + STRIDE - 1) // STRIDE, gap)
+        stride = ops.where(top + 2 < slots, (STRIDE * gap + 7) // 8, gap)
         progress = ops.fori_loop(
             0, stride, lambda _, progress: iterate(progress, arguments), _read(snapshots, top)
         )

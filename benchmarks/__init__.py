@@ -1,0 +1,1 @@
+"""Measurements, each run by command: `python -m benchmarks.NAME`."""
