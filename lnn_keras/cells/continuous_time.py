@@ -92,6 +92,25 @@ class ContinuousTimeCell(keras.layers.Layer):
             for size in as_list(self.state_size)
         ]
 
+    def save_own_variables(self, store):
+        own = {}
+        super().save_own_variables(own)
+        for number, weight in own.items():
+            store[f"{type(self).__name__}.{number}"] = weight
+
+    def load_own_variables(self, store):
+        """Load what a cell of this class has saved; others may differ in the equation alone."""
+        own, names = {}, store.keys()
+        for name in names:
+            owner, _, number = name.rpartition(".")
+            if owner != type(self).__name__:
+                raise ValueError(
+                    f"The weights are those of {owner or 'another layer'}; {self.name!r} is "
+                    f"a {type(self).__name__} and takes weights of that cell only."
+                )
+            own[number] = store[name]
+        super().load_own_variables(own)
+
     def get_config(self):
         return {**super().get_config(), "elapsed": self.elapsed}
 

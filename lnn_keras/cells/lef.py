@@ -140,7 +140,7 @@ class LEFCell(DenseODECell):
         return ops.reshape(values, (*ops.shape(values)[:-2], self.state_size))
 
     def _for_each_component(self, values):
-        return ops.repeat(values, self.state_size // self.units, axis=-1)
+        return self._together(ops.stack([values] * (self.state_size // self.units), axis=-1))
 
     def get_config(self):
         return {

@@ -126,6 +126,6 @@ PRESETS = (
         metric="MSE",
         published=(2.308, "LTC, 32 units: Hasani et al., Liquid Time-constant Networks, 2021"),
         license="Apache-2.0",
-        weights_sha256="635fffda8de9823a0f0454aba5cc3f0f07f883048833afcd28220e5ae4a5b627",
+        weights_sha256="dba75aa562950e12aff6a86a510c1dd145d06c096e815f3d8af0baf8317708f6",
     ),
 )
