@@ -98,7 +98,7 @@ class LEFCell(DenseODECell):
     @property
     def prior(self):
         """The natural parameters eta0 of the prior (units * components,)."""
-        return self._natural(ops.convert_to_tensor(self.raw_prior))
+        return self._natural(ops.cast(self.raw_prior, self.compute_dtype))
 
     def natural_parameters(self, state):
         """eta, of the state: (..., units * components), unchanged in shape."""
@@ -112,7 +112,8 @@ class LEFCell(DenseODECell):
     def increments(self, projected, h, delta):
         gates, evidence = projected[..., : self.units], projected[..., self.units :]
         f = ops.sigmoid(gates + ops.matmul(h, self.recurrent_kernel))
-        delta = ops.minimum(delta, LONGEST)
+        shorter = ops.minimum if hasattr(delta, "shape") else min
+        delta = shorter(delta, LONGEST)
         rate, gate = self._for_each_component(ops.exp(-self.log_tau)), self._for_each_component(f)
         return delta * gate * evidence, delta * (rate + gate)
 
