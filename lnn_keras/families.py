@@ -9,6 +9,7 @@ Reference: Wainwright and Jordan, Graphical models, exponential families, and va
 inference, 2008, section 3.
 """
 
+import abc
 import math
 
 import keras
@@ -22,7 +23,7 @@ EDGE = 1e-4
 LOG_RATE = 20.0
 
 
-class Family:
+class Family(abc.ABC):
     """An exponential family.
 
     `statistics`, `log_partition` and `log_base` define it; the other methods are
@@ -32,29 +33,29 @@ class Family:
     components: int
     """Natural parameters of one distribution."""
 
+    @abc.abstractmethod
     def natural(self, raw):
         """Any numbers -> natural parameters in Omega, both (..., components)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def statistics(self, y):
         """T(y): (...) -> (..., components)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def log_partition(self, eta):
         """A(eta): (..., components) -> (...)."""
-        raise NotImplementedError
 
     def log_base(self, y):
         """ln base(y): (...) -> (...)."""
         return ops.zeros_like(y)
 
+    @abc.abstractmethod
     def mean_parameters(self, eta):
         """Gradient of A, the mean of T(y): (..., components) -> (..., components)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def variance_parameters(self, eta):
         """Diagonal of the Hessian of A, the variance of T(y): same shape."""
-        raise NotImplementedError
 
     def mean(self, eta):
         """The mean of y: (..., components) -> (...)."""
@@ -68,6 +69,18 @@ class Family:
         """ln p(y | eta): (...), (..., components) -> (...)."""
         product = ops.sum(eta * self.statistics(y), axis=-1)
         return product - self.log_partition(eta) + self.log_base(y)
+
+
+class _OneParameter(Family):
+    """A family of one natural parameter, any number, with T(y) = y."""
+
+    components = 1
+
+    def natural(self, raw):
+        return raw
+
+    def statistics(self, y):
+        return ops.expand_dims(y, -1)
 
 
 class Gaussian(Family):
@@ -109,16 +122,8 @@ class Gaussian(Family):
         return square + 0.5 * ops.log(-eta[..., 1] / math.pi)
 
 
-class Bernoulli(Family):
+class Bernoulli(_OneParameter):
     """y in {0, 1}; eta = ln(p / (1 - p)), T(y) = y."""
-
-    components = 1
-
-    def natural(self, raw):
-        return raw
-
-    def statistics(self, y):
-        return ops.expand_dims(y, -1)
 
     def log_partition(self, eta):
         return ops.softplus(eta[..., 0])
@@ -130,16 +135,11 @@ class Bernoulli(Family):
         return ops.sigmoid(eta) * ops.sigmoid(-eta)
 
 
-class Poisson(Family):
+class Poisson(_OneParameter):
     """y in {0, 1, 2, ...}; eta = ln rate, T(y) = y."""
-
-    components = 1
 
     def natural(self, raw):
         return LOG_RATE * ops.tanh(raw / LOG_RATE)
-
-    def statistics(self, y):
-        return ops.expand_dims(y, -1)
 
     def log_partition(self, eta):
         return ops.exp(eta[..., 0])
@@ -185,20 +185,12 @@ class Gamma(Family):
         return self.variance_parameters(eta)[..., 1]
 
 
-class Categorical(Family):
+class Categorical(_OneParameter):
     """y one-hot over the units (..., units); eta of a unit is the logit of its class.
 
     The units are one distribution together, so `log_partition` and `log_likelihood`
     take (..., units, 1) and return (...).
     """
-
-    components = 1
-
-    def natural(self, raw):
-        return raw
-
-    def statistics(self, y):
-        return ops.expand_dims(y, -1)
 
     def log_partition(self, eta):
         return ops.logsumexp(eta[..., 0], axis=-1)

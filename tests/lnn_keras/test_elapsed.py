@@ -23,16 +23,6 @@ ODE_CELLS = [LiquidCell, LTCCell, LRCCell, NODECell, CTRNNCell, LEFCell]
 every_cell = pytest.mark.parametrize("name", CELLS)
 
 
-@pytest.fixture
-def x(random):
-    return random.standard_normal((3, 7, 4)).astype("float32")
-
-
-@pytest.fixture
-def elapsed(random):
-    return (random.random((3, 7)) * 2).astype("float32")
-
-
 @every_cell
 def test_elapsed_in_all_its_forms(name, x, elapsed):
     timed = CELLS[name](elapsed="last_feature")

@@ -16,16 +16,6 @@ every_cell = pytest.mark.parametrize("name", CELLS)
 
 
 @pytest.fixture
-def x(random):
-    return random.standard_normal((3, 7, 4)).astype("float32")
-
-
-@pytest.fixture
-def elapsed(random):
-    return (random.random((3, 7)) * 2).astype("float32")
-
-
-@pytest.fixture
 def mask():
     return np.arange(7)[None] < np.array([7, 4, 1])[:, None]
 

@@ -11,16 +11,6 @@ every_cell = pytest.mark.parametrize("name", CELLS)
 BACKEND = keras.backend.backend()
 
 
-@pytest.fixture
-def x(random):
-    return random.standard_normal((3, 7, 4)).astype("float32")
-
-
-@pytest.fixture
-def elapsed(random):
-    return (random.random((3, 7)) * 2).astype("float32")
-
-
 @pytest.mark.parametrize(
     ("name", "driver"), [*((name, LiquidRNN) for name in CELLS), ("mixed-ltc", keras.layers.RNN)]
 )
