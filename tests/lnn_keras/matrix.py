@@ -24,10 +24,8 @@ FEATURES, UNITS = 4, 5
 # Functions of a cell's further arguments.
 CELLS = {
     "liquid": lambda **k: LiquidCell(UNITS, unfolds=3, **k),
-    "liquid-euler": lambda **k: LiquidCell(UNITS, unfolds=8, solver="euler", **k),
     "liquid-adjoint": lambda **k: LiquidCell(UNITS, unfolds=3, adjoint=True, **k),
     "node": lambda **k: NODECell(UNITS, unfolds=3, **k),
-    "node-rk4": lambda **k: NODECell(UNITS, unfolds=2, solver="rk4", **k),
     "node-dopri5": lambda **k: NODECell(UNITS, solver="dopri5", unfolds=1, max_steps=12, **k),
     "ctrnn": lambda **k: CTRNNCell(UNITS, unfolds=2, solver="midpoint", **k),
     "ltc": lambda **k: LTCCell(UNITS, unfolds=2, **k),
@@ -35,7 +33,6 @@ CELLS = {
     "lrc": lambda **k: LRCCell(UNITS, **k),
     "lef": lambda **k: LEFCell(UNITS, "bernoulli", unfolds=2, **k),
     "cfc": lambda **k: CfCCell(UNITS, backbone_units=6, **k),
-    "cfc-deep": lambda **k: CfCCell(UNITS, "no_gate", backbone_units=6, backbone_layers=2, **k),
     "cfc-pure": lambda **k: CfCCell(UNITS, "pure", backbone_layers=0, **k),
     "cfc-wired": lambda **k: WiredCfCCell(AutoNCP(12, outputs=UNITS), **k),
     "ct-gru": lambda **k: CTGRUCell(UNITS, scales=3, **k),

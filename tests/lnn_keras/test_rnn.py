@@ -71,7 +71,8 @@ def test_gradients_of_the_drivers_agree(name, x):
         layer(x)
         found.append(gradients(lambda layer=layer: keras.ops.sum(layer(x) ** 2), cell.weights))
     for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-5)
+        # Both sum the same terms, in another order.
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
 
 
 @every_cell

@@ -67,6 +67,7 @@ def test_tau_of_the_initializer():
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch.compile takes no loops like these")
+@pytest.mark.skipif(BACKEND == "jax", reason="Keras compiles there unless told otherwise")
 @every_cell
 def test_compiled_training_is_the_same(name, x, elapsed):
     losses = []
