@@ -1,0 +1,124 @@
+"""What ncps 1.0.1, the best-known peer, gets wrong on Keras 3, each ruled out here."""
+
+import re
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+from matrix import numbers, same
+
+import lnn_keras
+from lnn_keras import LiquidCell, LiquidRNN, LTCCell, MixedMemoryCell
+from lnn_keras.wirings import Adjacency, AutoNCP, Random
+
+
+def test_a_layer_takes_elapsed_times(x, elapsed):
+    """There `layer((x, t))` fails at a batch above 1."""
+    layer = LiquidRNN(LiquidCell(5))
+    timed = numbers(layer(x, elapsed=elapsed))
+    assert np.isfinite(timed).all()
+    assert np.abs(timed - numbers(layer(x))).max() > 1e-3
+
+
+def test_a_time_of_zero_is_not_one(x, random):
+    """There `time or 1.0` takes 0 for "not given"."""
+    h = random.standard_normal((3, 5)).astype("float32")
+    same(LiquidCell(5)(x[:, 0], [h], elapsed=0)[0], h)
+
+
+def test_elapsed_time_of_each_sample_is_broadcast(x, elapsed, random):
+    """There elapsed times of shape (batch,) meet states of shape (batch, units)."""
+    cell, h = LiquidCell(3), random.standard_normal((3, 3))
+    expected = cell(x[:, 0], [h], elapsed=elapsed[:, :1])[0]
+    same(cell(x[:, 0], [h], elapsed=elapsed[:, 0])[0], expected)
+
+
+def test_a_wiring_comes_back_as_a_wiring():
+    """There `from_config` leaves it a dict."""
+    config = keras.saving.serialize_keras_object(LTCCell(AutoNCP(8, outputs=2)))
+    assert isinstance(keras.saving.deserialize_keras_object(config).wiring, AutoNCP)
+
+
+def test_a_config_holds_every_argument():
+    """There `get_config` drops ranges of initialization and the bias of the forget gate."""
+    ones = keras.initializers.Constant(1.5)
+    cell = MixedMemoryCell(LiquidCell(3, tau_initializer=ones), forget_bias=2.5)
+    again = MixedMemoryCell.from_config(cell.get_config())
+    assert again.forget_bias == 2.5
+    again.build((None, 4))
+    np.testing.assert_allclose(numbers(again.cell.tau), 1.5, rtol=1e-6)
+
+
+def test_building_twice_adds_no_synapse():
+    """There each layer that is built on a wiring adds its synapses to those before."""
+    wiring = AutoNCP(16, outputs=3)
+    counts = []
+    for _ in range(2):
+        cell = LTCCell(wiring)
+        cell.build((None, 4))
+        counts.append(cell.count_params())
+    assert counts[0] == counts[1]
+
+
+def test_reading_a_config_changes_no_synapse():
+    """There a wiring's `get_config` draws from its random state."""
+    read, unread = Random(9, sparsity=0.5), Random(9, sparsity=0.5)
+    read.get_config()
+    np.testing.assert_array_equal(read.connect(4).recurrent, unread.connect(4).recurrent)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "float64"])
+def test_other_dtypes_run(dtype, x):
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX computes in float32 unless told otherwise")
+    layer = LiquidRNN(LTCCell(AutoNCP(8, outputs=2), dtype=dtype), dtype=dtype)
+    assert keras.backend.standardize_dtype(layer(x).dtype) == dtype.removeprefix("mixed_")
+
+
+def test_a_layer_built_inside_a_compiled_function_works_outside(x):
+    """There masks that `build` makes belong to the function in which it ran."""
+    layer = LiquidRNN(LTCCell(AutoNCP(8, outputs=2), unfolds=1))
+    inputs = keras.Input((7, 4))
+    model = keras.Model(inputs, layer(inputs))
+    same(model.predict(x, verbose=0), layer(x))
+
+
+def test_an_inhibitory_synapse_inhibits(x):
+    """There the matrix of -1, 0 and 1 multiplies the weights as if it were a mask."""
+    outputs = []
+    for sign in (1, -1):
+        cell = LTCCell(Adjacency(recurrent=[[0]], sensory=[[sign]] * 4))
+        cell.build((None, 4))
+        # Every conductance is positive; the sign is in the reversal potential.
+        weights = {v.name: numbers(v) for v in cell.weights}
+        assert (weights["sensory_weight"] > 0).all()
+        assert (np.sign(weights["sensory_reversal"]) == sign).all()
+        cell.leak.assign([0.0])
+        outputs.append(numbers(cell(np.full((1, 4), 3.0, "float32"), [np.zeros((1, 1))])[0]))
+    assert outputs[0] > 0 > outputs[1]
+
+
+def test_a_sparse_wiring_holds_few_weights():
+    """There AutoNCP(32, 4) holds 4,590 trainable numbers."""
+    cell = LTCCell(AutoNCP(32, outputs=4))
+    cell.build((None, 8))
+    assert cell.count_params() < 1000
+
+
+def documented_examples():
+    """The code of every example in the docstrings of the public names."""
+    named = [*vars(lnn_keras).items(), *vars(lnn_keras.wirings).items()]
+    for name, value in named:
+        text = getattr(value, "__doc__", None) if isinstance(value, type) else None
+        for code in re.findall(r"```python\n(.*?)```", text or "", re.DOTALL):
+            yield pytest.param(textwrap.dedent(code), id=name)
+
+
+@pytest.mark.parametrize("code", documented_examples())
+def test_examples_of_docstrings_run(code, x, elapsed):
+    """There the example in the docstring fails."""
+    names = {"keras": keras, "lnn_keras": lnn_keras, "x": x, "elapsed": elapsed}
+    exec(code, names)
+    if "layer" in names:
+        assert np.isfinite(numbers(names["layer"](x))).all()
