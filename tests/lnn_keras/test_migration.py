@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from matrix import numbers, same
 
 from lnn_keras import from_ncps
 
@@ -35,14 +36,14 @@ def test_ltc(name, x, random):
     theirs = peer.LTC(WIRINGS[name](), return_sequences=True)
     theirs(x)
     ours = from_ncps(scrambled(theirs, random))
-    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
+    same(ours(x), theirs(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("mapping", [None, "linear"])
 def test_ltc_without_mappings(mapping, x, random):
     theirs = peer.LTC(WIRINGS["full"](), input_mapping=mapping, output_mapping=mapping)
     theirs(x)
-    np.testing.assert_allclose(from_ncps(scrambled(theirs, random))(x), theirs(x), atol=1e-5)
+    same(from_ncps(scrambled(theirs, random))(x), theirs(x), atol=1e-5)
 
 
 @every_mode
@@ -54,7 +55,7 @@ def test_cfc(mode, backbone_layers, x, random):
     theirs(x)
     # Gains below 1, or two runs in float32 drift apart in the modes without bounds.
     ours = from_ncps(scrambled(theirs, random, gain=0.5))
-    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
+    same(ours(x), theirs(x), atol=1e-5)
 
 
 @every_mode
@@ -72,10 +73,10 @@ def test_wired_cfc(mode, x, random):
         inputs, new = x[:, t], []
         for cell, state in zip(cells, np.split(states, ends, axis=1), strict=True):
             inputs, _ = cell.call(inputs, [state])
-            new.append(np.asarray(inputs))
+            new.append(numbers(inputs))
         states = np.concatenate(new, axis=1)
         expected.append(new[-1])
-    np.testing.assert_allclose(ours(x), np.stack(expected, axis=1), atol=1e-5)
+    same(ours(x), np.stack(expected, axis=1), atol=1e-5)
 
 
 def test_mixed_memory(x, random):
@@ -88,7 +89,7 @@ def test_mixed_memory(x, random):
     for t in range(STEPS):
         expected, (memory, (state,)) = theirs.cell(x[:, t], states)
         states = [memory, state]
-        np.testing.assert_allclose(outputs[:, t], expected, atol=1e-5)
+        same(outputs[:, t], expected, atol=1e-5)
 
 
 def test_a_migrated_layer_is_saved(x, random, tmp_path):
