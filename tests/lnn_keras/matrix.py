@@ -33,6 +33,7 @@ CELLS = {
     "lrc": lambda **k: LRCCell(UNITS, **k),
     "lef": lambda **k: LEFCell(UNITS, "bernoulli", unfolds=2, **k),
     "cfc": lambda **k: CfCCell(UNITS, backbone_units=6, **k),
+    "cfc-no-gate": lambda **k: CfCCell(UNITS, "no_gate", backbone_units=6, backbone_layers=2, **k),
     "cfc-pure": lambda **k: CfCCell(UNITS, "pure", backbone_layers=0, **k),
     "cfc-wired": lambda **k: WiredCfCCell(AutoNCP(12, outputs=UNITS), **k),
     "ct-gru": lambda **k: CTGRUCell(UNITS, scales=3, **k),
@@ -41,7 +42,6 @@ CELLS = {
         LTCCell(UNITS, unfolds=1, dtype=dtype), **k
     ),
 }
-
 
 # Rounding may decide whether dopri5 accepts a step: states differ by a share of its tolerance.
 TOLERANCE = {name: 2e-5 if "dopri5" in name else 1e-6 for name in CELLS}
