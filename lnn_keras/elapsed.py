@@ -7,7 +7,7 @@ which a cell's `tau` is counted.
 import math
 
 import numpy as np
-from keras import ops
+from keras import KerasTensor, ops
 
 LAST_FEATURE = "last_feature"
 
@@ -35,10 +35,12 @@ def require_valid(elapsed) -> None:
     Raises:
         ValueError: One is negative or not finite.
     """
+    if isinstance(elapsed, KerasTensor):
+        return
     try:
         values = ops.convert_to_numpy(elapsed)
-    # Each backend has its own way to say that a tensor has no numbers yet.
-    except (NotImplementedError, TypeError, ValueError, RuntimeError, AttributeError):
+    # What TensorFlow and torch, and JAX, say of a tensor that has no numbers yet.
+    except (NotImplementedError, TypeError):
         return
     bad = values[~(np.isfinite(values) & (values >= 0))]
     if bad.size:
