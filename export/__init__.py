@@ -3,6 +3,7 @@
 from export.calibration import as_sequences
 from export.recipes import RECIPES, Recipe
 from export.report import Report, RuntimeResult, VerificationError
+from export.sequence import to_sequence
 from export.step import Step, to_step
 from export.targets import TARGETS, Target
 from export.tflite import to_tflite
@@ -19,6 +20,7 @@ __all__ = [
     "VerificationError",
     "as_sequences",
     "evaluate_file",
+    "to_sequence",
     "to_step",
     "to_tflite",
     "verify",

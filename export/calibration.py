@@ -20,7 +20,8 @@ def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, n
 
     Returns:
         By input name, float32 (batch, time, features), as the step sees them: with a
-        folded scaling done.
+        folded scaling done, and, where a step takes several rows, these side by side:
+        (batch, time // rows, rows * features), without those that make no whole step.
 
     Raises:
         ValueError: An input is missing or unknown, of another shape, empty, or not finite.
@@ -49,7 +50,20 @@ def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, n
             + ", ".join(f"{name} {shape}" for name, shape in lengths.items())
             + "."
         )
-    return {name: step.scalings[name].to_values(array) for name, array in sequences.items()}
+    return {
+        name: _in_steps(step.scalings[name].to_values(array), step.rows, name, argument)
+        for name, array in sequences.items()
+    }
+
+
+def _in_steps(array, rows, name, argument):
+    batch, time, features = array.shape
+    if time < rows:
+        raise ValueError(
+            f"`{argument}` for input {name!r} has {time} rows per sequence; "
+            f"a step of the model takes {rows}."
+        )
+    return array[:, : time - time % rows].reshape(batch, time // rows, rows * features)
 
 
 def _as_sequence(array, features, name, argument):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import flatbuffers
 import numpy as np
 
-from export.ranges import narrow_ranges
+from export.ranges import narrow_ranges, share_scale
 from export.step import NEXT
+from export.targets import STEP
 
 _IDENTIFIER = b"TFL3"
 
@@ -20,7 +21,7 @@ class Tensor:
         name: Its name in the signature.
         position: Its place among the file's inputs or outputs.
         shape: Its shape; the first axis is the batch.
-        dtype: Type of its numbers: "float32" or "int8".
+        dtype: Type of its numbers: "float32", "int8" or "int16".
         scale: Real value of one unit; 0 for float.
         zero_point: The integer that stands for 0.
     """
@@ -83,17 +84,29 @@ class Signature:
         return tuple(tensor for tensor in self.outputs if tensor.name not in states)
 
 
-def read_signature(content: bytes) -> Signature:
-    """The inputs and outputs of a file's only signature.
+def signature_names(content: bytes) -> tuple[str, ...]:
+    """The names of a file's signatures.
 
     Raises:
-        ValueError: The content is not a .tflite file or does not have one signature.
+        ValueError: The content is not a .tflite file.
+    """
+    return tuple(entry.signatureKey.decode() for entry in _unpack(content).signatureDefs or [])
+
+
+def read_signature(content: bytes, name: str = STEP) -> Signature:
+    """The inputs and outputs of one signature of a file.
+
+    Raises:
+        ValueError: The content is not a .tflite file, or has no signature of that name.
     """
     model = _unpack(content)
-    signatures = model.signatureDefs or []
-    if len(signatures) != 1:
-        raise ValueError(f"The file must have one signature, the step; it has {len(signatures)}.")
-    graph = model.subgraphs[signatures[0].subgraphIndex]
+    signatures = {entry.signatureKey.decode(): entry for entry in model.signatureDefs or []}
+    if name not in signatures:
+        raise ValueError(
+            f"The file has no signature {name!r}; it has: {', '.join(signatures) or 'none'}."
+        )
+    signature = signatures[name]
+    graph = model.subgraphs[signature.subgraphIndex]
 
     def tensors(named, positions):
         order = {index: position for position, index in enumerate(positions)}
@@ -101,7 +114,7 @@ def read_signature(content: bytes) -> Signature:
         return tuple(sorted(found, key=lambda tensor: tensor.position))
 
     return Signature(
-        tensors(signatures[0].inputs, graph.inputs), tensors(signatures[0].outputs, graph.outputs)
+        tensors(signature.inputs, graph.inputs), tensors(signature.outputs, graph.outputs)
     )
 
 
@@ -136,34 +149,43 @@ def differently_scaled_states(signature: Signature) -> list[Tensor]:
     ]
 
 
-def refine_integer_file(content: bytes, visited: dict[int, tuple[int, int]]) -> bytes:
-    """Give each state's input the scale of its output; narrow ranges to what matters.
+def share_state_scales(content: bytes) -> bytes:
+    """Give each state one scale as input and as output, so that feeding it back is a copy.
 
-    Feeding a state back is a copy then, and gates resolve the part that matters.
+    The output takes the input's scale where the operation that makes it gives any; where
+    the two differ by rounding alone, the input takes the output's. Others stay.
+    """
+    signature = read_signature(content)
+    different = {tensor.name for tensor in differently_scaled_states(signature)}
+    model = _unpack(content)
+    (graph,) = model.subgraphs
+    names = _operation_names(model, graph)
+    for state, following in signature.states:
+        entering, leaving = graph.inputs[state.position], graph.outputs[following.position]
+        if following.name not in different:
+            source = graph.tensors[leaving].quantization
+            target = graph.tensors[entering].quantization
+            target.scale, target.zeroPoint = source.scale, source.zeroPoint
+        else:
+            share_scale(graph, names, entering, leaving)
+    return _pack(model)
+
+
+def narrow_file(content: bytes, visited: dict[int, tuple[int, int]]) -> bytes:
+    """Narrow the ranges of an int8 file to what it visits and what gates can tell apart.
 
     Args:
         content: The file.
         visited: Least and greatest number seen in each of its tensors, by index.
-
-    Raises:
-        ValueError: A state's two scales differ by more than rounding; changing one
-            would change the model.
     """
-    signature = read_signature(content)
-    different = differently_scaled_states(signature)
-    if different:
-        raise ValueError(
-            f"The state {different[0].name.removeprefix(NEXT)!r} has another scale as input than "
-            f"as output ({different[0].scale:.6g}), so it cannot be fed back."
-        )
     model = _unpack(content)
     (graph,) = model.subgraphs
-    for state, following in signature.states:
-        source = graph.tensors[graph.outputs[following.position]].quantization
-        target = graph.tensors[graph.inputs[state.position]].quantization
-        target.scale, target.zeroPoint = source.scale, source.zeroPoint
     narrow_ranges(graph, _operation_names(model, graph), visited)
-    builder = flatbuffers.Builder(len(content))
+    return _pack(model)
+
+
+def _pack(model):
+    builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())
 

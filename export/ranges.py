@@ -15,6 +15,8 @@ LIMITS = {"LOGISTIC": np.log(511), "TANH": np.log(511) / 2}
 _PASSING = {"RESHAPE", "SPLIT", "SLICE", "STRIDED_SLICE", "SQUEEZE", "EXPAND_DIMS"}
 # Operations whose kernels give out any scale that is asked of them.
 _RESCALING = {"ADD", "SUB", "MUL", "FULLY_CONNECTED"}
+# Operations whose kernels take any scale; others ask for that of their output.
+_TAKING = {*_RESCALING, *LIMITS, "DIV", "BATCH_MATMUL", "SUM", "MEAN", "ABS", "QUANTIZE"}
 
 
 def narrow_ranges(graph, operation_names, visited: dict[int, tuple[int, int]]) -> None:
@@ -26,8 +28,8 @@ def narrow_ranges(graph, operation_names, visited: dict[int, tuple[int, int]]) -
         visited: Least and greatest number seen in each tensor, by its index.
     """
     operations = list(zip(operation_names, graph.operators, strict=True))
-    free = [int(op.outputs[0]) for name, op in operations if name in _RESCALING]
-    free = [index for index in free if index not in graph.outputs]
+    made = [int(operator.outputs[0]) for _, operator in operations]
+    free = [index for index in made if index not in graph.outputs and _is_free(operations, index)]
     for index in free:
         low, high = (_real(graph.tensors[index], number) for number in visited[index])
         _narrow(graph, operations, index, low, high)
@@ -35,6 +37,20 @@ def narrow_ranges(graph, operation_names, visited: dict[int, tuple[int, int]]) -
     for index in reversed(free):
         limit = _limit(graph, operations, index)
         _narrow(graph, operations, index, -limit, limit)
+
+
+def share_scale(graph, operation_names, source: int, target: int) -> bool:
+    """Give a tensor another's scale, if what makes it and what reads it take any.
+
+    Returns:
+        Whether it has been done.
+    """
+    operations = list(zip(operation_names, graph.operators, strict=True))
+    if not _is_free(operations, target):
+        return False
+    given = graph.tensors[source].quantization
+    _set_scale(graph, operations, target, given.scale[0], given.zeroPoint[0])
+    return True
 
 
 def visited_numbers(interpreter, inputs: list[list[np.ndarray]]) -> dict[int, tuple[int, int]]:
@@ -55,6 +71,22 @@ def visited_numbers(interpreter, inputs: list[list[np.ndarray]]) -> dict[int, tu
             numbers, (least, greatest) = interpreter.get_tensor(index), visited[index]
             visited[index] = (min(least, int(numbers.min())), max(greatest, int(numbers.max())))
     return visited
+
+
+def _is_free(operations, index):
+    """Whether a tensor's scale can be changed without a word to its neighbours."""
+    makers = [name for name, operator in operations if index in operator.outputs]
+    return set(makers) <= _RESCALING and makers != [] and _is_taken(operations, index)
+
+
+def _is_taken(operations, index):
+    readers = [(name, operator) for name, operator in operations if index in operator.inputs]
+    return all(
+        all(_is_taken(operations, output) for output in operator.outputs)
+        if name in _PASSING
+        else name in _TAKING
+        for name, operator in readers
+    )
 
 
 def _limit(graph, operations, index):
@@ -99,10 +131,15 @@ def _narrow(graph, operations, index, low, high):
 
 def _set_range(graph, operations, index, low, high):
     scale = (high - low) / 255
+    zero_point = int(np.clip(np.round(-128 - low / scale), -128, 127))
+    _set_scale(graph, operations, index, float(scale), zero_point)
+
+
+def _set_scale(graph, operations, index, scale, zero_point):
+    """Set a tensor's scale, and that of the tensors that its numbers are handed on to."""
     quantization = graph.tensors[index].quantization
-    quantization.scale = [float(scale)]
-    quantization.zeroPoint = [int(np.clip(np.round(-128 - low / scale), -128, 127))]
+    quantization.scale, quantization.zeroPoint = [scale], [zero_point]
     for name, operator in operations:
         if name in _PASSING and index in operator.inputs:
             for output in operator.outputs:
-                _set_range(graph, operations, output, low, high)
+                _set_scale(graph, operations, output, scale, zero_point)

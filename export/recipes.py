@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from lnn_keras.choices import require_choice
 
+ACTIVATIONS = ("float32", "int8", "int16")
+WEIGHTS = ("float32", "float16", "int8")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -12,7 +15,8 @@ class Recipe:
     Attributes:
         name: What users call it.
         description: One line for people.
-        dtype: Type of the inputs, outputs, states and activations.
+        activations: Type of the inputs, outputs, states and what lies between them.
+        weights: Type of the kernels; biases and factors may be wider.
         tolerance: Largest accepted RMS error of the outputs over a closed-loop
             rollout, as a share of their standard deviation.
         agreement: The same between two runtimes that run one file.
@@ -21,13 +25,15 @@ class Recipe:
 
     name: str
     description: str
-    dtype: str
+    activations: str
+    weights: str
     tolerance: float
     agreement: float
     metric_tolerance: float
 
     def __post_init__(self):
-        require_choice("recipe dtype", self.dtype, ("float32", "int8"))
+        require_choice("recipe activations", self.activations, ACTIVATIONS)
+        require_choice("recipe weights", self.weights, WEIGHTS)
         for field in ("tolerance", "agreement", "metric_tolerance"):
             if not 0 < getattr(self, field) < 1:
                 raise ValueError(
@@ -36,8 +42,8 @@ class Recipe:
 
     @property
     def is_integer(self) -> bool:
-        """Whether numbers are integers, whose ranges must be measured on data."""
-        return self.dtype != "float32"
+        """Whether activations are integers, whose ranges must be measured on data."""
+        return self.activations != "float32"
 
 
 RECIPES = {
@@ -46,18 +52,47 @@ RECIPES = {
         Recipe(
             name="float32",
             description="32-bit floats throughout; the file equals the model",
-            dtype="float32",
+            activations="float32",
+            weights="float32",
             tolerance=1e-5,
             agreement=1e-5,
             metric_tolerance=1e-4,
         ),
         Recipe(
+            name="float16",
+            description="16-bit weights, 32-bit arithmetic; half the size",
+            activations="float32",
+            weights="float16",
+            tolerance=0.01,
+            agreement=0.005,
+            metric_tolerance=0.005,
+        ),
+        Recipe(
+            name="dynamic",
+            description="8-bit weights, 32-bit arithmetic; needs no data",
+            activations="float32",
+            weights="int8",
+            tolerance=0.05,
+            agreement=0.05,
+            metric_tolerance=0.03,
+        ),
+        Recipe(
             name="int8",
             description="8-bit integers throughout, ranges from calibration data",
-            dtype="int8",
+            activations="int8",
+            weights="int8",
             tolerance=0.05,
             agreement=0.02,
             metric_tolerance=0.03,
+        ),
+        Recipe(
+            name="int16x8",
+            description="16-bit activations, 8-bit weights, ranges from calibration data",
+            activations="int16",
+            weights="int8",
+            tolerance=0.02,
+            agreement=0.005,
+            metric_tolerance=0.01,
         ),
     )
 }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from export.layers import calls_of
+
 _AFFINE_LAYERS = (keras.layers.Normalization, keras.layers.Rescaling)
 
 
@@ -38,25 +40,21 @@ def foldable_layers(functional: keras.Model) -> tuple[dict, dict]:
         nothing else reads: by the position of the input or output.
     """
 
+    calls, outputs = calls_of(functional)
+
     def readers(tensor):
-        return [
-            operation
-            for operation in functional.operations
-            if not isinstance(operation, keras.layers.InputLayer)
-            and any(read is tensor for read in keras.tree.flatten(operation.input))
-        ]
+        return [call.layer for call in calls if any(read is tensor for read in call.inputs)]
 
     first, last = {}, {}
     for position, tensor in enumerate(functional.inputs):
         found = readers(tensor)
         if len(found) == 1 and len(tensor.shape) == 3 and _is_scaling(found[0]):
             first[position] = found[0]
-    outputs = functional.outputs
     for position, tensor in enumerate(outputs):
-        makers = [op for op in functional.operations if op.output is tensor]
+        (maker,) = [call.layer for call in calls if any(made is tensor for made in call.outputs)]
         once = sum(output is tensor for output in outputs) == 1 and not readers(tensor)
-        if once and _is_scaling(makers[0]) and makers[0] not in first.values():
-            last[position] = makers[0]
+        if once and _is_scaling(maker) and maker not in first.values():
+            last[position] = maker
     return first, last
 
 

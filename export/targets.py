@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from lnn_keras.choices import require_choice
 
+STEP, SEQUENCE = "step", "sequence"
+ANY = "*"  # stands for every operation that the converter knows
+
 
 @dataclass(frozen=True)
 class Target:
@@ -13,6 +16,9 @@ class Target:
         name: What users call it.
         description: One line for people.
         recipes: Names of the recipes that it takes.
+        forms: Signatures of its files. Files of integers hold the step alone: the
+            converter cannot measure ranges within a loop.
+        batch: Sequences that are run at once; None for any number.
         operations: The (operation, dtype) pairs that its kernels know; the dtype
             is that of an operation's first output.
     """
@@ -20,34 +26,54 @@ class Target:
     name: str
     description: str
     recipes: tuple[str, ...]
+    forms: tuple[str, ...]
+    batch: int | None
     operations: frozenset[tuple[str, str]]
+
+    def runs(self, operation: str, dtype: str) -> bool:
+        """Whether there is a kernel for an operation on a type."""
+        return (operation, dtype) in self.operations or (ANY, dtype) in self.operations
 
 
 def _pairs(operations: str, *dtypes: str) -> frozenset[tuple[str, str]]:
     return frozenset((operation, dtype) for operation in operations.split() for dtype in dtypes)
 
 
-# Kernels of TensorFlow Lite Micro, as its interpreter accepts them. The
+_INTEGER_OPERATIONS = (
+    "ADD SUB MUL LOGISTIC TANH FULLY_CONNECTED BATCH_MATMUL MEAN CONCATENATION SLICE "
+    "STRIDED_SLICE SPLIT SPLIT_V RESHAPE MAXIMUM MINIMUM SQUARED_DIFFERENCE SOFTMAX QUANTIZE "
+    "DEQUANTIZE PACK UNPACK TRANSPOSE RELU ABS"
+)
+# 16-bit SUM is left out: the converter gives it the scale of its input, in which a sum
+# does not fit. Kernels of TensorFlow Lite Micro, as its interpreter accepts them. The
 # converter emits more: int8 EXP, LOG, SQUARE and SQRT among them.
 _MICRO_OPERATIONS = (
-    _pairs(
-        "ADD SUB MUL LOGISTIC TANH FULLY_CONNECTED BATCH_MATMUL SUM MEAN CONCATENATION SLICE "
-        "STRIDED_SLICE SPLIT RESHAPE MAXIMUM MINIMUM SQUARED_DIFFERENCE SOFTMAX QUANTIZE "
-        "DEQUANTIZE PACK UNPACK TRANSPOSE RELU ABS",
-        "float32",
-        "int8",
-    )
-    | _pairs("DIV GATHER LEAKY_RELU ELU", "float32", "int8")
+    _pairs(_INTEGER_OPERATIONS, "float32", "int8", "int16")
+    | _pairs("SUM DIV GATHER LEAKY_RELU ELU", "float32", "int8")
     | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6", "float32")
+)
+# LiteRT has every kernel but for 16-bit integers, where it has those of TFLite Micro.
+_PHONE_OPERATIONS = _pairs(ANY, "float32", "float16", "int8", "int32", "int64", "bool") | _pairs(
+    _INTEGER_OPERATIONS, "int16"
 )
 
 TARGETS = {
     target.name: target
     for target in (
         Target(
+            name="phone",
+            description="phones: a step and whole sequences, any batch and length, LiteRT",
+            recipes=("float32", "float16", "dynamic", "int8", "int16x8"),
+            forms=(STEP, SEQUENCE),
+            batch=None,
+            operations=_PHONE_OPERATIONS,
+        ),
+        Target(
             name="micro",
             description="microcontrollers: one time step, static shapes, TensorFlow Lite Micro",
-            recipes=("float32", "int8"),
+            recipes=("float32", "int8", "int16x8"),
+            forms=(STEP,),
+            batch=1,
             operations=_MICRO_OPERATIONS,
         ),
     )

@@ -15,8 +15,9 @@ from export.layout import tensor_layout
 from export.recipes import Recipe
 from export.recipes import get as get_recipe
 from export.report import Report, VerificationError
+from export.sequence import to_sequence
 from export.step import to_step
-from export.targets import Target
+from export.targets import SEQUENCE, Target
 from export.targets import get as get_target
 from export.verify import verify
 
@@ -72,6 +73,9 @@ def to_tflite(
             "Load the saved model under KERAS_BACKEND=tensorflow."
         )
     step = to_step(model, fold_scaling=recipe.is_integer)
+    # The converter cannot measure ranges within a loop, so integers step.
+    with_sequence = SEQUENCE in target.forms and not recipe.is_integer
+    sequence = to_sequence(model) if with_sequence else None
     if recipe.is_integer and calibration is None:
         raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
     sequences = None if calibration is None else as_sequences(step, calibration)
@@ -83,7 +87,7 @@ def to_tflite(
             tell("Calibrating on the states that the model visits")
             samples = closed_loop_samples(step, sequences)
         tell(f"Converting to {recipe.name}")
-        content = convert(step, recipe, target, samples)
+        content = convert(step, recipe, target, samples, sequence)
         tell("Verifying against Keras on every runtime")
         report = verify(model, content, inputs, targets, target=target, recipe=recipe, steps=steps)
         if not report.passed:

@@ -8,10 +8,11 @@ import numpy as np
 
 from export import flatbuffer, runtimes
 from export.calibration import as_sequences
+from export.layers import as_functional
 from export.recipes import Recipe
 from export.recipes import get as get_recipe
 from export.report import Report, RuntimeResult, percent
-from export.step import as_functional, to_step
+from export.step import to_step
 from export.targets import Target
 from export.targets import get as get_target
 

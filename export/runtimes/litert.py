@@ -6,6 +6,7 @@ import numpy as np
 
 from export.flatbuffer import read_signature
 from export.quiet import CapturedErrors
+from export.targets import STEP
 
 
 def make_interpreter(content: bytes, preserve_all_tensors: bool = False):
@@ -57,13 +58,11 @@ class LiteRT:
     def __init__(self, content: bytes):
         self.name = "LiteRT" if _litert() else "TensorFlow Lite"
         self.signature = read_signature(content)
-        self._interpreter = make_interpreter(content)
-        self._inputs = [detail["index"] for detail in self._interpreter.get_input_details()]
-        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+        # A file's first graph may be another signature's.
+        self._run = make_interpreter(content).get_signature_runner(STEP)
 
     def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """Run one step."""
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, value)
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
+        named = {t.name: inputs[t.position] for t in self.signature.inputs}
+        outputs = self._run(**named)
+        return [outputs[tensor.name] for tensor in self.signature.outputs]

@@ -22,9 +22,11 @@ class _Synapses:
     """Synapses of one kind as an edge list, with the weights that they alone have."""
 
     def __init__(self, cell, prefix, matrix):
-        self.sources, targets = np.nonzero(matrix)
-        count = len(self.sources)
-        polarity = matrix[self.sources, targets].astype("float32")
+        sources, targets = np.nonzero(matrix)
+        count = len(sources)
+        polarity = matrix[sources, targets].astype("float32")
+        # Small devices take no 64-bit positions.
+        self.sources = sources.astype("int32")
         # Sums what arrives at each neuron; a constant of the graph, not a weight.
         self.arrivals = np.eye(matrix.shape[1], dtype="float32")[targets]
         self.weight = cell.add_weight(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from export import to_step
+from export import as_sequences, to_step
 from export.runtimes import KerasStep, rollout
 from lnn_keras import LiquidCell, LiquidRNN, NODECell
 from lnn_keras import elapsed as elapsed_time
@@ -64,6 +64,61 @@ def test_layers_around_the_recurrent_ones(x, random):
         np.testing.assert_allclose(rolled.outputs[name], expected[0], atol=1e-6)
 
 
+CONVOLUTIONS = {
+    "taps": ([{"kernel_size": 3, "activation": "relu"}], 1),
+    "one tap": ([{"kernel_size": 1, "use_bias": False}], 1),
+    "dilated": ([{"kernel_size": 3, "dilation_rate": 2}], 1),
+    "groups": ([{"kernel_size": 2, "groups": 2}], 1),
+    "strided": ([{"kernel_size": 3, "strides": 3}], 3),
+    "two strides": ([{"kernel_size": 5, "strides": 2}, {"kernel_size": 2, "strides": 3}], 6),
+    "dilated, then strided": (
+        [{"kernel_size": 3, "dilation_rate": 2, "groups": 2}, {"kernel_size": 4, "strides": 2}],
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_causal_convolutions_keep_their_past(name, random):
+    """A step takes as many rows as the strides ask for, also through an RNN before them."""
+    arguments, rows = CONVOLUTIONS[name]
+    inputs = keras.Input((None, 4), name="x")
+    hidden = layers.GRU(4, return_sequences=True)(inputs)
+    for one in arguments:
+        hidden = layers.Conv1D(6, padding="causal", **one)(hidden)
+    outputs = layers.Dense(2)(layers.LSTM(3, return_sequences=True)(hidden))
+    model = keras.Model(inputs, outputs)
+    x = random.standard_normal((1, 24, 4)).astype("float32")
+    step = to_step(model)
+    assert step.rows == rows
+    sequences = as_sequences(step, x)
+    initial = {state.name: state.initial for state in step.states}
+    rolled = rollout(KerasStep(step), {"x": sequences["x"][0]}, initial)
+    expected = model.predict(x, verbose=0)[0]
+    assert len(expected) == 24 // rows
+    np.testing.assert_allclose(rolled.outputs["output"], expected, atol=1e-6)
+
+
+def test_the_last_step_of_a_sequence_is_the_step_itself(x):
+    inputs = keras.Input((None, 4), name="x")
+    hidden = layers.LSTM(5, return_sequences=True)(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(hidden[:, -1]))
+    rolled = rolled_out(model, {"x": x[0]})
+    np.testing.assert_allclose(
+        rolled.outputs["output"][-1], model.predict(x, verbose=0)[0], atol=1e-6
+    )
+
+
+def test_a_dense_layer_called_twice_is_one_layer(x):
+    inputs, shared = keras.Input((None, 4), name="x"), layers.Dense(4)
+    model = keras.Model(inputs, layers.GRU(3)(shared(shared(inputs))))
+    rolled = rolled_out(model, {"x": x[0]})
+    np.testing.assert_allclose(
+        rolled.outputs["output"][-1], model.predict(x, verbose=0)[0], atol=1e-6
+    )
+    assert to_step(model, fold_scaling=True).inputs == ("x",)
+
+
 def test_folded_scaling_is_done_outside(x):
     """Normalization first and last leave the graph, and the scalings do their work."""
     first = layers.Normalization(mean=[1.0, -2.0, 300.0, 0.0], variance=[4.0, 0.01, 1e4, 1.0])
@@ -121,6 +176,17 @@ def sequential(*inner):
     return keras.Sequential([keras.Input((8, 4)), *inner])
 
 
+def first_step():
+    inputs = keras.Input((8, 4))
+    return keras.Model(inputs, layers.LSTM(3, return_sequences=True)(inputs)[:, 0])
+
+
+def two_strides():
+    inputs = keras.Input((8, 4))
+    slow = layers.Conv1D(4, 3, strides=2, padding="causal")(inputs)
+    return keras.Model(inputs, layers.Add()([slow[:, -1], inputs[:, -1]]))
+
+
 @pytest.mark.parametrize(
     ("model", "named"),
     [
@@ -131,9 +197,12 @@ def sequential(*inner):
         (lambda: sequential(layers.LSTM(3, go_backwards=True)), "runs backwards"),
         (
             lambda: sequential(layers.LSTM(3, return_sequences=True), layers.GlobalMaxPooling1D()),
-            r"'global_max_pooling1d.*\(GlobalMaxPooling1D\) has no form for a single",
+            r"'global_max_pooling1d.*\(GlobalMaxPooling1D\) looks at a whole sequence at once",
         ),
-        (lambda: sequential(layers.Conv1D(3, 2)), r"\(Conv1D\) has no form"),
+        (lambda: sequential(layers.Conv1D(3, 2)), r"\(Conv1D\) has padding='valid'"),
+        (lambda: sequential(layers.Flatten()), r"\(Flatten\) looks at a whole sequence"),
+        (lambda: first_step(), r"takes x\[.*\]; of a sequence only x\[:, -1\]"),
+        (lambda: two_strides(), r"joins tensors that have passed different strides: \[1, 2\]"),
         (lambda: sequential(layers.Masking(), layers.LSTM(2)), r"\(Masking\) has no form"),
         (
             lambda: sequential(layers.LayerNormalization(axis=1), layers.LSTM(2)),

@@ -278,8 +278,12 @@ def nan(data):
 @pytest.mark.parametrize(
     ("arguments", "error", "named"),
     [
-        ({"recipe": "int9"}, ValueError, "recipe 'int9'; allowed: float32, int8. .*'int8'"),
-        ({"target": "macro"}, ValueError, "target 'macro'; allowed: micro. .*'micro'"),
+        (
+            {"recipe": "int9"},
+            ValueError,
+            "recipe 'int9'; allowed: dynamic, float16, float32, int16x8, int8. .*'int8'",
+        ),
+        ({"target": "macro"}, ValueError, "target 'macro'; allowed: micro, phone. .*'micro'"),
         ({"calibration": None}, ValueError, "'int8' needs `calibration`"),
         ({"calibration": nan}, ValueError, r"received 1 NaN .*\(1, 2, 0\)"),
         ({"calibration": lambda d: d[..., :2]}, ValueError, r"\(batch, time, 3\).*\(4, 150, 2\)"),
