@@ -1,47 +1,47 @@
 """Kotlin and Swift source of a file for LiteRT on Android and iOS."""
 
-import json
-
 from export.source.device_file import DeviceFile
-from export.source.literals import comment, lines
+from export.source.kotlin import kotlin_class, kotlin_string
+from export.source.literals import comment
+from export.source.swift import swift_class, swift_string
 from export.source.templates import fill
 
-# How each language holds the numbers, reads and writes them.
-KOTLIN = {
-    "int8": {"bytes": 1, "put": "put(number.toByte())", "get": "get().toFloat()"},
-    "int16": {"bytes": 2, "put": "putShort(number.toShort())", "get": "getShort().toFloat()"},
-    "float32": {"bytes": 4, "put": "putFloat(number)", "get": "getFloat()"},
-}
-SWIFT_NUMBERS = {"int8": "Int8", "int16": "Int16", "float32": "Float"}
+SEQUENCE = (
+    "`sequence` runs a whole sequence at once from the start, a row for each time step; the\n"
+    "states of `step` stay as they are."
+)
 
 
 def source_files(file: DeviceFile) -> dict[str, str]:
     """Return name -> text of LiquidModel.kt, LiquidModel.swift and README.md."""
-    tables = {"model": comment(file.model), "recipe": comment(file.recipe)}
-    quantized = "float" if file.dtype == "float32" else "integer"
-    kotlin = {
-        **tables,
-        **KOTLIN[file.dtype],
-        **_tables(file, _kotlin_string, "floatArrayOf({})", "Tensor({})", "State({})"),
-        "quantize": _part(f"quantize_{quantized}.kt.in"),
-        "sequence": _part("sequence.kt.in") if file.has_sequence else "",
-    }
-    swift = {
-        **tables,
-        "number": SWIFT_NUMBERS[file.dtype],
-        **_tables(
-            file,
-            _swift_string,
-            "[{}]",
-            "Tensor(name: {}, size: {}, zeroPoint: {}, scale: {}, offset: {})",
-            "State(name: {}, initial: {})",
-        ),
-        "quantize": _part(f"quantize_{quantized}.swift.in"),
-        "sequence": _part("sequence.swift.in") if file.has_sequence else "",
-        "sequence_runner": "",
+    described = {
+        "model": comment(file.model),
+        "recipe": comment(file.recipe),
+        **{f"{kind}_sizes": _sizes(file.tensors(kind)) for kind in ("input", "output", "state")},
     }
     return {
-        "LiquidModel.kt": fill("LiquidModel.kt.in", **kotlin),
-        "LiquidModel.swift": fill("LiquidModel.swift.in", **swift),
-        "README.md": _readme(file),
+        "LiquidModel.kt": kotlin_class(file, described),
+        "LiquidModel.swift": swift_class(file, described),
+        "README.md": _readme(file, described),
     }
+
+
+def _sizes(tensors):
+    return ", ".join(f"{comment(tensor.name)} ({tensor.size})" for tensor in tensors) or "none"
+
+
+def _readme(file, described):
+    inputs, output = file.tensors("input"), file.tensors("output")[0]
+    values = [f"values{index or ''}" for index in range(len(inputs))]
+    named = list(zip(inputs, values, strict=True))
+    return fill(
+        "phone.md.in",
+        **described,
+        file_bytes=f"{len(file.content):,}",
+        dtype=file.dtype,
+        sequence_note=SEQUENCE if file.has_sequence else "",
+        kotlin_inputs=", ".join(f"{kotlin_string(t.name)} to {value}" for t, value in named),
+        kotlin_output=kotlin_string(output.name),
+        swift_inputs=", ".join(f"{swift_string(t.name)}: {value}" for t, value in named),
+        swift_output=swift_string(output.name),
+    )
