@@ -8,8 +8,12 @@ from export.source.templates import fill
 from export.step import NEXT
 
 NUMBERS = {"int8": "Int8", "int16": "Int16", "float32": "Float"}
-_ROUNDED = "number.rounded(.toNearestOrEven) + zeroPoint"
-_INTEGER = f"Number(min(max({_ROUNDED}, Float(Number.min)), Float(Number.max)))"
+_QUANTIZED = {
+    "float": "return number",
+    "integer": """\
+let rounded = number.rounded(.toNearestOrEven) + zeroPoint
+      return Number(min(max(rounded, Float(Number.min)), Float(Number.max)))""",
+}
 INDENT = " " * 6
 
 
@@ -24,7 +28,7 @@ def swift_class(file: DeviceFile, described: dict[str, str]) -> str:
         "LiquidModel.swift.in",
         **described,
         number=NUMBERS[file.dtype],
-        quantized="number" if file.dtype == "float32" else _INTEGER,
+        quantized=_QUANTIZED["float" if file.dtype == "float32" else "integer"],
         next=NEXT,
         sequence=fill("sequence.swift.in") if file.has_sequence else "",
         inputs="\n".join(map(_layout, file.tensors("input"))),

@@ -15,6 +15,7 @@ from export.layout import TensorLayout
 from export.runtimes import Micro
 from export.source import DeviceFile, Recording, source_files
 from export.source.identifiers import identifiers
+from export.source.recording_header import TOLERANCES, UNITS
 from export.source.resolver import METHODS, op_resolver_header
 from lnn_keras import LiquidCell, LiquidRNN
 
@@ -86,6 +87,7 @@ def test_a_device_repeats_the_recording(name, recipe, data, tmp_path, capfd):
     exported(name, recipe, data, folder)
     status, printed = device_of(folder).replay(capfd)
     assert printed.startswith("PASS: 32 steps, largest difference 0 ")
+    assert f"allowed {0 if recipe == 'int8' else 100}, in" in printed
     assert status == 0
 
 
@@ -240,6 +242,8 @@ def test_several_inputs_outputs_and_states(dtype, some_content, random, tmp_path
     device = Device(tmp_path, *described, invoke)
     status, printed = device.replay(capfd)
     assert (status, printed[:4]) == (0, "PASS")
+    # The file's own operation is one on floats.
+    assert printed.endswith(f"allowed {TOLERANCES[dtype]}, in {UNITS[dtype]}\n")
     inputs = np.concatenate(list(file.recording.inputs.values()), axis=1)
     expected = toy_rollout(dtype, inputs)
     assert device.start() == 0
