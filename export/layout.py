@@ -1,6 +1,6 @@
 """The layout of a file's inputs, outputs and states, for programs that run it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from export.flatbuffer import Signature, Tensor
 from export.step import Step
@@ -20,6 +20,7 @@ class TensorLayout:
         zero_point: The number that stands for a value of 0.
         scale: Of each number (size,): real = scale * (number - zero_point) + offset.
         offset: Of each number (size,).
+        initial: Numbers that a state starts from (size,); empty for inputs and outputs.
     """
 
     name: str
@@ -31,14 +32,19 @@ class TensorLayout:
     zero_point: int
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    initial: tuple[float, ...] = ()
 
 
 def tensor_layout(signature: Signature, step: Step) -> tuple[TensorLayout, ...]:
     """The layout of a file: its data inputs, its data outputs, its states."""
     inputs = [_end(tensor, step, "input") for tensor in signature.data_inputs]
     outputs = [_end(tensor, step, "output") for tensor in signature.data_outputs]
+    initial = {state.name: state.initial for state in step.states}
     states = [
-        _layout(state, "state", state.position, following.position)
+        replace(
+            _layout(state, "state", state.position, following.position),
+            initial=tuple(state.quantize(initial[state.name]).ravel().tolist()),
+        )
         for state, following in signature.states
     ]
     return (*inputs, *outputs, *states)

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from export import c_source, flatbuffer
+from export import flatbuffer, source
 from export.calibration import as_sequences, closed_loop_samples
 from export.convert import convert
 from export.folder import whole_folder
@@ -38,7 +38,7 @@ def to_tflite(
     The model becomes one time step with its state as input and output, is
     converted and quantized on the states that it visits on the calibration data,
     and runs against Keras on LiteRT and TFLite Micro with its state fed back.
-    The folder then holds model.tflite, model.h, model_data.cc, lnn_model.h and
+    The folder then holds model.tflite, source code that runs it on the device, and
     report.json. It appears whole, after verification, or not at all.
 
     Args:
@@ -93,7 +93,15 @@ def to_tflite(
         if not report.passed:
             raise VerificationError(report)
         layout = tensor_layout(flatbuffer.read_signature(content), step)
-        texts = c_source.sources(content, layout, model.name, report.arena_bytes)
+        device_file = source.DeviceFile(
+            content,
+            layout,
+            model=model.name,
+            recipe=recipe.name,
+            arena_bytes=report.arena_bytes,
+            recording=source.record(content, step, sequences),
+        )
+        texts = source.source_files(target.name, device_file)
         report = replace(
             report,
             layout=layout,

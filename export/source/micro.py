@@ -1,0 +1,74 @@
+"""C++ source of a file for TensorFlow Lite Micro."""
+
+import numpy as np
+
+from export import flatbuffer
+from export.source.device_file import DeviceFile
+from export.source.identifiers import identifiers
+from export.source.literals import comment, lines
+from export.source.model_header import NUMBERS, arena_bytes, arena_note, model_header
+from export.source.recording_header import UNITS, recording_header, tolerance, tolerance_note
+from export.source.resolver import op_resolver_header
+from export.source.templates import fill
+
+
+def source_files(file: DeviceFile) -> dict[str, str]:
+    """Return name -> text of the C++ files, their CMakeLists.txt and README.md.
+
+    Raises:
+        ValueError: The file has no recording, or an operation that TensorFlow Lite
+            Micro has no method to register.
+    """
+    if file.recording is None:
+        raise ValueError("Target 'micro' needs a recording of the file; received None.")
+    operations = {name for name, _ in flatbuffer.read_operations(file.content)}
+    model = comment(file.model)
+    data = lines([f"0x{byte:02x}" for byte in file.content], per_line=12)
+    return {
+        "model.h": fill("model.h.in", model=model),
+        "model_data.cc": fill("model_data.cc.in", bytes=data, size=len(file.content)),
+        "lnn_op_resolver.h": op_resolver_header(operations),
+        "lnn_model.h": model_header(file),
+        "recording.h": recording_header(file),
+        "main.cc": fill("main.cc.in", model=model, unit=UNITS[file.dtype]),
+        "CMakeLists.txt": fill("CMakeLists.txt.in", model=model),
+        "README.md": _readme(file, len(operations)),
+    }
+
+
+def _readme(file, operation_count):
+    loop = [
+        *(
+            f"  lnn::Quantize(lnn::input::{name}, {name}, inputs);   // float {name}[{size}]"
+            for name, size in _names_and_sizes(file, "input")
+        ),
+        "  if (!model.Step(inputs, outputs)) break;",
+        *(
+            f"  lnn::Dequantize(lnn::output::{name}, outputs, {name});   // float {name}[{size}]"
+            for name, size in _names_and_sizes(file, "output")
+        ),
+    ]
+    states = sum(tensor.size for tensor in file.tensors("state"))
+    return fill(
+        "micro.md.in",
+        model=comment(file.model),
+        recipe=comment(file.recipe),
+        number=NUMBERS[file.dtype].removeprefix("std::"),
+        file_bytes=f"{len(file.content):,}",
+        operation_count=operation_count,
+        steps=len(next(iter(file.recording.inputs.values()))),
+        runtime=file.recording.runtime,
+        state_bytes=f"{states * np.dtype(file.dtype).itemsize:,}",
+        arena=f"`LNN_ARENA_BYTES` is {arena_bytes(file)}. {arena_note(file)}",
+        tolerance=(
+            f"Allowed is a difference of {tolerance(file)} {UNITS[file.dtype]}. "
+            + tolerance_note(file)
+        ),
+        loop="\n".join(loop),
+    )
+
+
+def _names_and_sizes(file, kind):
+    tensors = file.tensors(kind)
+    names = identifiers(tensor.name for tensor in tensors)
+    return [(names[tensor.name], tensor.size) for tensor in tensors]

@@ -1,0 +1,74 @@
+"""recording.h: recorded steps, and how far a device may differ from them."""
+
+import numpy as np
+
+from export import flatbuffer
+from export.source.device_file import DeviceFile
+from export.source.literals import comment, comment_lines, floating, lines, number
+from export.source.templates import fill
+
+UNITS = {
+    "int8": "units of the outputs",
+    "int16": "units of the outputs",
+    "float32": "millionths of the output's largest value",
+}
+# Between two sets of kernels that both round; differences compound through the states.
+TOLERANCES = {"int8": 8, "int16": 64, "float32": 100}
+
+
+def recording_header(file: DeviceFile) -> str:
+    """Return the text of recording.h."""
+    recording = file.recording
+    inputs = _rows(recording.inputs, file.tensors("input"))
+    outputs = _rows(recording.outputs, file.tensors("output"))
+    return fill(
+        "recording.h.in",
+        steps=len(inputs),
+        runtime=comment(recording.runtime),
+        unit=UNITS[file.dtype],
+        why=comment_lines(tolerance_note(file)),
+        tolerance=tolerance(file),
+        output_count=len(file.tensors("output")),
+        units=f"{{{', '.join(floating(unit) for unit in _units(file))}}}",
+        inputs=_table(inputs, file.dtype),
+        outputs=_table(outputs, file.dtype),
+    )
+
+
+def tolerance(file: DeviceFile) -> int:
+    """Return the largest accepted difference, in `UNITS`."""
+    exact = file.recording.is_exact and not _computes_in_floats(file)
+    return 0 if exact else TOLERANCES[file.dtype]
+
+
+def tolerance_note(file: DeviceFile) -> str:
+    """Return why that much is accepted, in a sentence."""
+    if _computes_in_floats(file):
+        return "Floats may be rounded in another order."
+    if file.recording.is_exact:
+        return (
+            "The reference kernels give the same integers; others, such as CMSIS-NN, may round "
+            f"differently: allow them {TOLERANCES[file.dtype]}."
+        )
+    return f"{file.recording.runtime} rounds differently than TensorFlow Lite Micro."
+
+
+def _computes_in_floats(file):
+    return any(dtype == "float32" for _, dtype in flatbuffer.read_operations(file.content))
+
+
+def _rows(named, tensors):
+    return np.concatenate([named[tensor.name] for tensor in tensors], axis=1)
+
+
+def _table(rows, dtype):
+    return "\n".join(
+        f"    {{\n{lines([number(n, dtype) for n in row], 12, ' ' * 8)}\n    }}," for row in rows
+    )
+
+
+def _units(file):
+    if file.dtype != "float32":
+        return [1.0 for _ in file.tensors("output")]
+    largest = [np.abs(file.recording.outputs[t.name]).max() for t in file.tensors("output")]
+    return [1e-6 * (float(value) or 1.0) for value in largest]
