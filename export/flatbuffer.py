@@ -90,7 +90,7 @@ def signature_names(content: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: The content is not a .tflite file.
     """
-    return tuple(entry.signatureKey.decode() for entry in _unpack(content).signatureDefs or [])
+    return tuple(entry.signatureKey.decode() for entry in unpack(content).signatureDefs or [])
 
 
 def read_signature(content: bytes, name: str = STEP) -> Signature:
@@ -99,7 +99,7 @@ def read_signature(content: bytes, name: str = STEP) -> Signature:
     Raises:
         ValueError: The content is not a .tflite file, or has no signature of that name.
     """
-    model = _unpack(content)
+    model = unpack(content)
     signatures = {entry.signatureKey.decode(): entry for entry in model.signatureDefs or []}
     if name not in signatures:
         raise ValueError(
@@ -120,15 +120,16 @@ def read_signature(content: bytes, name: str = STEP) -> Signature:
 
 def read_operations(content: bytes) -> Counter[tuple[str, str]]:
     """How often each (operation, dtype of its first output) occurs in a file."""
-    model = _unpack(content)
+    model = unpack(content)
     return Counter(
-        (name, _dtype(graph.tensors[operator.outputs[0]]))
+        (name, dtype_of(graph.tensors[operator.outputs[0]]))
         for graph in model.subgraphs
-        for name, operator in zip(_operation_names(model, graph), graph.operators, strict=True)
+        for name, operator in zip(operation_names(model, graph), graph.operators, strict=True)
     )
 
 
-def _operation_names(model, graph):
+def operation_names(model, graph) -> list[str]:
+    """The name of each operation of a subgraph, in order."""
     builtin = vars(_schema().BuiltinOperator).items()
     names = {code: name for name, code in builtin if not name.startswith("_")}
     opcodes = [model.operatorCodes[operator.opcodeIndex] for operator in graph.operators]
@@ -157,9 +158,9 @@ def share_state_scales(content: bytes) -> bytes:
     """
     signature = read_signature(content)
     different = {tensor.name for tensor in differently_scaled_states(signature)}
-    model = _unpack(content)
+    model = unpack(content)
     (graph,) = model.subgraphs
-    names = _operation_names(model, graph)
+    names = operation_names(model, graph)
     for state, following in signature.states:
         entering, leaving = graph.inputs[state.position], graph.outputs[following.position]
         if following.name not in different:
@@ -178,9 +179,9 @@ def narrow_file(content: bytes, visited: dict[int, tuple[int, int]]) -> bytes:
         content: The file.
         visited: Least and greatest number seen in each of its tensors, by index.
     """
-    model = _unpack(content)
+    model = unpack(content)
     (graph,) = model.subgraphs
-    narrow_ranges(graph, _operation_names(model, graph), visited)
+    narrow_ranges(graph, operation_names(model, graph), visited)
     return _pack(model)
 
 
@@ -196,7 +197,12 @@ def _schema():
     return schema_py_generated
 
 
-def _unpack(content):
+def unpack(content: bytes):
+    """A file as the schema's object.
+
+    Raises:
+        ValueError: The content is not a .tflite file.
+    """
     if content[4:8] != _IDENTIFIER:
         raise ValueError("The content is not a .tflite file: its identifier is missing.")
     schema = _schema()
@@ -211,13 +217,32 @@ def _tensor(entry, graph, position):
         name=entry.name.decode(),
         position=position,
         shape=tuple(int(size) for size in tensor.shape),
-        dtype=_dtype(tensor),
+        dtype=dtype_of(tensor),
         scale=float(quantization.scale[0]) if quantized else 0.0,
         zero_point=int(quantization.zeroPoint[0]) if quantized else 0,
     )
 
 
-def _dtype(tensor):
+def dtype_of(tensor) -> str:
+    """The type of a tensor's numbers."""
     schema = _schema()
     names = {code: name.lower() for name, code in vars(schema.TensorType).items()}
     return names[tensor.type]
+
+
+def is_constant(model, tensor) -> bool:
+    """Whether a tensor's numbers lie in the file."""
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
+
+
+def weights_dtype(content: bytes) -> str:
+    """The narrowest type in which a file holds a matrix: "int8", "float16" or "float32"."""
+    model = unpack(content)
+    found = {
+        dtype_of(tensor)
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+        if len(tensor.shape) == 2 and is_constant(model, tensor)
+    }
+    return next((dtype for dtype in ("int8", "float16") if dtype in found), "float32")

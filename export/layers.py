@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from lnn_keras.elapsed import LAST_FEATURE
+
 # Layers that act on each time step alone, and so need no state.
 POINTWISE_LAYERS = {
     getattr(keras.layers, name)
@@ -128,6 +130,29 @@ def calls_of(functional: keras.Model) -> tuple[list[Call], list]:
 def is_rnn(layer) -> bool:
     """Whether a layer carries a state over time."""
     return isinstance(layer, keras.layers.RNN)
+
+
+def takes_elapsed(functional: keras.Model) -> bool:
+    """Whether a model is fed elapsed times, which are never negative."""
+    if any(len(tensor.shape) == 2 for tensor in functional.inputs):
+        return True
+    return any(
+        is_rnn(call.layer)
+        and (len(call.inputs) > 1 or any(c.elapsed == LAST_FEATURE for c in _timed(call.layer)))
+        for call in calls_of(functional)[0]
+    )
+
+
+def _timed(layer):
+    return [cell for cell in cells_of(layer.cell) if hasattr(cell, "elapsed")]
+
+
+def cells_of(cell):
+    """A cell, and the cells within it."""
+    yield cell
+    for inner in (*getattr(cell, "cells", ()), getattr(cell, "cell", None)):
+        if inner is not None:
+            yield from cells_of(inner)
 
 
 def is_convolution(layer) -> bool:

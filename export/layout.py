@@ -1,6 +1,9 @@
 """The layout of a file's inputs, outputs and states, for programs that run it."""
 
+import math
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from export.flatbuffer import Signature, Tensor
 from export.step import Step
@@ -53,13 +56,14 @@ def tensor_layout(signature: Signature, step: Step) -> tuple[TensorLayout, ...]:
 def _end(tensor, step, kind):
     input, output = (tensor.position, None) if kind == "input" else (None, tensor.position)
     scaling = step.scalings[tensor.name]
-    return _layout(tensor, kind, input, output, scaling.scale, scaling.offset)
+    # A step of several rows holds their features side by side.
+    rows = math.prod(tensor.shape) // len(scaling.scale)
+    scale, offset = np.tile(scaling.scale, rows), np.tile(scaling.offset, rows)
+    return _layout(tensor, kind, input, output, scale, offset)
 
 
 def _layout(tensor: Tensor, kind, input, output, scale=None, offset=None):
-    size = 1
-    for extent in tensor.shape:
-        size *= extent
+    size = math.prod(tensor.shape)
     # A float tensor holds values as they are.
     unit = tensor.scale or 1.0
     return TensorLayout(

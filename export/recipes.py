@@ -107,3 +107,19 @@ def get(recipe: str | Recipe) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
     return RECIPES[require_choice("recipe", recipe, RECIPES)]
+
+
+def of_types(activations: str, weights: str) -> Recipe:
+    """The recipe of a file whose numbers have these types.
+
+    Raises:
+        ValueError: No recipe makes such files.
+    """
+    for recipe in RECIPES.values():
+        if (recipe.activations, recipe.weights) == (activations, weights):
+            return recipe
+    # A matrix too small to be worth it stays float: a file may hold no 8-bit weight.
+    for recipe in RECIPES.values():
+        if recipe.activations == activations:
+            return recipe
+    raise ValueError(f"No recipe has activations of {activations}; allowed: {ACTIVATIONS}.")

@@ -5,13 +5,14 @@ import contextlib
 import keras
 from keras import ops
 
+from export.layers import cells_of
 from lnn_keras.cells.continuous_time import ContinuousTimeCell
 
 
 @contextlib.contextmanager
 def _without_adjoints(cell):
     """Cells give the same numbers without their loop that only saves memory for gradients."""
-    cells = [inner for inner in _cells_of(cell) if getattr(inner, "adjoint", False)]
+    cells = [inner for inner in cells_of(cell) if getattr(inner, "adjoint", False)]
     for inner in cells:
         inner.adjoint = False
     try:
@@ -19,13 +20,6 @@ def _without_adjoints(cell):
     finally:
         for inner in cells:
             inner.adjoint = True
-
-
-def _cells_of(cell):
-    yield cell
-    for inner in (*getattr(cell, "cells", ()), getattr(cell, "cell", None)):
-        if inner is not None:
-            yield from _cells_of(inner)
 
 
 class _Recurrent(keras.layers.Layer):

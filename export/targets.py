@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lnn_keras.choices import require_choice
 
 STEP, SEQUENCE = "step", "sequence"
+XNNPACK, BUILT_IN, MICRO = "LiteRT (XNNPACK)", "LiteRT (built-in)", "TFLite Micro"
 ANY = "*"  # stands for every operation that the converter knows
 
 
@@ -19,6 +20,7 @@ class Target:
         forms: Signatures of its files. Files of integers hold the step alone: the
             converter cannot measure ranges within a loop.
         batch: Sequences that are run at once; None for any number.
+        runtimes: Names of the runtimes that prove its files.
         operations: The (operation, dtype) pairs that its kernels know; the dtype
             is that of an operation's first output.
     """
@@ -28,6 +30,7 @@ class Target:
     recipes: tuple[str, ...]
     forms: tuple[str, ...]
     batch: int | None
+    runtimes: tuple[str, ...]
     operations: frozenset[tuple[str, str]]
 
     def runs(self, operation: str, dtype: str) -> bool:
@@ -66,6 +69,7 @@ TARGETS = {
             recipes=("float32", "float16", "dynamic", "int8", "int16x8"),
             forms=(STEP, SEQUENCE),
             batch=None,
+            runtimes=(XNNPACK, BUILT_IN),
             operations=_PHONE_OPERATIONS,
         ),
         Target(
@@ -74,6 +78,7 @@ TARGETS = {
             recipes=("float32", "int8", "int16x8"),
             forms=(STEP,),
             batch=1,
+            runtimes=(XNNPACK, BUILT_IN, MICRO),
             operations=_MICRO_OPERATIONS,
         ),
     )

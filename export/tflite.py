@@ -45,10 +45,10 @@ def to_tflite(
         model: Any built Sequential or Functional model whose layers are RNN layers
             (of Keras or `lnn_keras`) and layers that act on each time step alone.
         directory: The folder to write; one written before is replaced.
-        target: "micro".
-        recipe: "int8" or "float32".
+        target: "micro" or "phone".
+        recipe: "float32", "int8" or "int16x8"; for phones "float16" and "dynamic" as well.
         calibration: Typical sequences (batch, time, features) or (time, features), by
-            input name if there are several. int8 needs them.
+            input name if there are several. int8 and int16x8 need them.
         evaluation: Sequences to verify on, or a pair of them and their true outputs;
             by default the calibration data.
         steps: Most closed-loop steps to verify.
@@ -99,7 +99,8 @@ def to_tflite(
             model=model.name,
             recipe=recipe.name,
             arena_bytes=report.arena_bytes,
-            recording=source.record(content, step, sequences),
+            recording=source.record(content, step, sequences) if target.batch == 1 else None,
+            has_sequence=sequence is not None,
         )
         texts = source.source_files(target.name, device_file)
         report = replace(
