@@ -1,13 +1,14 @@
 """Keras models to verified device files."""
 
-from export.calibration import as_sequences
+from export.data import as_sequences
+from export.evaluate import evaluate_file, predict_file
 from export.recipes import RECIPES, Recipe
 from export.report import Report, RuntimeResult, VerificationError
 from export.sequence import to_sequence
 from export.step import Step, to_step
 from export.targets import TARGETS, Target
 from export.tflite import to_tflite
-from export.verify import evaluate_file, verify
+from export.verify import verify
 
 __all__ = [
     "RECIPES",
@@ -20,6 +21,7 @@ __all__ = [
     "VerificationError",
     "as_sequences",
     "evaluate_file",
+    "predict_file",
     "to_sequence",
     "to_step",
     "to_tflite",

@@ -1,95 +1,17 @@
-"""Data for a step: sequences by input name, and the states that a model visits on them."""
-
-from collections.abc import Mapping
+"""The states that a model visits on data, and what integers cannot hold of it."""
 
 import numpy as np
 
+from export.flatbuffer import made_tensors, read_signature
+from export.ranges import visited_numbers
+from export.recipes import Recipe
 from export.runtimes import KerasStep, rollout
+from export.runtimes.litert import make_interpreter
 from export.step import Step
 
-
-def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, np.ndarray]:
-    """Check data for a step's inputs and bring them into one form.
-
-    Args:
-        step: The step whose inputs the data feed.
-        data: (batch, time, features), or (time, features) for one sequence; for a
-            model with several inputs a mapping from their names to such arrays,
-            elapsed times as (batch, time).
-        argument: What the data are called in errors.
-
-    Returns:
-        By input name, float32 (batch, time, features), as the step sees them: with a
-        folded scaling done, and, where a step takes several rows, these side by side:
-        (batch, time // rows, rows * features), without those that make no whole step.
-
-    Raises:
-        ValueError: An input is missing or unknown, of another shape, empty, or not finite.
-    """
-    if not isinstance(data, Mapping):
-        if len(step.inputs) > 1:
-            raise ValueError(
-                f"The model has the inputs {', '.join(step.inputs)}; `{argument}` must be a "
-                f"mapping from their names to arrays; received {type(data).__name__}."
-            )
-        data = {step.inputs[0]: data}
-    if set(data) != set(step.inputs):
-        raise ValueError(
-            f"`{argument}` must have the keys {', '.join(step.inputs)}; "
-            f"received {', '.join(map(str, data)) or 'none'}."
-        )
-    features = {name: step.model.input[name].shape[-1] for name in step.inputs}
-    sequences = {
-        name: _as_sequence(np.asarray(data[name]), features[name], name, argument)
-        for name in step.inputs
-    }
-    lengths = {name: array.shape[:2] for name, array in sequences.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"The inputs in `{argument}` differ in batch or time: "
-            + ", ".join(f"{name} {shape}" for name, shape in lengths.items())
-            + "."
-        )
-    return {
-        name: _in_steps(step.scalings[name].to_values(array), step.rows, name, argument)
-        for name, array in sequences.items()
-    }
-
-
-def _in_steps(array, rows, name, argument):
-    batch, time, features = array.shape
-    if time < rows:
-        raise ValueError(
-            f"`{argument}` for input {name!r} has {time} rows per sequence; "
-            f"a step of the model takes {rows}."
-        )
-    return array[:, : time - time % rows].reshape(batch, time // rows, rows * features)
-
-
-def _as_sequence(array, features, name, argument):
-    where = f"`{argument}` for input {name!r}"
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"{where} must hold numbers; received dtype {array.dtype}.")
-    received = array.shape
-    if array.ndim == 2 and array.shape[1] == features:
-        array = array[np.newaxis]
-    elif array.ndim == 2 and features == 1:
-        array = array[..., np.newaxis]
-    if array.ndim != 3 or array.shape[2] != features:
-        raise ValueError(
-            f"{where} must have shape (batch, time, {features}) or (time, {features}); "
-            f"received {received}."
-        )
-    if array.size == 0:
-        raise ValueError(f"{where} is empty; received shape {received}.")
-    finite = np.isfinite(array)
-    if not finite.all():
-        first = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"{where} must be finite; received {np.count_nonzero(~finite)} NaN or infinite "
-            f"values, the first at (batch, time, feature) {first}."
-        )
-    return array
+FEWEST_NUMBERS = 8
+ONE_NUMBER = 1e-7
+STILL_SAMPLES = 200
 
 
 def closed_loop_samples(step: Step, sequences: dict[str, np.ndarray]) -> list[dict]:
@@ -124,3 +46,66 @@ def within_range(samples: list[dict], name: str, low: float, high: float) -> lis
         state[unit] = end
         clipped.append({**sample, name: state})
     return clipped
+
+
+def data_warnings(step: Step, sequences: dict[str, np.ndarray], recipe: Recipe) -> tuple[str, ...]:
+    """What the inputs of an integer file cannot hold of the data, one sentence each.
+
+    All features of an input share one scale, which its least and greatest value set.
+    """
+    numbers = np.iinfo(recipe.activations).max - np.iinfo(recipe.activations).min
+    return tuple(
+        sentence
+        for name, array in sequences.items()
+        for feature, values in enumerate(_features(step, name, array))
+        if (sentence := _feature_warning(name, feature, values, np.ptp(array) / numbers))
+    )
+
+
+def state_warnings(step: Step, samples: list[dict[str, np.ndarray]]) -> tuple[str, ...]:
+    """The states that the data never move, one sentence each."""
+    return tuple(
+        f"State {state.name!r} never leaves its initial value on the calibration data; "
+        "integers cannot hold any other."
+        for state in step.states
+        if np.ptp(np.stack([s[state.name] for s in samples]), axis=0).max() <= ONE_NUMBER
+    )
+
+
+def still_tensors(content: bytes, samples: list[dict[str, np.ndarray]]) -> tuple[str, ...]:
+    """The tensors of an integer file that hold one number on all samples, one sentence each."""
+    signature = read_signature(content)
+    chosen = samples[:: -(-len(samples) // STILL_SAMPLES)]
+    numbers = [[t.quantize(sample[t.name]) for t in signature.inputs] for sample in chosen]
+    interpreter = make_interpreter(content, preserve_all_tensors=True)
+    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
+    made = made_tensors(content)
+    return tuple(
+        f"Tensor {names[index]!r} holds one number on all of the calibration data; "
+        "its range is not measured."
+        for index, (least, greatest) in visited_numbers(interpreter, numbers).items()
+        if least == greatest and index in made
+    )
+
+
+def _features(step, name, array):
+    size = step.model.input[name].shape[-1]
+    return np.moveaxis(array.reshape(-1, size), 1, 0)
+
+
+def _feature_warning(name, feature, values, unit):
+    where = f"Feature {feature} of input {name!r}"
+    if np.ptp(values) == 0:
+        return (
+            f"{where} is always {values[0]:.6g} in the calibration data; "
+            "the file may not tell other values from it."
+        )
+    low, high = np.percentile(values, [1, 99])
+    if high - low >= FEWEST_NUMBERS * unit:
+        return None
+    peak = values[np.argmax(np.abs(values - np.median(values)))]
+    return (
+        f"{where}: 98 % of its calibration values lie within {high - low:.3g}, which is less than "
+        f"{FEWEST_NUMBERS} units of {unit:.3g} of the input's scale; its farthest value is "
+        f"{peak:.6g}. Remove outliers, or begin the model with Normalization."
+    )

@@ -118,12 +118,14 @@ def read_signature(content: bytes, name: str = STEP) -> Signature:
     )
 
 
-def read_operations(content: bytes) -> Counter[tuple[str, str]]:
-    """How often each (operation, dtype of its first output) occurs in a file."""
+def read_operations(content: bytes, signature: str | None = None) -> Counter[tuple[str, str]]:
+    """How often each (operation, dtype of its first output) occurs in a file, or a signature."""
     model = unpack(content)
+    named = {entry.signatureKey.decode(): entry.subgraphIndex for entry in model.signatureDefs}
+    graphs = model.subgraphs if signature is None else [model.subgraphs[named[signature]]]
     return Counter(
         (name, dtype_of(graph.tensors[operator.outputs[0]]))
-        for graph in model.subgraphs
+        for graph in graphs
         for name, operator in zip(operation_names(model, graph), graph.operators, strict=True)
     )
 
@@ -234,6 +236,12 @@ def is_constant(model, tensor) -> bool:
     """Whether a tensor's numbers lie in the file."""
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0
+
+
+def made_tensors(content: bytes) -> set[int]:
+    """Indices of the tensors that operations of a file of one graph make."""
+    (graph,) = unpack(content).subgraphs
+    return {int(index) for operator in graph.operators for index in operator.outputs}
 
 
 def weights_dtype(content: bytes) -> str:

@@ -1,10 +1,13 @@
 """Folders that appear whole or not at all."""
 
 import contextlib
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
@@ -16,7 +19,7 @@ def whole_folder(directory: str | Path) -> Iterator[Path]:
     remains of what it wrote.
 
     Raises:
-        OSError: `directory` cannot be written.
+        OSError: `directory` cannot be written, or the disk is full.
         FileExistsError: `directory` is a file or holds files that would be lost.
     """
     directory = Path(directory)
@@ -32,6 +35,13 @@ def whole_folder(directory: str | Path) -> Iterator[Path]:
     try:
         yield made
         _replace(directory, made)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OSError(
+            f"Cannot write the folder {directory}: {error.strerror} ({error.filename}); "
+            "nothing was written."
+        ) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

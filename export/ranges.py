@@ -61,8 +61,10 @@ def visited_numbers(interpreter, inputs: list[list[np.ndarray]]) -> dict[int, tu
         inputs: Numbers for its inputs in order, run by run.
     """
     positions = [detail["index"] for detail in interpreter.get_input_details()]
-    tensors = [d["index"] for d in interpreter.get_tensor_details() if d["dtype"] == np.int8]
-    visited = dict.fromkeys(tensors, (127, -128))
+    dtypes = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
+    tensors = [index for index, dtype in dtypes.items() if dtype in (np.int8, np.int16)]
+    limits = {index: np.iinfo(dtypes[index]) for index in tensors}
+    visited = {index: (int(limits[index].max), int(limits[index].min)) for index in tensors}
     for values in inputs:
         for index, value in zip(positions, values, strict=True):
             interpreter.set_tensor(index, value)

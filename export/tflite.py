@@ -8,18 +8,25 @@ import keras
 import numpy as np
 
 from export import flatbuffer, source
-from export.calibration import as_sequences, closed_loop_samples
+from export.calibration import (
+    closed_loop_samples,
+    data_warnings,
+    state_warnings,
+    still_tensors,
+)
 from export.convert import convert
+from export.data import as_sequences, noise
 from export.folder import whole_folder
 from export.layout import tensor_layout
 from export.recipes import Recipe
 from export.recipes import get as get_recipe
 from export.report import Report, VerificationError
+from export.report_page import page
 from export.sequence import to_sequence
 from export.step import to_step
 from export.targets import SEQUENCE, Target
 from export.targets import get as get_target
-from export.verify import verify
+from export.verify import STEPS, verify
 
 
 def to_tflite(
@@ -30,7 +37,7 @@ def to_tflite(
     recipe: str | Recipe = "int8",
     calibration=None,
     evaluation=None,
-    steps: int = 500,
+    steps: int = STEPS,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Export a model for a device, prove that the file does what the model did, write it.
@@ -72,57 +79,75 @@ def to_tflite(
             f"Export needs the TensorFlow backend of Keras; received {keras.backend.backend()!r}. "
             "Load the saved model under KERAS_BACKEND=tensorflow."
         )
+    if recipe.is_integer and calibration is None:
+        raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
+    _require_one_sequence(model, target)
     step = to_step(model, fold_scaling=recipe.is_integer)
     # The converter cannot measure ranges within a loop, so integers step.
     with_sequence = SEQUENCE in target.forms and not recipe.is_integer
     sequence = to_sequence(model) if with_sequence else None
-    if recipe.is_integer and calibration is None:
-        raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
     sequences = None if calibration is None else as_sequences(step, calibration)
-    inputs, targets = _evaluation_pair(evaluation, calibration)
+    inputs, true_outputs = _evaluation_pair(evaluation, calibration)
 
     with whole_folder(directory) as folder:
-        samples = []
+        samples, warnings = [], ()
         if recipe.is_integer:
             tell("Calibrating on the states that the model visits")
             samples = closed_loop_samples(step, sequences)
         tell(f"Converting to {recipe.name}")
         content = convert(step, recipe, target, samples, sequence)
+        if recipe.is_integer:
+            warnings = (
+                *data_warnings(step, sequences, recipe),
+                *state_warnings(step, samples),
+                *still_tensors(content, samples),
+            )
         tell("Verifying against Keras on every runtime")
-        report = verify(model, content, inputs, targets, target=target, recipe=recipe, steps=steps)
+        report = verify(
+            model, content, inputs, true_outputs, target=target, recipe=recipe, steps=steps
+        )
+        report = replace(report, warnings=(*warnings, *report.warnings))
         if not report.passed:
             raise VerificationError(report)
         layout = tensor_layout(flatbuffer.read_signature(content), step)
+        recorded = noise(model, step, source.RECORDED_STEPS) if sequences is None else sequences
         device_file = source.DeviceFile(
             content,
             layout,
             model=model.name,
             recipe=recipe.name,
             arena_bytes=report.arena_bytes,
-            recording=source.record(content, step, sequences) if target.batch == 1 else None,
+            recording=source.record(content, step, recorded) if target.batch == 1 else None,
             has_sequence=sequence is not None,
         )
         texts = source.source_files(target.name, device_file)
+        names = ("model.tflite", *texts, "report.json", "report.html")
         report = replace(
-            report,
-            layout=layout,
-            files={
-                name: str(Path(directory) / name)
-                for name in ("model.tflite", *texts, "report.json")
-            },
+            report, layout=layout, files={name: str(Path(directory) / name) for name in names}
         )
         tell("Writing")
         (folder / "model.tflite").write_bytes(content)
-        for name, text in texts.items():
+        for name, text in (texts | {"report.html": page(report)}).items():
             (folder / name).write_text(text)
         report.save(folder / "report.json")
     return report
+
+
+def _require_one_sequence(model, target):
+    """Raise a ValueError if a model keeps states of more sequences than the target runs."""
+    batch = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
+    if target.batch is not None and batch not in (None, target.batch):
+        raise ValueError(
+            f"Model {model.name!r} has a fixed batch of {batch} (stateful layers ask for one); "
+            f"target {target.name!r} runs {target.batch}. Build it with a batch of "
+            f"{target.batch} or None and load the same weights."
+        )
 
 
 def _evaluation_pair(evaluation, calibration):
     if evaluation is None:
         return calibration, None
     if isinstance(evaluation, tuple):
-        inputs, targets = evaluation
-        return inputs, np.asarray(targets)
+        inputs, true_outputs = evaluation
+        return inputs, np.asarray(true_outputs)
     return evaluation, None

@@ -1,151 +1,106 @@
 """Keras against each runtime over a long closed-loop rollout."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 
 import keras
 import numpy as np
 
-from export import flatbuffer, runtimes
-from export.calibration import as_sequences
-from export.layers import as_functional
+from export import cost, drift, flatbuffer, forms, recipes, runtimes, targets
+from export.data import as_sequences, end_to_end, noise
+from export.evaluate import TrueOutputs
+from export.interface import recipe_of, require_same_interface, target_of
 from export.recipes import Recipe
-from export.recipes import get as get_recipe
 from export.report import Report, RuntimeResult, percent
-from export.step import to_step
+from export.step import Step, to_step
 from export.targets import Target
-from export.targets import get as get_target
 
-STEP_FORM_TOLERANCE = 1e-5
+STEPS = 1000
+NO_WHEEL = "not run: no wheel for this platform"
+REFUSED = "refuses the file"
 
 
 def verify(
     model: keras.Model,
     content: bytes,
     inputs=None,
-    targets: np.ndarray | None = None,
+    true_outputs: np.ndarray | None = None,
     *,
-    target: str | Target = "micro",
+    target: str | Target | None = None,
     recipe: str | Recipe | None = None,
-    steps: int = 500,
+    steps: int = STEPS,
 ) -> Report:
-    """Run Keras, LiteRT and TFLite Micro side by side, each feeding back its own state.
+    """Run Keras and every runtime of the target side by side, each feeding back its own state.
 
     Args:
         model: The Keras model that the file was made of.
         content: The bytes of the .tflite file.
         inputs: Sequences (batch, time, features) or (time, features), by input name if
             there are several; laid end to end. Gaussian noise without them.
-        targets: True outputs beside `inputs`, of a model with one output; gives the
-            mean squared error of each runtime.
-        target: Where the file is meant to run.
-        recipe: Its tolerances apply; by default that of the file's own type.
+        true_outputs: True outputs beside `inputs`, of a model with one output; gives the
+            mean squared error of each runtime. (batch, time, ...), or (batch, ...) where the
+            model gives the last step alone: each sequence is then run from its start.
+        target: Where the file is meant to run; by default "phone" for one that holds
+            sequences, "micro" for others.
+        recipe: Its tolerances apply; by default that of the file's own types.
         steps: Most steps to run.
 
     Raises:
         ValueError: The file does not fit the model, or the data do not.
     """
-    signature = flatbuffer.read_signature(content)
-    recipe = get_recipe(recipe or signature.inputs[0].dtype)
-    step = to_step(model, fold_scaling=recipe.is_integer)
-    _require_same_interface(signature, step)
     if steps < 2:
         raise ValueError(f"`steps` must be at least 2; received {steps}.")
-    described, rows = _end_to_end(step, inputs, steps)
-    length = len(next(iter(rows.values())))
-    truth = None if targets is None else _true_outputs(targets, step, length)
+    recipe = recipes.get(recipe) if recipe else recipe_of(content)
+    target = targets.get(target) if target else target_of(content)
+    step = to_step(model, fold_scaling=recipe.is_integer)
+    require_same_interface(content, step)
+    if inputs is None:
+        sequences = noise(model, step, steps)
+    else:
+        sequences = as_sequences(step, inputs, "inputs")
+    rows = end_to_end(sequences, steps)
+    truth = None if true_outputs is None else TrueOutputs(model, step, sequences, true_outputs)
 
-    keras_step = runtimes.KerasStep(step)
-    reference = _real_rollout(keras_step, step, rows)
-    results = [_result(keras_step.name, reference, reference, truth)]
-    failures = _step_form_failures(as_functional(model), step, rows, reference)
-    started, not_run, refusals = _start(content)
-    rolled = [_real_rollout(runtime, step, rows) for runtime in started]
-    for runtime, values in zip(started, rolled, strict=True):
-        results.append(_result(runtime.name, values, reference, truth))
-        failures += _failures(results[-1], results[0], recipe)
-    disagreement = None
-    if len(rolled) == 2:
-        disagreement = max(_errors(rolled[1].outputs, rolled[0].outputs, reference.outputs))
-        if not disagreement <= recipe.agreement:
-            failures.append(
-                f"The runtimes differ by {percent(disagreement)} of the outputs' standard "
-                f"deviation; allowed: {percent(recipe.agreement)}."
-            )
-    operations = Counter()
-    for (name, _), count in flatbuffer.read_operations(content).items():
-        operations[name] += count
+    started, missing, refused = runtimes.start(content, target.runtimes)
+    running = (runtimes.KerasStep(step), *started)
+    rolled = [_real_rollout(runtime, step, rows) for runtime in running]
+    results = [
+        _result(runtime.name, values, rolled[0], truth and truth.error(runtime, values))
+        for runtime, values in zip(running, rolled, strict=True)
+    ]
+    results += [RuntimeResult(name, note=NO_WHEEL) for name in missing]
+    results += [RuntimeResult(name, note=REFUSED) for name in refused]
+    whole = forms.whole_outputs(model, step, rows)
+    if targets.SEQUENCE in flatbuffer.signature_names(content):
+        results.append(forms.sequence_result(content, model, step, rows, whole))
+    disagreement = _disagreement(rolled)
+    failures = [
+        *forms.step_form_failures(whole, rolled[0]),
+        *_failures(results, disagreement, recipe),
+        *(f"{reason}." for reason in refused.values()),
+    ]
     return Report(
         model=model.name,
-        target=get_target(target).name,
+        target=target.name,
         recipe=recipe.name,
-        steps=length,
-        inputs=described,
+        steps=len(next(iter(rows.values()))),
+        inputs="Gaussian noise, for want of data" if inputs is None else "the data, end to end",
         parameters=model.count_params(),
         bytes=len(content),
+        gzip_bytes=cost.gzip_bytes(content),
+        multiply_accumulates=cost.multiply_accumulates(content),
         arena_bytes=next((r.arena_bytes for r in started if hasattr(r, "arena_bytes")), None),
-        operations=dict(sorted(operations.items())),
-        results=(*results, *not_run),
+        operations=_step_operations(content),
+        results=tuple(results),
         disagreement=disagreement,
         tolerance=recipe.tolerance,
-        failures=(*failures, *refusals),
+        failures=tuple(failures),
+        warnings=_float_warnings(content, recipe),
     )
 
 
-def evaluate_file(
-    content: bytes, model: keras.Model, inputs, targets: np.ndarray
-) -> dict[str, float]:
-    """Mean squared error of a file, by runtime, each sequence from its initial state.
-
-    Args:
-        content: The bytes of the .tflite file.
-        model: The Keras model that the file was made of, with one output.
-        inputs: Sequences (batch, time, features), by input name if there are several.
-        targets: True outputs (batch, time, ...).
-
-    Raises:
-        ValueError: The file does not fit the model, or the data do not.
-    """
-    signature = flatbuffer.read_signature(content)
-    step = to_step(model, fold_scaling=get_recipe(signature.inputs[0].dtype).is_integer)
-    _require_same_interface(signature, step)
-    sequences = as_sequences(step, inputs, "inputs")
-    initial = {state.name: state.initial for state in step.states}
-    errors = {}
-    for runtime in _start(content)[0]:
-        ((name, values),) = runtimes.predict(runtime, sequences, initial).items()
-        output = step.scalings[name].to_real(values)
-        errors[runtime.name] = float(np.mean((output.astype("float64") - targets) ** 2))
-    return errors
-
-
-def _start(content):
-    """The runtimes that run the file here, results for those that do not, and refusals."""
-    started, not_run, refusals = [], [], []
-    for runtime_class in (runtimes.LiteRT, runtimes.Micro):
-        try:
-            started.append(runtime_class(content))
-        except ImportError:
-            note = f"not run on {runtime_class.name} here: no wheel for this platform"
-            not_run.append(RuntimeResult(runtime_class.name, note))
-        except RuntimeError as error:
-            not_run.append(RuntimeResult(runtime_class.name, "refuses the file"))
-            refusals.append(f"{error}.")
-    return started, not_run, refusals
-
-
-def relative_rms(values: np.ndarray, reference: np.ndarray, scale_of: np.ndarray) -> float:
-    """RMS of values - reference, over the standard deviation over time of `scale_of`.
-
-    Each feature's standard deviation is taken about its own mean, then pooled;
-    where `scale_of` is constant, the RMS itself is returned.
-    """
-    scale = np.sqrt(np.mean(np.var(scale_of.astype("float64"), axis=0)))
-    rms = np.sqrt(np.mean((values.astype("float64") - reference) ** 2))
-    return float(rms / scale) if scale > 0 else float(rms)
-
-
-def _real_rollout(runtime, step, rows):
+def _real_rollout(runtime, step: Step, rows):
     """A rollout whose outputs are real values."""
     initial = {state.name: state.initial for state in step.states}
     rolled = runtimes.rollout(runtime, rows, initial)
@@ -153,110 +108,73 @@ def _real_rollout(runtime, step, rows):
     return replace(rolled, outputs=outputs)
 
 
-def _errors(values, reference, scale_of):
-    return [relative_rms(values[name], reference[name], scale_of[name]) for name in reference]
-
-
-def _result(name, rolled, reference, truth):
-    squared = sum(
-        np.mean((rolled.outputs[key] - value) ** 2, axis=tuple(range(1, value.ndim)))
-        for key, value in reference.outputs.items()
-    )
+def _result(name, rolled, reference, metric):
+    errors = drift.step_errors(rolled.outputs, reference.outputs)
     p50, p99 = np.percentile(rolled.seconds * 1e6, [50, 99])
-    (output,) = rolled.outputs.values() if truth is not None else (None,)
     return RuntimeResult(
         name=name,
-        output_error=max(_errors(rolled.outputs, reference.outputs, reference.outputs)),
-        state_error=max(_errors(rolled.states, reference.states, reference.states), default=0.0),
-        worst_step=int(np.argmax(squared)),
-        metric=None if truth is None else float(np.mean((output - truth) ** 2)),
+        output_error=drift.largest_rms(rolled.outputs, reference.outputs),
+        state_error=drift.largest_rms(rolled.states, reference.states),
+        worst_step=int(np.argmax(errors)),
+        worst_error=float(errors.max()),
+        error_curve=drift.curve(errors),
+        metric=metric,
         latency_p50=float(p50),
         latency_p99=float(p99),
     )
 
 
-def _failures(result, reference, recipe):
+def _disagreement(rolled):
+    """The largest difference between two runtimes, relative to what Keras gives."""
+    reference, *others = [values.outputs for values in rolled]
+    return max(
+        (
+            drift.relative_rms(second[name], first[name], reference[name])
+            for first, second in itertools.combinations(others, 2)
+            for name in reference
+        ),
+        default=None,
+    )
+
+
+def _failures(results, disagreement, recipe):
+    reference, *others = results
     failures = []
-    # `not <=` also catches NaN.
-    if not result.output_error <= recipe.tolerance:
+    for result in others:
+        if result.note:
+            continue
+        # `not <=` also catches NaN.
+        if not result.output_error <= recipe.tolerance:
+            failures.append(
+                f"{result.name}: the outputs' RMS error is {percent(result.output_error)} of their "
+                f"standard deviation; allowed: {percent(recipe.tolerance)}."
+            )
+        if result.metric is not None:
+            loss = result.metric / reference.metric - 1 if reference.metric else result.metric
+            if not loss <= recipe.metric_tolerance:
+                failures.append(
+                    f"{result.name}: the mean squared error is {percent(loss)} worse than in "
+                    f"Keras; allowed: {percent(recipe.metric_tolerance)}."
+                )
+    if disagreement is not None and not disagreement <= recipe.agreement:
         failures.append(
-            f"{result.name}: the outputs' RMS error is {percent(result.output_error)} of their "
-            f"standard deviation; allowed: {percent(recipe.tolerance)}."
+            f"The runtimes differ by {percent(disagreement)} of the outputs' standard deviation; "
+            f"allowed: {percent(recipe.agreement)}."
         )
-    if result.metric is not None:
-        loss = result.metric / reference.metric - 1 if reference.metric else result.metric
-        if not loss <= recipe.metric_tolerance:
-            failures.append(
-                f"{result.name}: the mean squared error is {percent(loss)} worse than in Keras; "
-                f"allowed: {percent(recipe.metric_tolerance)}."
-            )
     return failures
 
 
-def _step_form_failures(model, step, rows, reference):
-    """Compare the step form, which the runtimes are measured against, with the model itself."""
-    fixed = [tensor.shape[1] for tensor in model.inputs if tensor.shape[1] is not None]
-    length = min([len(next(iter(rows.values()))), *fixed])
-    real = {name: step.scalings[name].to_real(values) for name, values in rows.items()}
-    flat = [
-        real[tensor.name][np.newaxis, :length].reshape((1, length, *tensor.shape[2:]))
-        for tensor in model.inputs
-    ]
-    outputs = model(keras.tree.pack_sequence_as(model.input, flat), training=False)
-    failures = []
-    for name, whole in zip(step.outputs, keras.tree.flatten(outputs), strict=True):
-        whole = keras.ops.convert_to_numpy(whole)[0]
-        stepped = reference.outputs[name][:length]
-        if whole.shape != stepped.shape:
-            stepped = stepped[-1]
-        difference = relative_rms(stepped, whole, reference.outputs[name])
-        if not difference <= STEP_FORM_TOLERANCE:
-            failures.append(
-                f"Output {name!r} of the step form differs from the model's by "
-                f"{percent(difference)}."
-            )
-    return failures
+def _step_operations(content):
+    operations = Counter()
+    for (name, _), count in flatbuffer.read_operations(content, targets.STEP).items():
+        operations[name] += count
+    return dict(sorted(operations.items()))
 
 
-def _end_to_end(step, inputs, steps):
-    """The data as single sequences of at most `steps` rows, and what they are."""
-    if inputs is None:
-        noise = np.random.default_rng(0)
-        rows = {
-            name: noise.standard_normal((steps, step.model.input[name].shape[-1])).astype("float32")
-            for name in step.inputs
-        }
-        return "inputs: Gaussian noise, since no data were given", rows
-    sequences = as_sequences(step, inputs, "inputs")
-    rows = {name: array.reshape(-1, array.shape[-1])[:steps] for name, array in sequences.items()}
-    return "inputs: the data given, end to end", rows
-
-
-def _true_outputs(targets, step, length):
-    if len(step.outputs) != 1:
-        raise ValueError("`targets` need a model with one output.")
-    size = step.model.output[step.outputs[0]].shape[-1]
-    targets = np.asarray(targets)
-    if targets.shape[-1] != size or targets.size < length * size:
-        raise ValueError(
-            f"`targets` must have a row of {size} values for each of the {length} steps; "
-            f"received shape {targets.shape}."
-        )
-    return targets.reshape(-1, size)[:length]
-
-
-def _require_same_interface(signature, step):
-    expected = {*step.inputs, *(state.name for state in step.states)}
-    found = {tensor.name for tensor in signature.inputs}
-    if expected != found:
-        raise ValueError(
-            f"The file was not made of model {step.model.name.removesuffix('_step')!r}: its inputs "
-            f"are {', '.join(sorted(found))}; the model's are {', '.join(sorted(expected))}."
-        )
-    for tensor in signature.inputs:
-        size = step.model.input[tensor.name].shape[-1]
-        if tensor.shape[-1] != size:
-            raise ValueError(
-                f"The file's input {tensor.name!r} has {tensor.shape[-1]} values; "
-                f"the model's has {size}."
-            )
+def _float_warnings(content, recipe):
+    if recipe.weights != "int8":
+        return ()
+    return tuple(
+        f"Matrix {name!r} stays in 32-bit floats: the converter finds it too small to be worth it."
+        for name in cost.float_kernels(content)
+    )

@@ -190,13 +190,18 @@ def predict(
 @app.command()
 def export(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
-    target: Annotated[str, typer.Option(help="Device: micro.")] = "micro",
-    recipe: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
-    calibration: Annotated[
-        Path | None, typer.Option(help="An .npz or .npy file of typical sequences.")
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; build/MODEL-TARGET-RECIPE by default.")
     ] = None,
-    steps: Steps = 500,
+    target: Annotated[str, typer.Option(help="Device: micro or phone.")] = "micro",
+    recipe: Annotated[
+        str, typer.Option(help="float32, int8, int16x8; for phones float16 and dynamic as well.")
+    ] = "int8",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="An .npz or .npy file of typical sequences; int8 and int16x8 need it."),
+    ] = None,
+    steps: Steps = 1000,
 ) -> None:
     """Convert a model for a device and verify it against Keras."""
     from export import to_tflite
@@ -208,7 +213,7 @@ def export(
     with console.status("Exporting") as status:
         report = to_tflite(
             model,
-            out,
+            out or Path("build") / f"{Path(source).stem}-{target}-{recipe}",
             target=target,
             recipe=recipe,
             calibration=typical,
@@ -224,7 +229,10 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A .tflite file made by `lnn export`.")],
     model: Annotated[str, typer.Option(help="The preset, folder or .keras file it was made of.")],
     input: InputFile = None,
-    steps: Steps = 500,
+    target: Annotated[
+        str | None, typer.Option(help="Device: micro or phone; by default what the file tells.")
+    ] = None,
+    steps: Steps = 1000,
 ) -> None:
     """Run an exported file against its model again."""
     from export import verify as verify_file
@@ -233,8 +241,8 @@ def verify(
     loaded = store.load(model)
     content = _content(file)
     _, evaluation = _export_data(model, input)
-    inputs, targets = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
-    report = verify_file(loaded, content, inputs, targets, steps=steps)
+    inputs, true_outputs = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
+    report = verify_file(loaded, content, inputs, true_outputs, target=target, steps=steps)
     report.print(_console())
     if not report.passed:
         raise typer.Exit(1)

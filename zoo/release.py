@@ -8,6 +8,7 @@ import numpy as np
 
 import export
 from export.report import percent
+from export.targets import MICRO, XNNPACK
 from zoo import runs as zoo_runs
 from zoo import store
 from zoo.preset import Preset
@@ -122,7 +123,7 @@ def card(preset: Preset, recorded: dict) -> str:
         + " | ".join(
             f"{percent(e['runtimes'][runtime]['output_error'])} / "
             f"{e['runtimes'][runtime]['latency_p50_us']:.0f} µs / {e['test'][runtime]:.3f}"
-            for runtime in ("LiteRT", "TFLite Micro")
+            for runtime in (XNNPACK, MICRO)
         )
         + " |"
         for name, e in exports.items()

@@ -2,6 +2,6 @@
 
 from export.source.device_file import DeviceFile
 from export.source.files import source_files
-from export.source.recording import Recording, record
+from export.source.recording import RECORDED_STEPS, Recording, record
 
-__all__ = ["DeviceFile", "Recording", "record", "source_files"]
+__all__ = ["RECORDED_STEPS", "DeviceFile", "Recording", "record", "source_files"]

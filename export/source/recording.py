@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from export.data import end_to_end
 from export.runtimes import LiteRT, Micro, rollout
 from export.step import Step
 
-STEPS = 32
+RECORDED_STEPS = 32
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Recording:
 def record(
     content: bytes,
     step: Step,
-    sequences: dict[str, np.ndarray] | None = None,
-    steps: int = STEPS,
+    sequences: dict[str, np.ndarray],
+    steps: int = RECORDED_STEPS,
 ) -> Recording:
     """Run a file on TensorFlow Lite Micro, or on LiteRT where that has no wheel.
 
@@ -42,11 +43,11 @@ def record(
         content: The .tflite file of one step.
         step: The step that it was made of.
         sequences: By input name (batch, time, features), as `as_sequences` gives them;
-            laid end to end. Gaussian noise without them.
+            laid end to end.
         steps: Most steps to record.
     """
     runtime = _Recorder(_runtime(content))
-    rollout(runtime, _rows(step, sequences, steps), {s.name: s.initial for s in step.states})
+    rollout(runtime, end_to_end(sequences, steps), {s.name: s.initial for s in step.states})
     signature = runtime.signature
     return Recording(
         runtime.name,
@@ -75,16 +76,6 @@ def _runtime(content):
         return Micro(content)
     except ImportError:
         return LiteRT(content)
-
-
-def _rows(step, sequences, steps):
-    if sequences is not None:
-        return {name: a.reshape(-1, a.shape[-1])[:steps] for name, a in sequences.items()}
-    noise = np.random.default_rng(0)
-    return {
-        name: noise.standard_normal((steps, step.model.input[name].shape[-1])).astype("float32")
-        for name in step.inputs
-    }
 
 
 def _stacked(records, tensor):

@@ -7,8 +7,9 @@ import pytest
 import export
 import zoo
 from export import flatbuffer, ranges, recipes, targets
-from export.calibration import as_sequences, closed_loop_samples
+from export.calibration import closed_loop_samples
 from export.convert import convert
+from export.data import as_sequences
 from lnn_keras import LiquidCell, LiquidRNN
 
 layers = keras.layers
@@ -32,9 +33,9 @@ def graph_of(model, data):
     step = export.to_step(model, fold_scaling=True)
     samples = closed_loop_samples(step, as_sequences(step, data))
     content = convert(step, recipes.get("int8"), targets.get("micro"), samples)
-    unpacked = flatbuffer._unpack(content)
+    unpacked = flatbuffer.unpack(content)
     (graph,) = unpacked.subgraphs
-    return content, graph, flatbuffer._operation_names(unpacked, graph)
+    return content, graph, flatbuffer.operation_names(unpacked, graph)
 
 
 @pytest.mark.parametrize(

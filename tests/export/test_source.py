@@ -23,7 +23,15 @@ pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
 layers = keras.layers
 FILES = {
-    *("model.tflite", "report.json", "README.md", "CMakeLists.txt", "main.cc", "recording.h"),
+    *(
+        "model.tflite",
+        "report.json",
+        "report.html",
+        "README.md",
+        "CMakeLists.txt",
+        "main.cc",
+        "recording.h",
+    ),
     *("model.h", "model_data.cc", "lnn_model.h", "lnn_op_resolver.h"),
 }
 

@@ -9,11 +9,12 @@ import pytest
 
 import export
 from export import flatbuffer, recipes, targets
-from export.calibration import as_sequences, closed_loop_samples
+from export.calibration import closed_loop_samples
 from export.convert import convert
+from export.data import as_sequences
+from export.drift import relative_rms
 from export.runtimes import LiteRT, Micro, rollout
 from export.runtimes.litert import make_interpreter
-from export.verify import relative_rms
 from lnn_keras import LiquidCell, LiquidRNN, NODECell
 
 micro = pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
@@ -46,8 +47,13 @@ def test_float32_is_the_model(name, data, tmp_path):
     report = export.to_tflite(
         make_model(name), tmp_path / "out", recipe="float32", calibration=data
     )
-    assert report.passed and report.steps == 500
-    assert [result.name for result in report.results] == ["Keras", "LiteRT", "TFLite Micro"]
+    assert report.passed and report.steps == 600
+    assert [result.name for result in report.results] == [
+        "Keras",
+        "LiteRT (XNNPACK)",
+        "LiteRT (built-in)",
+        "TFLite Micro",
+    ]
     assert max(result.output_error for result in report.results) < 1e-5
     assert report.disagreement < 1e-5
 
@@ -61,7 +67,7 @@ def test_int8_follows_a_trained_model(name, data, tmp_path):
         model, tmp_path / "out", calibration=data, evaluation=(data[:, :-1], data[:, 1:, :2])
     )
     assert report.passed
-    quantized = report.results[2]
+    quantized = report.results[3]
     assert 1e-4 < quantized.output_error < 0.05
     assert quantized.metric <= report.results[0].metric * 1.03
     assert report.arena_bytes > 1000
@@ -199,7 +205,7 @@ def test_sequences_start_from_their_initial_state(recipe, data, tmp_path):
     content = (tmp_path / "out/model.tflite").read_bytes()
     targets = model.predict(data, verbose=0) + 1.0
     metrics = export.evaluate_file(content, model, data, targets)
-    assert set(metrics) == {"LiteRT", "TFLite Micro"}
+    assert set(metrics) == {"LiteRT (XNNPACK)", "TFLite Micro"}
     for value in metrics.values():
         assert value == pytest.approx(1.0, abs=1e-4 if recipe == "float32" else 0.05)
 
@@ -301,7 +307,7 @@ def test_without_the_micro_wheel_the_report_says_so(data, tmp_path, monkeypatch)
     monkeypatch.setattr(Micro, "__init__", missing)
     report = export.to_tflite(make_model("simple"), tmp_path / "out", calibration=data)
     assert report.passed and report.arena_bytes is None
-    assert report.results[2].note.startswith("not run on TFLite Micro here")
+    assert report.results[3].note == "not run: no wheel for this platform"
     assert "not measured" in (tmp_path / "out/lnn_model.h").read_text()
 
 
@@ -310,4 +316,4 @@ def test_without_litert_tensorflow_takes_its_place(data, tmp_path, monkeypatch):
     report = export.to_tflite(
         make_model("simple"), tmp_path / "out", recipe="float32", calibration=data
     )
-    assert report.passed and report.results[1].name == "TensorFlow Lite"
+    assert report.passed and report.results[1].name == "TensorFlow Lite (XNNPACK)"

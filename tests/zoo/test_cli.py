@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import lnn_keras
 import zoo
 
 NAME = "half-cheetah-micro"
@@ -41,7 +42,13 @@ def test_demo(exported):
         "model.h",
         "model_data.cc",
         "lnn_model.h",
+        "lnn_op_resolver.h",
+        "recording.h",
+        "main.cc",
+        "CMakeLists.txt",
+        "README.md",
         "report.json",
+        "report.html",
     }
     assert f"build/{NAME}/model.tflite" in result.stdout
 
@@ -107,6 +114,21 @@ def test_export_of_a_stock_lstm_file(tmp_path, random):
     result = lnn(*arguments, "--calibration", tmp_path / "x.npy")
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out/model.tflite").is_file()
+
+
+def test_export_for_phones_with_nothing_else_given(tmp_path):
+    """Irregular time in, a step and sequences out, from noise: no data, no folder named."""
+    x, elapsed = keras.Input((None, 3), name="x"), keras.Input((None,), name="elapsed")
+    y = lnn_keras.LiquidRNN(lnn_keras.LiquidCell(40), return_sequences=True)(x, elapsed=elapsed)
+    keras.Model([x, elapsed], y, name="own").save(tmp_path / "own.keras")
+    result = lnn("export", "own.keras", "--target", "phone", "--recipe", "dynamic", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Gaussian noise" in result.stdout and "LiteRT, sequence" in result.stdout
+    written = tmp_path / "build/own-phone-dynamic"
+    assert {"model.tflite", "LiquidModel.kt", "report.html"} <= {p.name for p in written.iterdir()}
+    result = lnn("verify", written / "model.tflite", "--model", "own.keras", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "dynamic for phone, 1,000 closed-loop steps" in result.stdout
 
 
 @pytest.mark.parametrize(
