@@ -62,6 +62,7 @@ def convert(
             )
 
         content = _calibrated(run, samples) if recipe.is_integer else run(samples)
+        content = flatbuffer.share_buffers(content)
     require_operations(content, target)
     return content
 

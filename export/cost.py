@@ -43,7 +43,8 @@ def float_kernels(content: bytes) -> tuple[str, ...]:
                 tensor.name.decode()
                 for graph in model.subgraphs
                 for tensor in graph.tensors
-                if len(tensor.shape) == 2
+                if tensor.shape is not None
+                and len(tensor.shape) == 2
                 and min(tensor.shape) > 1
                 and flatbuffer.dtype_of(tensor) == "float32"
                 and flatbuffer.is_constant(model, tensor)

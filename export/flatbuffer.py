@@ -187,6 +187,30 @@ def narrow_file(content: bytes, visited: dict[int, tuple[int, int]]) -> bytes:
     return _pack(model)
 
 
+def share_buffers(content: bytes) -> bytes:
+    """Keep one copy of constants that hold the same bytes, as unfolded steps do."""
+    model = unpack(content)
+    first, kept = {}, []
+    moved = []
+    for index, buffer in enumerate(model.buffers):
+        data = None if buffer.data is None else bytes(buffer.data)
+        # The buffer 0 is that of tensors without constants; empty ones stay as they are.
+        if index and data and data in first:
+            moved.append(first[data])
+            continue
+        moved.append(len(kept))
+        if data:
+            first[data] = len(kept)
+        kept.append(buffer)
+    model.buffers = kept
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.buffer = moved[tensor.buffer]
+    for entry in model.metadata or []:
+        entry.buffer = moved[entry.buffer]
+    return _pack(model)
+
+
 def _pack(model):
     builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
@@ -251,6 +275,6 @@ def weights_dtype(content: bytes) -> str:
         dtype_of(tensor)
         for graph in model.subgraphs
         for tensor in graph.tensors
-        if len(tensor.shape) == 2 and is_constant(model, tensor)
+        if tensor.shape is not None and len(tensor.shape) == 2 and is_constant(model, tensor)
     }
     return next((dtype for dtype in ("int8", "float16") if dtype in found), "float32")

@@ -7,7 +7,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from lnn_keras import LiquidRNN
 from lnn_keras.elapsed import LAST_FEATURE
+
+RNN_ARGUMENTS = (
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+    "stateful",
+    "unroll",
+    "zero_output_for_mask",
+)
 
 # Layers that act on each time step alone, and so need no state.
 POINTWISE_LAYERS = {
@@ -56,6 +66,8 @@ def as_functional(model: keras.Model) -> keras.Model:
         )
     for tensor in model.inputs:
         _require_sequence(tensor)
+    if any(exported_layer(layer) is not layer for layer in model.layers):
+        model = _exported_model(model)
     # Before the graph is cloned, whose operations would be named instead of their layers.
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer):
@@ -153,6 +165,45 @@ def cells_of(cell):
     for inner in (*getattr(cell, "cells", ()), getattr(cell, "cell", None)):
         if inner is not None:
             yield from cells_of(inner)
+
+
+def _exported_model(functional):
+    """The model of its layers' exported forms, with the same weights."""
+
+    def call(layer, *args, **kwargs):
+        # Layers that train otherwise than they predict leave traces of it in their calls.
+        kwargs.pop("training", None)
+        return layer(*args, **kwargs)
+
+    return keras.models.clone_model(functional, clone_function=exported_layer, call_function=call)
+
+
+def exported_layer(layer):
+    """The layer without what serves its training alone, such as quantizers; mostly itself.
+
+    Such a layer or cell has the attribute `exported`: what takes its place in a file.
+    """
+    if is_rnn(layer) and any(hasattr(cell, "exported") for cell in cells_of(layer.cell)):
+        return with_cell(layer, _exported_cell(layer.cell))
+    return getattr(layer, "exported", layer)
+
+
+def _exported_cell(cell):
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        return keras.layers.StackedRNNCells([_exported_cell(inner) for inner in cell.cells])
+    return getattr(cell, "exported", cell)
+
+
+def with_cell(layer, cell, kinds=(keras.layers.RNN, LiquidRNN)):
+    """An RNN layer like another, with another cell.
+
+    Args:
+        layer: The other.
+        cell: The cell, which may be built.
+        kinds: What to make in place of any layer of Keras, and of a `LiquidRNN`.
+    """
+    kind = kinds[isinstance(layer, LiquidRNN)]
+    return kind(cell, name=layer.name, **{name: getattr(layer, name) for name in RNN_ARGUMENTS})
 
 
 def is_convolution(layer) -> bool:

@@ -1,0 +1,130 @@
+"""What pruning, clustering and quantization-aware training do to files of half-cheetah models.
+
+python -m benchmarks.compress          the tables; writes docs/compress.md
+"""
+
+import tempfile
+from pathlib import Path
+
+import keras
+
+import export
+import zoo
+from benchmarks.half_cheetah import EPOCHS, UNITS, calibration, fit, test_error, trace, trained
+from export.compress import cluster, prune, quantize_aware, sparsity, strip
+from export.report import percent
+
+PRESET = "half-cheetah-micro"
+CELLS = ("LiquidCell", "LTCCell", "CfCCell", "NODECell", "GRU")
+PRUNING_EPOCHS, CLUSTERING_EPOCHS, AWARE_EPOCHS = 40, 15, 8
+STEPS = 1000
+PAGE = Path(__file__).parent.parent / "docs/compress.md"
+
+
+def report_of(model: keras.Model, recipe: str) -> export.Report:
+    """The report of a file for micro, also of one outside tolerance."""
+    with tempfile.TemporaryDirectory() as parent:
+        try:
+            return export.to_tflite(
+                model,
+                Path(parent) / "out",
+                recipe=recipe,
+                calibration=calibration(),
+                evaluation=trace(),
+                steps=STEPS,
+            )
+        except export.VerificationError as error:
+            return error.report
+
+
+def sizes() -> str:
+    """The table of pruned and clustered files."""
+    models = {}
+    for name, callback, epochs in (
+        ("dense", None, 0),
+        ("75 % pruned", lambda model: prune(model, 0.75), PRUNING_EPOCHS),
+        ("2:4 pruned", lambda model: prune(model, 0.5, pattern="2:4"), PRUNING_EPOCHS),
+        ("16 clusters", lambda model: cluster(model, 16), CLUSTERING_EPOCHS),
+    ):
+        models[name] = zoo.load(PRESET)
+        if epochs:
+            fit(models[name], epochs, 0.003, [callback(models[name])])
+    both = keras.models.clone_model(models["75 % pruned"])
+    both.set_weights(models["75 % pruned"].get_weights())
+    fit(both, CLUSTERING_EPOCHS, 0.003, [cluster(both, 16)])
+    models["75 % pruned, 16 clusters"] = both
+
+    rows = [
+        "| model | zeros | test MSE | float32, gzipped | int8, gzipped |",
+        "|---|---|---|---|---|",
+    ]
+    dense = None
+    for name, model in models.items():
+        error = test_error(model)
+        packed = [report_of(model, recipe).gzip_bytes for recipe in ("float32", "int8")]
+        dense = dense or (error, packed)
+        rows.append(
+            f"| {name} | {100 * sparsity(model):.1f} % | {error:.3f} ({error / dense[0] - 1:+.1%}) | "
+            + " | ".join(
+                f"{size:,} ({size / whole:.0%})"
+                for size, whole in zip(packed, dense[1], strict=True)
+            )
+            + " |"
+        )
+        print(rows[-1], flush=True)
+    return "\n".join(rows)
+
+
+def drifts() -> str:
+    """The table of int8 files, of training alone and of quantization-aware training."""
+    rows = [
+        "| cell | test MSE | drift | test MSE, aware | drift, aware |",
+        "|---|---|---|---|---|",
+    ]
+    for name in CELLS:
+        model = trained(name)
+        cells = [name, *_error_and_drift(model)]
+        aware = quantize_aware(model)
+        fit(aware, AWARE_EPOCHS, 0.003)
+        cells += _error_and_drift(strip(aware))
+        rows.append(f"| {' | '.join(cells)} |")
+        print(rows[-1], flush=True)
+    return "\n".join(rows)
+
+
+def _error_and_drift(model):
+    worst = max(result.output_error for result in report_of(model, "int8").results)
+    return f"{test_error(model):.3f}", percent(worst)
+
+
+def main() -> None:
+    """Print the tables and write the page."""
+    PAGE.write_text(f"""\
+# Compression, measured
+
+Made by `python -m benchmarks.compress` (keras {keras.__version__}, two CPU cores).
+
+## Pruning and clustering
+
+The preset {PRESET}, trained on from its published weights for {PRUNING_EPOCHS} epochs with
+`prune`, or {CLUSTERING_EPOCHS} with `cluster`. Zeros are counted in kernels; the error is the preset's,
+in brackets against the dense model. A file holds every zero, so its size changes only once it is
+packed, as app stores and firmware updates do: sizes are those of model.tflite after gzip, in
+brackets as a share of the dense file's.
+
+{sizes()}
+
+## Quantization-aware training
+
+Models of {UNITS} units, trained for {EPOCHS} epochs, then for {AWARE_EPOCHS} more with `quantize_aware`.
+Drift is the RMS difference of the int8 file's outputs from those of the float model over
+{STEPS:,} closed-loop steps of a test trace, as a share of their standard deviation: the largest of
+LiteRT with XNNPACK, with its built-in kernels, and TensorFlow Lite Micro.
+
+{drifts()}
+""")
+    print(f"written to {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
