@@ -64,7 +64,7 @@ def sizes() -> str:
         packed = [report_of(model, recipe).gzip_bytes for recipe in ("float32", "int8")]
         dense = dense or (error, packed)
         rows.append(
-            f"| {name} | {100 * sparsity(model):.1f} % | {error:.3f} ({error / dense[0] - 1:+.1%}) | "
+            f"| {name} | {percent(sparsity(model))} | {error:.3f} ({error / dense[0] - 1:+.1%}) | "
             + " | ".join(
                 f"{size:,} ({size / whole:.0%})"
                 for size, whole in zip(packed, dense[1], strict=True)
@@ -106,20 +106,21 @@ Made by `python -m benchmarks.compress` (keras {keras.__version__}, two CPU core
 
 ## Pruning and clustering
 
-The preset {PRESET}, trained on from its published weights for {PRUNING_EPOCHS} epochs with
-`prune`, or {CLUSTERING_EPOCHS} with `cluster`. Zeros are counted in kernels; the error is the preset's,
-in brackets against the dense model. A file holds every zero, so its size changes only once it is
-packed, as app stores and firmware updates do: sizes are those of model.tflite after gzip, in
-brackets as a share of the dense file's.
+The preset {PRESET}, trained on from its published weights for {PRUNING_EPOCHS}
+epochs with `prune`, or {CLUSTERING_EPOCHS} with `cluster`. Zeros are counted in kernels; the error
+is the preset's, in brackets against the dense model. A file holds every zero, so its size changes
+only once it is packed, as app stores and firmware updates do: sizes are those of model.tflite
+after gzip, in brackets as a share of the dense file's. 2:4 leaves kernels alone whose rows are no
+multiple of 4, such as that of the 17 inputs.
 
 {sizes()}
 
 ## Quantization-aware training
 
-Models of {UNITS} units, trained for {EPOCHS} epochs, then for {AWARE_EPOCHS} more with `quantize_aware`.
-Drift is the RMS difference of the int8 file's outputs from those of the float model over
-{STEPS:,} closed-loop steps of a test trace, as a share of their standard deviation: the largest of
-LiteRT with XNNPACK, with its built-in kernels, and TensorFlow Lite Micro.
+Models of {UNITS} units, trained for {EPOCHS} epochs, then for {AWARE_EPOCHS} more with
+`quantize_aware`. Drift is the RMS difference of the int8 file's outputs from those of the float
+model over {STEPS:,} closed-loop steps of a test trace, as a share of their standard deviation: the
+largest of LiteRT with XNNPACK, with its built-in kernels, and TensorFlow Lite Micro.
 
 {drifts()}
 """)

@@ -58,7 +58,7 @@ def as_functional(model: keras.Model) -> keras.Model:
             raise ValueError(
                 f"Model {model.name!r} is not built; call it on data, or add keras.Input, first."
             )
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     elif not getattr(model, "inputs", None):
         raise ValueError(
             f"Model {model.name!r} ({type(model).__name__}) is subclassed, so its layers' order is "

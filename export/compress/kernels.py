@@ -13,7 +13,7 @@ from export.layers import cells_of, is_rnn
 KERNEL_NAME = re.compile(r"(^|_)(kernel|weight)(_\d+)?$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """A variable worth compressing.
 

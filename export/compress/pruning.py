@@ -1,5 +1,6 @@
 """Pruning: the smallest weights become zero while a model trains."""
 
+import warnings
 from collections.abc import Callable
 
 import keras
@@ -34,8 +35,8 @@ def prune(
 
     Raises:
         ValueError: The model is not built or has no kernel; a share outside (0, 1), a
-            block that is not two positive numbers, an unknown pattern, both at once, or
-            kernels whose shape the pattern does not divide, which are named.
+            block that is not two positive numbers, an unknown pattern, both at once, or no
+            kernel that they divide. Some that they do not divide are a warning.
 
     Reference: Zhu and Gupta, To prune, or not to prune, 2017.
     """
@@ -49,9 +50,10 @@ def prune(
             raise ValueError(f"Unknown pattern {pattern!r}; allowed: {', '.join(PATTERNS)}.")
         if tuple(block) != (1, 1):
             raise ValueError(f"`pattern` and `block` exclude each other; received {block!r} too.")
-        kernels = _divisible(kernels, PATTERNS[pattern][1])
+        kernels = _divisible(kernels, (PATTERNS[pattern][1], 1), 1, f"groups of {pattern}")
     elif tuple(block) != (1, 1):
-        kernels = tuple(kernel for kernel in kernels if len(kernel.variable.shape) == 2)
+        # TFMOT squeezes an axis of a single block away, and then misses it.
+        kernels = _divisible(kernels, block, 2, f"blocks of {block}")
     return _Prune(kernels, schedule, tuple(block), PATTERNS.get(pattern))
 
 
@@ -62,20 +64,21 @@ def sparsity(model: keras.Model) -> float:
     return float(np.mean(np.concatenate(weights) == 0))
 
 
-def _divisible(kernels, size):
-    """The kernels that are matrices, whose rows must be whole groups."""
-    matrices = tuple(kernel for kernel in kernels if len(kernel.variable.shape) == 2)
-    odd = [
-        f"{kernel.variable.path} {tuple(kernel.variable.shape)}"
-        for kernel in matrices
-        if kernel.variable.shape[0] % size
-    ]
-    if odd or not matrices:
-        raise ValueError(
-            f"The pattern takes matrices whose rows are a multiple of {size}; "
-            f"received {', '.join(odd) or 'no matrix'}."
-        )
-    return matrices
+def _divisible(kernels, block, least, what):
+    """The kernels that are whole blocks, at least so many along each axis."""
+    left = [k for k in kernels if not _is_divisible(k.variable.shape, block, least)]
+    named = ", ".join(f"{k.variable.path} {tuple(k.variable.shape)}" for k in left)
+    if len(left) == len(kernels):
+        raise ValueError(f"No kernel is made of {what}; received {named}.")
+    if left:
+        warnings.warn(f"Kernels that are not made of {what} stay dense: {named}.", stacklevel=3)
+    return tuple(kernel for kernel in kernels if kernel not in left)
+
+
+def _is_divisible(shape, block, least):
+    return len(shape) == 2 and all(
+        size % part == 0 and size // part >= least for size, part in zip(shape, block, strict=True)
+    )
 
 
 class _Prune(keras.callbacks.Callback):
