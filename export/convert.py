@@ -10,8 +10,10 @@ import numpy as np
 from export import flatbuffer, graph, preflight
 from export.calibration import within_range
 from export.converter import SAMPLES, Converter
+from export.folding import fold_linear_maps
 from export.ranges import visited_numbers
 from export.recipes import Recipe
+from export.rounding import round_weights
 from export.runtimes.litert import make_interpreter
 from export.step import NEXT, Step
 from export.substitution import substitute
@@ -62,7 +64,7 @@ def convert(
             )
 
         content = _calibrated(run, samples) if recipe.is_integer else run(samples)
-        content = flatbuffer.share_buffers(content)
+        content = flatbuffer.share_constants(content)
     require_operations(content, target)
     return content
 
@@ -74,7 +76,9 @@ def _step_function(step, recipe, target, samples):
     flat = graph.flatten(function)
     if recipe.is_integer:
         preflight.require_no_loops(flat, step.model, recipe)
+        flat = graph.flatten(fold_linear_maps(flat))
         function = substitute(flat, step.model, recipe, target, samples)
+        function = round_weights(graph.flatten(function), recipe, samples)
         flat = graph.flatten(function)
     preflight.require_kernels(flat, step.model, recipe, target)
     return function

@@ -187,11 +187,10 @@ def narrow_file(content: bytes, visited: dict[int, tuple[int, int]]) -> bytes:
     return _pack(model)
 
 
-def share_buffers(content: bytes) -> bytes:
-    """Keep one copy of constants that hold the same bytes, as unfolded steps do."""
+def share_constants(content: bytes) -> bytes:
+    """Keep one copy of constants and of scales that are the same, as unfolded steps have them."""
     model = unpack(content)
-    first, kept = {}, []
-    moved = []
+    first, kept, moved = {}, [], []
     for index, buffer in enumerate(model.buffers):
         data = None if buffer.data is None else bytes(buffer.data)
         # The buffer 0 is that of tensors without constants; empty ones stay as they are.
@@ -203,12 +202,29 @@ def share_buffers(content: bytes) -> bytes:
             first[data] = len(kept)
         kept.append(buffer)
     model.buffers = kept
+    tables = {}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.buffer = moved[tensor.buffer]
+            if tensor.quantization is not None:
+                table = _SharedTable(tensor.quantization)
+                tensor.quantization = tables.setdefault(table.key, table)
     for entry in model.metadata or []:
         entry.buffer = moved[entry.buffer]
     return _pack(model)
+
+
+class _SharedTable:
+    """A table of scales that is written once, however many tensors have it."""
+
+    def __init__(self, table):
+        self.key = repr([np.asarray(v).tolist() for v in vars(table).values()])
+        self._table, self._offset = table, None
+
+    def Pack(self, builder):  # noqa: N802 - the schema's objects call it so
+        if self._offset is None:
+            self._offset = self._table.Pack(builder)
+        return self._offset
 
 
 def _pack(model):

@@ -1,12 +1,13 @@
 """A model's forms as graphs of operations and constants: traced, copied with changes, saved."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import keras
+import numpy as np
 
 
 def trace(model: keras.Model, batch: int | None):
@@ -58,36 +59,81 @@ def flatten(concrete) -> FlatGraph:
     return FlatGraph(flat.graph.get_operations(), flat.inputs, outputs)
 
 
-def rebuild(flat: FlatGraph, replacements: Mapping[str, Callable] = MappingProxyType({})):
-    """A ConcreteFunction of a flat graph without loops, with some operations replaced.
+def rebuild(
+    flat: FlatGraph,
+    replacements: Mapping[str, Callable] = MappingProxyType({}),
+    derived: Mapping[str, tuple] = MappingProxyType({}),
+):
+    """A ConcreteFunction of what a flat graph without loops needs, with some of it replaced.
 
     Args:
         flat: The graph.
         replacements: Name of an operation -> what makes its output of its inputs.
+        derived: Name of a tensor -> another tensor, and what makes the one of the other.
     """
     import tensorflow as tf
 
+    needed = _needed(flat, derived)
+
     def run(**tensors):
         made = {tensor.name: tensors[tensor.op.name] for tensor in flat.inputs}
+
+        def read(tensor):
+            if tensor.name in derived and tensor.name not in made:
+                root, make = derived[tensor.name]
+                made[tensor.name] = make(read(root))
+            return made[tensor.name]
+
         for operation in flat.operations:
-            if operation.type == "Placeholder":
+            if operation.name not in needed:
                 continue
-            read = [made[tensor.name] for tensor in operation.inputs]
+            inputs = [read(tensor) for tensor in operation.inputs]
             if operation.name in replacements:
-                results = [replacements[operation.name](*read)]
+                results = [replacements[operation.name](*inputs)]
             else:
-                results = _copy(operation, read)
+                results = _copy(operation, inputs)
             made.update(
                 (tensor.name, result)
                 for tensor, result in zip(operation.outputs, results, strict=True)
+                if tensor.name not in derived
             )
-        return {name: made[tensor.name] for name, tensor in flat.outputs.items()}
+        return {name: read(tensor) for name, tensor in flat.outputs.items()}
 
     specification = {
         tensor.op.name: tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.op.name)
         for tensor in flat.inputs
     }
     return tf.function(run, autograph=False).get_concrete_function(**specification)
+
+
+def _needed(flat, derived):
+    """Names of the operations that the outputs are made of."""
+    given = {tensor.name for tensor in flat.inputs}
+    needed, waiting = set(), list(flat.outputs.values())
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.name in derived:
+            waiting.append(derived[tensor.name][0])
+        elif tensor.name not in given and tensor.op.name not in needed:
+            needed.add(tensor.op.name)
+            waiting.extend(tensor.op.inputs)
+    return needed
+
+
+def fetch(flat: FlatGraph, tensors: list, samples: Sequence[dict]) -> list[list[np.ndarray]]:
+    """The values of tensors of a flat graph on each sample of its inputs: tensor by tensor."""
+    import tensorflow as tf
+
+    if not tensors:
+        return []
+    outputs = {str(position): tensor for position, tensor in enumerate(tensors)}
+    run = rebuild(replace(flat, outputs=outputs))
+    values = [[] for _ in tensors]
+    for sample in samples:
+        fetched = run(**{name: tf.constant(value) for name, value in sample.items()})
+        for found, name in zip(values, outputs, strict=True):
+            found.append(fetched[name].numpy())
+    return values
 
 
 def _copy(operation, inputs):

@@ -8,13 +8,13 @@ products and means, exactly.
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from export import polynomial
-from export.graph import FlatGraph, layer_of, rebuild
+from export.graph import FlatGraph, fetch, layer_of, rebuild
 from export.preflight import lacking
 from export.recipes import Recipe
 from export.targets import Target
@@ -147,18 +147,7 @@ def _away_from_zero(low, high):
 
 def _ranges(flat, tensors, samples):
     """The least and the greatest value of each element of tensors, over the samples."""
-    import tensorflow as tf
-
-    if not tensors:
-        return []
     chosen = samples[:: max(1, len(samples) // MAX_SAMPLES)]
-    outputs = {str(position): tensor for position, tensor in enumerate(tensors)}
-    run = rebuild(replace(flat, outputs=outputs))
-    low, high = [np.inf] * len(tensors), [-np.inf] * len(tensors)
-    for sample in chosen:
-        named = {name: tf.constant(value) for name, value in sample.items()}
-        fetched = run(**named)
-        values = [fetched[name].numpy() for name in outputs]
-        low = [np.minimum(*pair) for pair in zip(low, values, strict=True)]
-        high = [np.maximum(*pair) for pair in zip(high, values, strict=True)]
-    return list(zip(low, high, strict=True))
+    return [
+        (np.min(values, axis=0), np.max(values, axis=0)) for values in fetch(flat, tensors, chosen)
+    ]
