@@ -13,10 +13,11 @@ import zoo
 from benchmarks.half_cheetah import EPOCHS, UNITS, calibration, fit, test_error, trace, trained
 from export.compress import cluster, prune, quantize_aware, sparsity, strip
 from export.report import percent
+from zoo import presets
 
 PRESET = "half-cheetah-micro"
 CELLS = ("LiquidCell", "LTCCell", "CfCCell", "NODECell", "GRU")
-PRUNING_EPOCHS, CLUSTERING_EPOCHS, AWARE_EPOCHS = 40, 15, 8
+PRUNING_EPOCHS, CLUSTERING_EPOCHS, AWARE_EPOCHS = 80, 20, 8
 STEPS = 1000
 PAGE = Path(__file__).parent.parent / "docs/compress.md"
 
@@ -39,40 +40,49 @@ def report_of(model: keras.Model, recipe: str) -> export.Report:
 
 def sizes() -> str:
     """The table of pruned and clustered files."""
-    models = {}
-    for name, callback, epochs in (
-        ("dense", None, 0),
-        ("75 % pruned", lambda model: prune(model, 0.75), PRUNING_EPOCHS),
-        ("2:4 pruned", lambda model: prune(model, 0.5, pattern="2:4"), PRUNING_EPOCHS),
-        ("16 clusters", lambda model: cluster(model, 16), CLUSTERING_EPOCHS),
-    ):
-        models[name] = zoo.load(PRESET)
-        if epochs:
-            fit(models[name], epochs, 0.003, [callback(models[name])])
-    both = keras.models.clone_model(models["75 % pruned"])
-    both.set_weights(models["75 % pruned"].get_weights())
-    fit(both, CLUSTERING_EPOCHS, 0.003, [cluster(both, 16)])
-    models["75 % pruned, 16 clusters"] = both
-
     rows = [
         "| model | zeros | test MSE | float32, gzipped | int8, gzipped |",
         "|---|---|---|---|---|",
     ]
     dense = None
-    for name, model in models.items():
+
+    def measure(name, model):
+        nonlocal dense
         error = test_error(model)
         packed = [report_of(model, recipe).gzip_bytes for recipe in ("float32", "int8")]
         dense = dense or (error, packed)
-        rows.append(
-            f"| {name} | {percent(sparsity(model))} | {error:.3f} ({error / dense[0] - 1:+.1%}) | "
-            + " | ".join(
-                f"{size:,} ({size / whole:.0%})"
-                for size, whole in zip(packed, dense[1], strict=True)
-            )
-            + " |"
-        )
+        shares = [
+            f"{size:,} ({size / whole:.0%})" for size, whole in zip(packed, dense[1], strict=True)
+        ]
+        row = [name, percent(sparsity(model)), f"{error:.3f} ({error / dense[0] - 1:+.1%})"]
+        rows.append(f"| {' | '.join([*row, *shares])} |")
         print(rows[-1], flush=True)
+
+    measure("dense", zoo.load(PRESET))
+    halved, clustered, pruned = (zoo.load(PRESET) for _ in range(3))
+    _tune(halved, PRUNING_EPOCHS, prune(halved, 0.5, pattern="2:4"))
+    measure("2:4 pruned", halved)
+    _tune(clustered, CLUSTERING_EPOCHS, cluster(clustered, 16))
+    measure("16 clusters", clustered)
+    _tune(pruned, PRUNING_EPOCHS, prune(pruned, 0.75))
+    measure("75 % pruned", pruned)
+    _tune(pruned, CLUSTERING_EPOCHS, cluster(pruned, 16))
+    measure("75 % pruned, then 16 clusters", pruned)
     return "\n".join(rows)
+
+
+def _tune(model, epochs, callback):
+    """Train on as the preset was trained: with its noise and decay of weights."""
+    recipe = presets.get(PRESET).recipe
+    fit(
+        model,
+        epochs,
+        recipe.learning_rate / 2,
+        [callback],
+        noise=recipe.noise,
+        weight_decay=recipe.weight_decay,
+        stride=2,
+    )
 
 
 def drifts() -> str:

@@ -1,6 +1,7 @@
 """Models of every cell, trained for a few epochs on the half-cheetah data, for the benchmarks."""
 
 import keras
+import tensorflow as tf
 
 import lnn_keras
 from lnn_keras import wirings
@@ -61,13 +62,38 @@ def trained(name: str) -> keras.Model:
     return model
 
 
-def fit(model: keras.Model, epochs: int, learning_rate: float, callbacks=()) -> None:
-    """Train a model on the training traces, with a learning rate that falls to nothing."""
-    inputs, targets = data.windows(data.traces("train"), stride=4)
-    steps = epochs * -(-len(inputs) // 64)
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    model.compile(keras.optimizers.Adam(schedule), "mse", jit_compile=False)
-    model.fit(inputs, targets, batch_size=64, epochs=epochs, verbose=0, callbacks=list(callbacks))
+def fit(
+    model: keras.Model,
+    epochs: int,
+    learning_rate: float,
+    callbacks=(),
+    noise: float = 0.0,
+    weight_decay: float = 0.0,
+    stride: int = 4,
+) -> None:
+    """Train a model on the training traces, with a learning rate that falls to nothing.
+
+    Args:
+        model: The model.
+        epochs: Epochs.
+        learning_rate: The first one.
+        callbacks: Those of Keras.
+        noise: Standard deviation of what is added to the inputs, as a share of each feature's.
+        weight_decay: Of AdamW.
+        stride: Steps between training windows.
+    """
+    inputs, targets = data.windows(data.traces("train"), stride=stride)
+    deviation = noise * inputs.std(axis=(0, 1))
+    batches = (
+        tf.data.Dataset.from_tensor_slices((inputs, targets))
+        .shuffle(len(inputs), seed=0)
+        .batch(64)
+        .map(lambda x, y: (x + deviation * tf.random.normal(tf.shape(x), seed=0), y))
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(batches))
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=1.0)
+    model.compile(optimizer, "mse", jit_compile=False)
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
 
 def test_error(model: keras.Model) -> float:
