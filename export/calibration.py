@@ -77,7 +77,7 @@ def still_tensors(content: bytes, samples: list[dict[str, np.ndarray]]) -> tuple
     signature = read_signature(content)
     chosen = samples[:: -(-len(samples) // STILL_SAMPLES)]
     numbers = [[t.quantize(sample[t.name]) for t in signature.inputs] for sample in chosen]
-    interpreter = make_interpreter(content, preserve_all_tensors=True)
+    interpreter = make_interpreter(content, preserve_all_tensors=True, xnnpack=False)
     names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
     made = made_tensors(content)
     return tuple(

@@ -112,7 +112,8 @@ def _visited(content, samples):
     signature = flatbuffer.read_signature(content)
     chosen = samples[:: -(-len(samples) // RANGE_SAMPLES)]
     numbers = [[t.quantize(sample[t.name]) for t in signature.inputs] for sample in chosen]
-    return visited_numbers(make_interpreter(content, preserve_all_tensors=True), numbers)
+    interpreter = make_interpreter(content, preserve_all_tensors=True, xnnpack=False)
+    return visited_numbers(interpreter, numbers)
 
 
 def require_operations(content: bytes, target: Target) -> None:

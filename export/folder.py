@@ -11,12 +11,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
-def whole_folder(directory: str | Path) -> Iterator[Path]:
+def whole_folder(directory: str | Path, proof: str) -> Iterator[Path]:
     """Yield a new empty folder that becomes `directory` when the block succeeds.
 
-    An existing `directory` is replaced if the block writes every name that is in
-    it; one that holds anything else is left alone. If the block fails, nothing
-    remains of what it wrote.
+    An existing `directory` is replaced if it holds `proof`, the name of a file that shows
+    that it was written this way, and the block writes every name that is in it; one that
+    holds anything else is left alone. If the block fails, nothing remains of what it wrote.
 
     Raises:
         OSError: `directory` cannot be written, or the disk is full.
@@ -34,7 +34,7 @@ def whole_folder(directory: str | Path) -> Iterator[Path]:
     made.chmod(0o755)
     try:
         yield made
-        _replace(directory, made)
+        _replace(directory, made, proof)
     except OSError as error:
         if error.errno not in _FULL:
             raise
@@ -46,11 +46,14 @@ def whole_folder(directory: str | Path) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _replace(directory, made):
+def _replace(directory, made, proof):
     if not directory.exists():
         made.rename(directory)
         return
-    foreign = sorted({path.name for path in directory.iterdir()} - {p.name for p in made.iterdir()})
+    names = {path.name for path in directory.iterdir()}
+    foreign = sorted(names - {path.name for path in made.iterdir()})
+    if names and proof not in names:
+        foreign = sorted(names)
     if foreign:
         raise FileExistsError(
             f"The folder {directory} holds other files ({', '.join(foreign[:3])}); "

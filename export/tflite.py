@@ -42,15 +42,17 @@ def to_tflite(
 ) -> Report:
     """Export a model for a device, prove that the file does what the model did, write it.
 
-    The model becomes one time step with its state as input and output, is
-    converted and quantized on the states that it visits on the calibration data,
-    and runs against Keras on LiteRT and TFLite Micro with its state fed back.
-    The folder then holds model.tflite, source code that runs it on the device, and
-    report.json. It appears whole, after verification, or not at all.
+    The model becomes one time step with its state as input and output, and for phones
+    whole sequences as well; it is converted, quantized on the states that it visits on
+    the calibration data, and runs against Keras on every runtime of the target with its
+    state fed back.
+    The folder then holds model.tflite, source code that runs it on the device,
+    report.json and report.html. It appears whole, after verification, or not at all.
 
     Args:
         model: Any built Sequential or Functional model whose layers are RNN layers
-            (of Keras or `lnn_keras`) and layers that act on each time step alone.
+            (of Keras or `lnn_keras`), causal Conv1D, and layers that act on each time
+            step alone. Quantizers of `compress.quantize_aware` are left out.
         directory: The folder to write; one written before is replaced.
         target: "micro" or "phone".
         recipe: "float32", "int8" or "int16x8"; for phones "float16" and "dynamic" as well.
@@ -89,7 +91,7 @@ def to_tflite(
     sequences = None if calibration is None else as_sequences(step, calibration)
     inputs, true_outputs = _evaluation_pair(evaluation, calibration)
 
-    with whole_folder(directory) as folder:
+    with whole_folder(directory, proof="report.json") as folder:
         samples, warnings = [], ()
         if recipe.is_integer:
             tell("Calibrating on the states that the model visits")

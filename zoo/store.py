@@ -107,7 +107,7 @@ def save(
     Raises:
         OSError: The folder cannot be written, or holds other files.
     """
-    with whole_folder(folder) as made:
+    with whole_folder(folder, proof=METADATA) as made:
         archive = made / "model.keras"
         keras.saving.save_model(model, archive)
         with zipfile.ZipFile(archive) as files:

@@ -182,7 +182,7 @@ def _assign(model, values):
 
 
 def _save(checkpoint, identity, model, average, best, history):
-    with whole_folder(checkpoint) as folder:
+    with whole_folder(checkpoint, proof="state.json") as folder:
         model.save(folder / "model.keras")
         np.savez(folder / "average.npz", *average)
         np.savez(folder / "best.npz", *best)

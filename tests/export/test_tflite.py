@@ -280,7 +280,12 @@ def test_unwritable_and_foreign_folders(data, tmp_path):
     (tmp_path / "full/thesis.txt").write_text("mine")
     with pytest.raises(FileExistsError, match=r"other files \(thesis.txt\)"):
         export.to_tflite(make_model("simple"), tmp_path / "full", calibration=data)
-    assert {path.name for path in tmp_path.iterdir()} == {"file", "full"}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/README.md").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"other files \(README.md\)"):
+        export.to_tflite(make_model("simple"), tmp_path / "mine", calibration=data)
+    assert (tmp_path / "mine/README.md").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "full", "mine"}
     assert (tmp_path / "full/thesis.txt").read_text() == "mine"
 
 

@@ -73,7 +73,7 @@ def test_report_says_what_the_file_costs(exported):
         assert len(curve) == 500
         assert np.sqrt(np.mean(curve**2)) == pytest.approx(result["output_error"], rel=0.2)
         assert result["worst_error"] >= curve.max()
-        assert curve[result["worst_step"] // 2] == curve.max()
+        assert curve[result["worst_step"] // 2] >= result["worst_error"] / np.sqrt(2)
 
 
 class Page(HTMLParser):
