@@ -93,7 +93,7 @@ def fit(
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(batches))
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=1.0)
     model.compile(optimizer, "mse", jit_compile=False)
-    model.fit(batches, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=list(callbacks))
 
 
 def test_error(model: keras.Model) -> float:
