@@ -21,6 +21,7 @@ from export.recipes import Recipe
 LARGEST = 127
 DAMPING = 1e-4  # of H's mean diagonal: directions that the data do not show count a little
 MAX_SAMPLES = 2000
+CLUSTERED = 0.25  # of a matrix's weights: so few different ones are clusters
 
 
 def round_weights(flat: FlatGraph, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]):
@@ -48,10 +49,13 @@ def round_weights(flat: FlatGraph, recipe: Recipe, samples: Sequence[dict[str, n
         seen.setdefault(key, []).append(np.concatenate(inputs))
         shared[op] = key
     axis = None if recipe.activations == "int16" else 0
-    rounded = {
-        key: rounded_matrix(np.frombuffer(key[1], "float32").reshape(key[0]), inputs, axis)
-        for key, inputs in seen.items()
-    }
+    rounded = {}
+    for (shape, content), inputs in seen.items():
+        matrix = np.frombuffer(content, "float32").reshape(shape)
+        # Clusters are for the size of the file, which weights that part again would lose.
+        weights = matrix[matrix != 0]
+        clustered = len(np.unique(weights)) <= CLUSTERED * len(weights)
+        rounded[shape, content] = matrix if clustered else rounded_matrix(matrix, inputs, axis)
     return rebuild(
         flat,
         {

@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 import export
+from export import flatbuffer, recipes, targets
+from export.calibration import closed_loop_samples
 from export.compress import cluster, prune, quantize_aware, sparsity, strip
 from export.compress.kernels import kernels_of
+from export.convert import convert
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN, LTCCell, WiredCfCCell, wirings
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
@@ -120,6 +123,32 @@ def test_blocks_are_zero_together(data):
         rows, columns = weights.shape
         blocks = (weights == 0).reshape(rows // 2, 2, columns // 4, 4).sum(axis=(1, 3))
         assert set(np.unique(blocks)) == {0, 8}
+
+
+def test_an_int8_file_keeps_clusters(data):
+    model = keras.Sequential(
+        [
+            keras.Input((None, 4), name="x"),
+            layers.SimpleRNN(16, return_sequences=True),
+            layers.Dense(4),
+        ]
+    )
+    fit(model, data, cluster(model, 8))
+    step = export.to_step(model)
+    samples = closed_loop_samples(step, export.as_sequences(step, data[:2]))
+    content = convert(step, recipes.get("int8"), targets.get("micro"), samples)
+    file = flatbuffer.unpack(content)
+    kernels = [
+        np.frombuffer(bytes(file.buffers[tensor.buffer].data), "int8").reshape(tensor.shape)
+        for tensor in file.subgraphs[0].tensors
+        if tensor.shape is not None
+        and len(tensor.shape) == 2
+        and flatbuffer.is_constant(file, tensor)
+    ]
+    assert sorted(kernel.shape for kernel in kernels) == [(4, 16), (16, 4), (16, 16)]
+    for kernel in kernels:
+        # Each unit has a scale of its own, and at most the values of the clusters.
+        assert max(len(np.unique(row)) for row in kernel) <= 8
 
 
 def test_a_schedule_of_tfmot(data):
