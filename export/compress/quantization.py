@@ -66,10 +66,10 @@ class _Quantizers:
         self._built = {}
 
     def add_weight(self, name, shape=(), initializer=None, trainable=False):
-        """A range, as TFMOT asks its layer for it."""
+        """A range, as TFMOT asks its layer for it; empty, whatever TFMOT starts it with."""
         shape = (shape,) if isinstance(shape, int) else shape or ()
         return self._owner.add_weight(
-            name=name, shape=shape, initializer=initializer, trainable=trainable
+            name=name, shape=shape, initializer="zeros", trainable=trainable
         ).value
 
     def build(self, tensors: int, kernels: list[keras.Variable]) -> None:
@@ -79,7 +79,9 @@ class _Quantizers:
                 index,
                 f"activation_{index}",
                 None,
-                self._library.MovingAverageQuantizer(
+                # Least and greatest of all values, as the converter calibrates. TFMOT's moving
+                # average starts at -6 to 6, and leaves that too slowly for a few epochs.
+                self._library.AllValuesQuantizer(
                     num_bits=8, per_axis=False, symmetric=False, narrow_range=False
                 ),
             )
@@ -98,9 +100,11 @@ class _Quantizers:
         self._built[key] = quantizer, quantizer.build(shape, name, self)
 
     def __call__(self, key, values, training):
-        """Values, rounded to 8 bits in the range that is known of them."""
+        """Values, rounded to 8 bits in the range that is known of them, if there is one."""
         quantizer, ranges = self._built[key]
-        return quantizer(values, training=training, weights=ranges)
+        rounded = quantizer(values, training=training, weights=ranges)
+        known = ranges["max_var"] > ranges["min_var"]
+        return keras.ops.where(known, rounded, values)
 
     def _of_matrix(self, kernel, training):
         # TFMOT takes scales of units for matrices; a convolution is one of its rows.
