@@ -41,9 +41,13 @@ def prune(
     Reference: Zhu and Gupta, To prune, or not to prune, 2017.
     """
     kernels = kernels_of(model)
-    if isinstance(schedule, (int, float)) and not 0 < schedule < 1:
-        raise ValueError(f"`schedule` must lie between 0 and 1; received {schedule!r}.")
-    if len(block) != 2 or not all(isinstance(n, int) and n > 0 for n in block):
+    is_share = isinstance(schedule, (int, float)) and 0 < schedule < 1
+    if not is_share and not callable(schedule):
+        raise ValueError(
+            "`schedule` must lie between 0 and 1, or be a schedule of TFMOT; "
+            f"received {schedule!r}."
+        )
+    if not _is_pair(block):
         raise ValueError(f"`block` must be two positive numbers; received {block!r}.")
     if pattern is not None:
         if pattern not in PATTERNS:
@@ -62,6 +66,14 @@ def sparsity(model: keras.Model) -> float:
     kernels = kernels_of(model)
     weights = [kernel.variable.numpy()[kernel.live > 0] for kernel in kernels]
     return float(np.mean(np.concatenate(weights) == 0))
+
+
+def _is_pair(block):
+    return (
+        isinstance(block, (tuple, list))
+        and len(block) == 2
+        and all(isinstance(n, int) and n > 0 for n in block)
+    )
 
 
 def _divisible(kernels, block, least, what):

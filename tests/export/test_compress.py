@@ -215,6 +215,20 @@ def test_kernels_are_rounded_as_a_file_rounds_them(data):
     np.testing.assert_allclose(dense.kernel.numpy(), kernel, rtol=1e-6)
 
 
+def test_outputs_of_any_size_are_learned(data):
+    """Ranges are those of the data, however large; until there are any, nothing is rounded."""
+    model = keras.Sequential([keras.Input((None, 4)), layers.Dense(4)])
+    aware = quantize_aware(model)
+    inputs = data[:, :-1]
+    np.testing.assert_array_equal(
+        aware.predict(inputs, verbose=0), model.predict(inputs, verbose=0)
+    )
+    aware.compile(keras.optimizers.Adam(1.0), "mse")
+    aware.fit(inputs, 50 * inputs, epochs=60, verbose=0)
+    predicted = aware.predict(inputs, verbose=0)
+    assert np.abs(predicted - 50 * inputs).max() < 3
+
+
 def test_irregular_time_trains_and_exports(data, tmp_path):
     x, elapsed = keras.Input((None, 4), name="x"), keras.Input((None,), name="elapsed")
     h = LiquidRNN(CfCCell(6), return_sequences=True)(x, elapsed=elapsed)
@@ -249,7 +263,9 @@ def test_packed_files_are_smaller(data, tmp_path):
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda m: prune(m, 1.0), "`schedule` must lie between 0 and 1; received 1.0"),
+        (lambda m: prune(m, 1.0), "`schedule` must lie between 0 and 1, .*; received 1.0"),
+        (lambda m: prune(m, "0.5"), "a schedule of TFMOT; received '0.5'"),
+        (lambda m: prune(m, 0.5, block=4), "two positive numbers; received 4"),
         (lambda m: prune(m, 0.5, block=(0, 4)), r"two positive numbers; received \(0, 4\)"),
         (lambda m: prune(m, 0.5, pattern="1:4"), "pattern '1:4'; allowed: 2:4"),
         (lambda m: prune(m, 0.5, pattern="2:4", block=(2, 2)), "exclude each other"),
