@@ -7,17 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from lnn_keras import LiquidRNN
+from export.rnn import cells_of, exported_layer, is_rnn
 from lnn_keras.elapsed import LAST_FEATURE
-
-RNN_ARGUMENTS = (
-    "return_sequences",
-    "return_state",
-    "go_backwards",
-    "stateful",
-    "unroll",
-    "zero_output_for_mask",
-)
 
 # Layers that act on each time step alone, and so need no state.
 POINTWISE_LAYERS = {
@@ -139,11 +130,6 @@ def calls_of(functional: keras.Model) -> tuple[list[Call], list]:
     return calls, retraced.outputs
 
 
-def is_rnn(layer) -> bool:
-    """Whether a layer carries a state over time."""
-    return isinstance(layer, keras.layers.RNN)
-
-
 def takes_elapsed(functional: keras.Model) -> bool:
     """Whether a model is fed elapsed times, which are never negative."""
     if any(len(tensor.shape) == 2 for tensor in functional.inputs):
@@ -159,14 +145,6 @@ def _timed(layer):
     return [cell for cell in cells_of(layer.cell) if hasattr(cell, "elapsed")]
 
 
-def cells_of(cell):
-    """A cell, and the cells within it."""
-    yield cell
-    for inner in (*getattr(cell, "cells", ()), getattr(cell, "cell", None)):
-        if inner is not None:
-            yield from cells_of(inner)
-
-
 def _exported_model(functional):
     """The model of its layers' exported forms, with the same weights."""
 
@@ -176,34 +154,6 @@ def _exported_model(functional):
         return layer(*args, **kwargs)
 
     return keras.models.clone_model(functional, clone_function=exported_layer, call_function=call)
-
-
-def exported_layer(layer):
-    """The layer without what serves its training alone, such as quantizers; mostly itself.
-
-    Such a layer or cell has the attribute `exported`: what takes its place in a file.
-    """
-    if is_rnn(layer) and any(hasattr(cell, "exported") for cell in cells_of(layer.cell)):
-        return with_cell(layer, _exported_cell(layer.cell))
-    return getattr(layer, "exported", layer)
-
-
-def _exported_cell(cell):
-    if isinstance(cell, keras.layers.StackedRNNCells):
-        return keras.layers.StackedRNNCells([_exported_cell(inner) for inner in cell.cells])
-    return getattr(cell, "exported", cell)
-
-
-def with_cell(layer, cell, kinds=(keras.layers.RNN, LiquidRNN)):
-    """An RNN layer like another, with another cell.
-
-    Args:
-        layer: The other.
-        cell: The cell, which may be built.
-        kinds: What to make in place of any layer of Keras, and of a `LiquidRNN`.
-    """
-    kind = kinds[isinstance(layer, LiquidRNN)]
-    return kind(cell, name=layer.name, **{name: getattr(layer, name) for name in RNN_ARGUMENTS})
 
 
 def is_convolution(layer) -> bool:

@@ -5,7 +5,7 @@ import contextlib
 import keras
 from keras import ops
 
-from export.layers import cells_of
+from export.rnn import cells_of
 from lnn_keras.cells.continuous_time import ContinuousTimeCell
 
 

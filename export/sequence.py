@@ -9,13 +9,13 @@ from export.layers import (
     call_pointwise,
     is_convolution,
     is_last_step,
-    is_rnn,
     output_names,
     require_form,
     require_last_step,
     rnn_arguments,
 )
 from export.recurrent import RecurrentSequence
+from export.rnn import is_rnn
 
 
 def to_sequence(model: keras.Model) -> keras.Model:

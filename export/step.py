@@ -13,13 +13,13 @@ from export.layers import (
     calls_of,
     is_convolution,
     is_last_step,
-    is_rnn,
     output_names,
     require_form,
     require_last_step,
     rnn_arguments,
 )
 from export.recurrent import RecurrentStep
+from export.rnn import is_rnn
 from export.scaling import Scaling, foldable_layers, scaling_of_input, scaling_of_output
 
 NEXT = "next_"  # output `next_h` is the state that the next step takes as input `h`

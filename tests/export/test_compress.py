@@ -189,6 +189,19 @@ def test_quantize_aware(name, data, tmp_path):
     np.testing.assert_array_equal(aware.predict(inputs, verbose=0), rounded)
 
 
+def test_all_three_in_turn(data):
+    """As README has it: pruned, then clustered, then trained with rounding."""
+    model = make_model()
+    fit(model, data, prune(model, 0.5))
+    fit(model, data, cluster(model, 6))
+    zeros = {path: weights == 0 for path, weights in weights_of(model).items()}
+    aware = quantize_aware(model)
+    fit(aware, data, cluster(aware, 6))
+    for path, weights in weights_of(model).items():
+        assert len(np.unique(weights)) <= 6
+        np.testing.assert_array_equal(weights == 0, zeros[path])
+
+
 def test_gradients_pass_the_quantizers(data):
     import tensorflow as tf
 
