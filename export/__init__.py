@@ -6,6 +6,7 @@ from export.recipes import RECIPES, Recipe
 from export.report import Report, RuntimeResult, VerificationError
 from export.sequence import to_sequence
 from export.step import Step, to_step
+from export.stepper import Stepper, steppers
 from export.targets import TARGETS, Target
 from export.tflite import to_tflite
 from export.verify import verify
@@ -17,11 +18,13 @@ __all__ = [
     "Report",
     "RuntimeResult",
     "Step",
+    "Stepper",
     "Target",
     "VerificationError",
     "as_sequences",
     "evaluate_file",
     "predict_file",
+    "steppers",
     "to_sequence",
     "to_step",
     "to_tflite",

@@ -7,10 +7,10 @@ import numpy as np
 
 from export import runtimes, targets
 from export.data import as_sequences
-from export.interface import recipe_of, require_same_interface, target_of
 from export.layers import as_functional
 from export.runtimes import Rollout, Runtime
-from export.step import Step, to_step
+from export.step import Step
+from export.stepper import steppers
 
 
 def predict_file(
@@ -35,18 +35,11 @@ def predict_file(
         ValueError: The file does not fit the model, or the data do not.
         RuntimeError: A runtime refuses the file.
     """
-    step = to_step(model, fold_scaling=recipe_of(content).is_integer)
-    require_same_interface(content, step)
-    if len(step.outputs) != 1:
-        raise ValueError(f"The model must have one output; it has {', '.join(step.outputs)}.")
-    sequences = as_sequences(step, inputs, "inputs")
-    possible = target_of(content).runtimes
-    started, _, refused = runtimes.start(
-        content, [name for name in runtime_names if name in possible]
-    )
-    if refused:
-        raise RuntimeError(" ".join(refused.values()))
-    return {runtime.name: _predict(runtime, model, step, sequences) for runtime in started}
+    found = {}
+    for stepper in steppers(content, model, runtime_names):
+        sequences = as_sequences(stepper.step, inputs, "inputs")
+        found[stepper.name] = _predict(stepper.runtime, model, stepper.step, sequences)
+    return found
 
 
 def evaluate_file(

@@ -57,8 +57,8 @@ def presets() -> None:
         table.add_row(
             preset.name,
             preset.domain,
-            f"{preset.metric} {summary['test_mean']:.3f} ± {summary['test_std']:.3f}",
-            f"{preset.published[0]}",
+            f"{preset.metric.name} {summary['test_mean']:.3f} ± {summary['test_std']:.3f}",
+            ", ".join(f"{bar.value:g}" for bar in preset.bars),
             f"{summary['parameters']:,}",
         )
     console = _console()
@@ -112,7 +112,7 @@ def train(
 
     result = zoo_runs.run(preset, model, seed, runs, tell)
     console.print(
-        f"{name} {model} seed {seed}: test {preset.metric} {result['test']:.4f}, validation "
+        f"{name} {model} seed {seed}: test {preset.metric.name} {result['test']:.4f}, validation "
         f"{result['validation']:.4f}, {result['parameters']:,} parameters, "
         f"{result['seconds']:.0f} s; {zoo_runs.folder_of(runs, preset, model, seed)}",
         highlight=False,
@@ -149,16 +149,20 @@ def evaluate(
 
     preset = presets.get(name)
     loaded = store.load(model or name)
-    inputs, targets = (splits := preset.load_splits())[require_choice("split", split, splits)]
-    value = runs.evaluate(loaded, inputs, targets)
-    lines = [f"Keras: {split} {preset.metric} {value:.4f} on {len(inputs):,} sequences"]
+    seed = store.metadata(name)["seed"]
+    inputs, targets = (splits := preset.load_splits(seed))[require_choice("split", split, splits)]
+    values = runs.evaluate(preset, loaded, inputs, targets)
+    lines = [
+        f"Keras: {split} {metric} {value:.4f} on {len(targets):,} sequences"
+        for metric, value in values.items()
+    ]
     if tflite:
-        from export import evaluate_file
-
-        for runtime, metric in evaluate_file(_content(tflite), loaded, inputs, targets).items():
-            lines.append(
-                f"{runtime}: {split} {preset.metric} {metric:.4f} ({metric / value - 1:+.2%})"
-            )
+        measured = runs.evaluate_file(preset, _content(tflite), loaded, inputs, targets)
+        lines += [
+            f"{runtime}: {split} {metric} {found:.4f} ({found / values[metric] - 1:+.2%})"
+            for runtime, metrics in measured.items()
+            for metric, found in metrics.items()
+        ]
     _console().print("\n".join(lines), highlight=False)
 
 

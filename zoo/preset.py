@@ -1,16 +1,32 @@
 """Preset: everything about a pretrained model but its numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
+from export import Stepper
 from zoo.data.fetch import Dataset
-from zoo.training import Recipe
+from zoo.metrics import Metric
+from zoo.training import Arrays, Inputs, Recipe
 
-Splits = dict[str, tuple[np.ndarray, np.ndarray]]
+Splits = dict[str, Arrays]
+Samples = dict[str, Inputs]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A number to beat.
+
+    Attributes:
+        value: The metric.
+        source: Whose it is, and where it stands.
+    """
+
+    value: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -26,15 +42,29 @@ class Preset:
         config: Frozen dataclass; its `cell` may be replaced by "lstm" or "gru".
         baselines: Name -> config of the models that the card compares with.
         dataset: Where its data come from.
-        load_splits: Function to {"train" | "validation" | "test": (inputs, targets)}.
-        load_samples: Function to the real data that ship with it: "calibration" from the
-            training split, "inputs" and "targets" from the test split.
+        load_splits: Function from a seed to {"train" | "validation" | "test": (inputs,
+            targets)}; few tasks ask for a split of its own for each seed.
+        load_samples: Function to real data: "calibration" from the training split, "inputs"
+            and "targets" from the test split. They ship with it where the licence lets them.
         prepare: Function that fits a model's normalization to the training inputs.
         recipe: How it is trained.
-        metric: Name of the metric, the mean squared error unless said otherwise.
-        published: The published number to beat, and where it stands.
+        metrics: What is measured on the test split; the first decides.
+        bars: Numbers to beat in the first metric.
         license: SPDX name of the weights' licence.
         weights_sha256: Digest of the bundled weights; "" before there are any.
+        loss: What training minimizes: a name of Keras's, or a function of true values and
+            predictions.
+        validation_loss: What chooses the weights, from targets and predictions on the
+            validation split; the first metric, as a loss, by default.
+        for_training: Function from the model to one that shares its weights and is trained
+            and judged in its place, such as a simulation that it drives.
+        drive: Function from one step of the model, a `Stepper`, and inputs to what
+            `for_training` gives for them; for models judged in a closed loop.
+        target: Device of the exports on its card.
+        export_recipes: Recipes of the exports on its card; the first is recommended.
+        columns: Columns of a CSV file for `lnn predict` -> "number", "number or blank" or
+            "text".
+        from_table: Function from such columns to inputs of one sequence.
     """
 
     name: str
@@ -45,14 +75,27 @@ class Preset:
     config: Any
     baselines: dict[str, Any]
     dataset: Dataset
-    load_splits: Callable[[], Splits]
-    load_samples: Callable[[], dict[str, np.ndarray]]
-    prepare: Callable[[keras.Model, np.ndarray], None]
+    load_splits: Callable[[int], Splits]
+    load_samples: Callable[[], Samples]
+    prepare: Callable[[keras.Model, Inputs], None]
     recipe: Recipe
-    metric: str
-    published: tuple[float, str]
+    metrics: tuple[Metric, ...]
+    bars: tuple[Bar, ...]
     license: str
     weights_sha256: str
+    loss: Any = "mse"
+    validation_loss: Callable[[np.ndarray, np.ndarray], float] | None = None
+    for_training: Callable[[keras.Model], keras.Model] = lambda model: model
+    drive: Callable[[Stepper, Inputs], np.ndarray] | None = None
+    target: str = "micro"
+    export_recipes: tuple[str, ...] = ("float32", "int8")
+    columns: dict[str, str] = field(default_factory=dict)
+    from_table: Callable[[dict[str, np.ndarray]], Inputs] | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that decides."""
+        return self.metrics[0]
 
     @property
     def configs(self) -> dict[str, Any]:

@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 
 import export
-from export.report import percent
-from export.targets import MICRO, XNNPACK
 from zoo import runs as zoo_runs
 from zoo import store
+from zoo.card import card
 from zoo.preset import Preset
-
-RECIPES = ("float32", "int8")
 
 
 def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) -> tuple[Path, str]:
@@ -42,23 +39,26 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
     # Built anew, not loaded, so that an older Keras can release what a newer one trained.
     model = preset.build(preset.config)
     model.load_weights(run_folder / zoo_runs.MODEL)
-    splits = preset.load_splits()
+    test = preset.load_splits(best["seed"])["test"]
     samples = preset.load_samples()
-    exports = {name: _export(model, name, samples, splits["test"]) for name in RECIPES}
+    exports = {
+        recipe: _export(preset, model, recipe, samples, test) for recipe in preset.export_recipes
+    }
     metrics = {kind: summarize(results[kind]) for kind in preset.configs}
     recorded = {
         "name": preset.name,
         "domain": preset.domain,
         "license": preset.license,
-        "dataset": {"name": preset.dataset.name, "sha256": preset.dataset.digests},
+        "dataset": {"name": preset.dataset.name, "sha256": preset.dataset.digest},
         "recipe": best["recipe"],
         "seed": best["seed"],
-        "metric": preset.metric,
+        "metric": preset.metric.name,
         "metrics": metrics,
         "exports": exports,
     }
     folder = Path(folder) if folder else store.bundled_folder(preset)
-    store.save(model, folder, card=card(preset, recorded), samples=samples, **recorded)
+    shipped = samples if preset.dataset.shippable else None
+    store.save(model, folder, card=card(preset, recorded), samples=shipped, **recorded)
     digests = json.loads((folder / store.METADATA).read_text())["sha256"]
     return folder, digests[store.WEIGHTS]
 
@@ -73,19 +73,23 @@ def summarize(results: list[dict]) -> dict:
         "test": test,
         "test_mean": float(np.mean(test)),
         "test_std": float(np.std(test, ddof=1)) if len(test) > 1 else 0.0,
+        "means": {
+            name: float(np.mean([result["metrics"][name] for result in results]))
+            for name in results[0]["metrics"]
+        },
         "validation": [result["validation"] for result in results],
         "seconds": float(np.median([result["seconds"] for result in results])),
     }
 
 
-def _export(model, recipe, samples, test):
+def _export(preset, model, recipe, samples, test):
     """Export for `micro`, and measure the file: its report in short, and its test metric."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / recipe
         report = export.to_tflite(
             model,
             folder,
-            target="micro",
+            target=preset.target,
             recipe=recipe,
             calibration=samples["calibration"],
             evaluation=(samples["inputs"], samples["targets"]),
@@ -103,72 +107,8 @@ def _export(model, recipe, samples, test):
             for result in report.results
             if not result.note
         },
-        "test": export.evaluate_file(content, model, *test),
+        "test": {
+            runtime: values[preset.metric.name]
+            for runtime, values in zoo_runs.evaluate_file(preset, content, model, *test).items()
+        },
     }
-
-
-def card(preset: Preset, recorded: dict) -> str:
-    """The card of a preset in Markdown, from what was recorded of it."""
-    metrics, exports = recorded["metrics"], recorded["exports"]
-    published, source = preset.published
-    liquid = metrics["liquid"]
-    beats = "below" if liquid["test_mean"] < published else "NOT below"
-    rows = [
-        f"| {kind} | {m['parameters']:,} | **{m['test_mean']:.3f}** ± {m['test_std']:.3f} | "
-        f"{', '.join(f'{value:.3f}' for value in m['test'])} | {m['seconds']:.0f} |"
-        for kind, m in metrics.items()
-    ]
-    files = [
-        f"| {name} | {e['bytes']:,} | {e['arena_bytes']:,} | "
-        + " | ".join(
-            f"{percent(e['runtimes'][runtime]['output_error'])} / "
-            f"{e['runtimes'][runtime]['latency_p50_us']:.0f} µs / {e['test'][runtime]:.3f}"
-            for runtime in (XNNPACK, MICRO)
-        )
-        + " |"
-        for name, e in exports.items()
-    ]
-    steps = next(iter(exports.values()))["steps"]
-    return f"""\
-# {preset.name}
-
-**Task.** {preset.task.capitalize()}.
-
-{preset.description.strip()}
-
-## Results
-
-{preset.metric} on the untouched test split, mean ± standard deviation over
-{len(liquid["seeds"])} seeds. The weights of each run were chosen on validation alone; all models
-were trained with the same recipe.
-
-| model | parameters | test {preset.metric} | each seed | s / run |
-|---|---|---|---|---|
-{chr(10).join(rows)}
-
-Published: {published} ({source}).
-The liquid model's mean is {beats} it.
-The bundled weights are those of seed {recorded["seed"]}, which validated best.
-
-## On devices
-
-Exports for `micro`, run for {steps} closed-loop steps on a real test trace: RMS error of the
-outputs as a share of their standard deviation / median time per step on the training host /
-test {preset.metric} of the file. The arena was measured with 8-byte pointers; a 32-bit device
-needs about half.
-
-| recipe | bytes | arena | LiteRT | TFLite Micro |
-|---|---|---|---|---|
-{chr(10).join(files)}
-
-## Reproduce
-
-    lnn train {preset.name} --seed 0
-    lnn train {preset.name} --seed 0 --model lstm
-    lnn evaluate {preset.name}
-
-## Licence
-
-Weights: {preset.license}. Data: {preset.dataset.title}, {preset.dataset.license}, from
-<{preset.dataset.source}>. The folder's `samples.npz` holds slices of these data.
-"""

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+import export
 from lnn_keras.choices import require_choice
 from zoo.preset import Preset
-from zoo.training import Epoch, squared_errors, train
+from zoo.training import Epoch, Inputs, predict, train
 
 RESULT = "result.json"
 MODEL = "model.keras"
@@ -48,11 +50,21 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     model = preset.build(config)
-    splits = preset.load_splits()
+    splits = preset.load_splits(seed)
     preset.prepare(model, splits["train"][0])
+    trained = preset.for_training(model)
     history = train(
-        model, splits["train"], splits["validation"], preset.recipe, seed, folder, progress
+        trained,
+        splits["train"],
+        splits["validation"],
+        preset.recipe,
+        seed,
+        folder,
+        progress,
+        loss=preset.loss,
+        validation_loss=preset.validation_loss or preset.metric.loss,
     )
+    metrics = evaluate(preset, model, *splits["test"])
     result = {
         "preset": preset.name,
         "kind": kind,
@@ -61,7 +73,8 @@ def run(
         "seed": seed,
         "parameters": trainable_parameters(model),
         "validation": min(epoch.validation_loss for epoch in history),
-        "test": evaluate(model, *splits["test"]),
+        "test": metrics[preset.metric.name],
+        "metrics": metrics,
         "epochs": len(history),
         "seconds": sum(epoch.seconds for epoch in history),
         "history": [asdict(epoch) for epoch in history],
@@ -71,9 +84,29 @@ def run(
     return result
 
 
-def evaluate(model: keras.Model, inputs, targets) -> float:
-    """Mean squared error of a model over whole sequences."""
-    return float(squared_errors(model, inputs, targets).mean())
+def evaluate(
+    preset: Preset, model: keras.Model, inputs: Inputs, targets: np.ndarray
+) -> dict[str, float]:
+    """Every metric of a preset, of one of its models, by name."""
+    predictions = predict(preset.for_training(model), inputs)
+    return {metric.name: metric(targets, predictions) for metric in preset.metrics}
+
+
+def evaluate_file(
+    preset: Preset, content: bytes, model: keras.Model, inputs: Inputs, targets: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Every metric of a preset, of a file made of one of its models, by runtime and name."""
+    if preset.drive is None:
+        predictions = export.predict_file(content, model, inputs)
+    else:
+        predictions = {
+            stepper.name: preset.drive(stepper, inputs)
+            for stepper in export.steppers(content, model)
+        }
+    return {
+        runtime: {metric.name: metric(targets, values) for metric in preset.metrics}
+        for runtime, values in predictions.items()
+    }
 
 
 def trainable_parameters(model: keras.Model) -> int:

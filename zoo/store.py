@@ -13,7 +13,7 @@ import numpy as np
 import lnn_keras
 from export.folder import whole_folder
 from zoo import presets
-from zoo.preset import Preset
+from zoo.preset import Preset, Samples
 
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
@@ -81,10 +81,27 @@ def card(source: str | Path) -> str:
     return (find(source) / CARD).read_text()
 
 
-def samples(source: str | Path) -> dict[str, np.ndarray]:
-    """Real data that ship with a preset: "calibration", "inputs" and "targets"."""
-    with np.load(find(source) / SAMPLES, allow_pickle=False) as arrays:
-        return dict(arrays)
+def samples(source: str | Path) -> Samples:
+    """Real data of a preset: "calibration", "inputs" and "targets".
+
+    They ship with it, or are fetched where their licence lets nobody ship them.
+
+    Raises:
+        ValueError: The folder holds none, and is not that of a preset.
+        DataError: They cannot be fetched.
+    """
+    path = find(source) / SAMPLES
+    if not path.is_file():
+        return presets.get(str(source)).load_samples()
+    with np.load(path, allow_pickle=False) as arrays:
+        nested: Samples = {}
+        for name, array in arrays.items():
+            first, _, last = name.partition("/")
+            if last:
+                nested.setdefault(first, {})[last] = array
+            else:
+                nested[first] = array
+    return nested
 
 
 def save(
@@ -92,7 +109,7 @@ def save(
     folder: str | Path,
     *,
     card: str = "",
-    samples: dict[str, np.ndarray] | None = None,
+    samples: Samples | None = None,
     **recorded: Any,
 ) -> None:
     """Write a model as a folder that `load`, and Keras itself, can read.
@@ -116,7 +133,7 @@ def save(
         if card:
             (made / CARD).write_text(card)
         if samples:
-            np.savez_compressed(made / SAMPLES, **samples)
+            np.savez_compressed(made / SAMPLES, **_flat(samples))
         keras_metadata = json.loads((made / METADATA).read_text())
         files = sorted(path for path in made.iterdir() if path.name != METADATA)
         content = {
@@ -127,6 +144,15 @@ def save(
             "sha256": {path.name: _sha256(path) for path in files},
         }
         (made / METADATA).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _flat(samples):
+    """Arrays by name; those of an input that has several by both names: "inputs/elapsed"."""
+    flat = {}
+    for name, value in samples.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        flat |= {f"{name}/{last}" if last else name: array for last, array in inner}
+    return flat
 
 
 def _verify(folder):

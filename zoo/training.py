@@ -5,15 +5,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from export.folder import whole_folder
-from lnn_keras.choices import require_choice
+from zoo.metrics import mean_squared_error
 
 _CHECKPOINT = "checkpoint"
-_VALIDATIONS = {"mean": np.mean, "median": np.median}
+
+Inputs = np.ndarray | dict[str, np.ndarray]
+Arrays = tuple[Inputs, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,11 @@ class Recipe:
             from there it falls to 0 along a cosine.
         weight_decay: Of AdamW.
         clip_norm: Largest norm of each gradient.
-        noise: Standard deviation of Gaussian noise on the training inputs, as a
-            share of each feature's own.
+        noise: Standard deviation of Gaussian noise on the training inputs with features,
+            as a share of each feature's own.
         average: Weight of the past in the average of the weights over epochs, which
             is what validation sees and what training returns.
         patience: Epochs without a better validation loss after which training stops.
-        validate_on: "mean" or "median" over the validation sequences of their mean
-            squared errors; the median ignores a few that are unlike all others.
         checkpoint_every: Epochs between checkpoints.
     """
 
@@ -45,14 +46,12 @@ class Recipe:
     noise: float = 0.0
     average: float = 0.0
     patience: int = 20
-    validate_on: str = "mean"
     checkpoint_every: int = 5
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "patience", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1; received {getattr(self, name)!r}.")
-        require_choice("validation", self.validate_on, _VALIDATIONS)
         if not 0 <= self.average < 1:
             raise ValueError(f"`average` must be in [0, 1); received {self.average!r}.")
 
@@ -67,9 +66,6 @@ class Epoch:
     seconds: float
 
 
-Arrays = tuple[np.ndarray, np.ndarray]
-
-
 def train(
     model: keras.Model,
     training: Arrays,
@@ -78,6 +74,9 @@ def train(
     seed: int,
     directory: str | Path,
     progress: Callable[[Epoch], None] | None = None,
+    *,
+    loss: Any = "mse",
+    validation_loss: Callable[[np.ndarray, np.ndarray], float] = mean_squared_error,
 ) -> list[Epoch]:
     """Train a built model in place; it ends with the weights that validated best.
 
@@ -87,12 +86,14 @@ def train(
 
     Args:
         model: The model; its weights are its start.
-        training: Inputs and targets, each (sequences, time, ...).
+        training: Inputs, by name if there are several, and targets, each (sequences, ...).
         validation: The same; chooses the weights and the end.
         recipe: How to train.
         seed: Seed of the order and the noise.
         directory: Where checkpoints lie.
         progress: Called after each epoch.
+        loss: What gradients are of.
+        validation_loss: What chooses the weights and the end, from targets and predictions.
 
     Returns:
         All epochs, those before a resume included.
@@ -104,42 +105,38 @@ def train(
     checkpoint = Path(directory) / _CHECKPOINT
     identity = {"recipe": asdict(recipe), "seed": seed}
     inputs, targets = training
-    steps = len(inputs) // recipe.batch_size
+    steps = len(targets) // recipe.batch_size
     if steps < 1:
         raise ValueError(
-            f"`batch_size` is {recipe.batch_size}, but there are only {len(inputs)} sequences."
+            f"`batch_size` is {recipe.batch_size}, but there are only {len(targets)} sequences."
         )
-    model.compile(_optimizer(recipe, steps), loss="mse")
-    spread = recipe.noise * inputs.std(axis=(0, 1))
+    model.compile(_optimizer(recipe, steps), loss=loss)
     history, average, best = _resume(checkpoint, identity, model)
 
     while not _finished(history, recipe):
         epoch, start = len(history), time.perf_counter()
         random = np.random.default_rng([seed, epoch])
-        chosen = random.permutation(len(inputs))[: steps * recipe.batch_size]
-        noise = random.standard_normal(inputs[chosen].shape, "float32") * spread
+        chosen = random.permutation(len(targets))[: steps * recipe.batch_size]
+        shown = _noisy(_take(inputs, chosen), inputs, recipe.noise, random)
         fitted = model.fit(
-            inputs[chosen] + noise,
-            targets[chosen],
-            batch_size=recipe.batch_size,
-            shuffle=False,
-            verbose=0,
+            shown, targets[chosen], batch_size=recipe.batch_size, shuffle=False, verbose=0
         )
-        loss = fitted.history["loss"][0]
-        if not np.isfinite(loss):
-            raise FloatingPointError(f"The training loss became {loss} in epoch {epoch + 1}.")
+        training_loss = fitted.history["loss"][0]
+        if not np.isfinite(training_loss):
+            raise FloatingPointError(
+                f"The training loss became {training_loss} in epoch {epoch + 1}."
+            )
         # Early epochs count fully, or the average would hold on to the first weights.
         past = min(recipe.average, epoch / (epoch + 1))
         weights = _values(model)
         average = [past * m + (1 - past) * w for m, w in zip(average, weights, strict=True)]
         # Validation sees the average of the weights; training goes on from the weights.
         _assign(model, average)
-        errors = squared_errors(model, *validation)
+        value = float(validation_loss(validation[1], predict(model, validation[0])))
         _assign(model, weights)
-        validation_loss = float(_VALIDATIONS[recipe.validate_on](errors))
-        if validation_loss < min((e.validation_loss for e in history), default=np.inf):
+        if value < min((e.validation_loss for e in history), default=np.inf):
             best = average
-        history.append(Epoch(epoch, float(loss), validation_loss, time.perf_counter() - start))
+        history.append(Epoch(epoch, float(training_loss), value, time.perf_counter() - start))
         if progress:
             progress(history[-1])
         if len(history) % recipe.checkpoint_every == 0 or _finished(history, recipe):
@@ -148,10 +145,25 @@ def train(
     return history
 
 
-def squared_errors(model: keras.Model, inputs, targets) -> np.ndarray:
-    """Mean squared error of a model on each sequence: (sequences,)."""
-    predicted = model.predict(inputs, batch_size=512, verbose=0)
-    return ((predicted.astype("float64") - targets) ** 2).mean(axis=(1, 2))
+def predict(model: keras.Model, inputs: Inputs) -> np.ndarray:
+    """Predictions of a model on all sequences."""
+    return model.predict(inputs, batch_size=512, verbose=0)
+
+
+def _take(inputs, chosen):
+    return keras.tree.map_structure(lambda array: array[chosen], inputs)
+
+
+def _noisy(shown, inputs, noise, random):
+    """Inputs of rank 3 with noise; those without features, such as elapsed times, as they are."""
+
+    def noisy(shown, all_of_it):
+        if not noise or all_of_it.ndim < 3:
+            return shown
+        spread = noise * all_of_it.std(axis=(0, 1))
+        return shown + random.standard_normal(shown.shape, "float32") * spread
+
+    return keras.tree.map_structure(noisy, shown, inputs)
 
 
 def _optimizer(recipe, steps):
@@ -183,7 +195,8 @@ def _assign(model, values):
 
 def _save(checkpoint, identity, model, average, best, history):
     with whole_folder(checkpoint, proof="state.json") as folder:
-        model.save(folder / "model.keras")
+        np.savez(folder / "weights.npz", *_values(model))
+        np.savez(folder / "optimizer.npz", *(v.numpy() for v in model.optimizer.variables))
         np.savez(folder / "average.npz", *average)
         np.savez(folder / "best.npz", *best)
         state = {**identity, "history": [asdict(epoch) for epoch in history]}
@@ -202,10 +215,11 @@ def _resume(checkpoint, identity, model):
             f"The checkpoint in {checkpoint.parent} was made with another {' and '.join(changed)}; "
             "train in another folder, or remove it."
         )
-    saved = keras.saving.load_model(checkpoint / "model.keras")
-    _assign(model, _values(saved))
+    _assign(model, _load(checkpoint / "weights.npz"))
     model.optimizer.build(model.trainable_variables)
-    for variable, value in zip(model.optimizer.variables, saved.optimizer.variables, strict=True):
+    for variable, value in zip(
+        model.optimizer.variables, _load(checkpoint / "optimizer.npz"), strict=True
+    ):
         variable.assign(value)
     return history, _load(checkpoint / "average.npz"), _load(checkpoint / "best.npz")
 

@@ -16,7 +16,9 @@ SHA_OF_HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
 
 
 def dataset(source="http://127.0.0.1:9/", digest=SHA_OF_HELLO):
-    return Dataset("greeting", "A greeting", source, "CC0-1.0", {"hello.txt": digest})
+    made = Dataset("greeting", "A greeting", source, "CC0-1.0")
+    made.__dict__["digests"] = {"hello.txt": digest}
+    return made
 
 
 @pytest.fixture

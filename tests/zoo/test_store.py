@@ -86,7 +86,7 @@ def test_bundled_preset_is_small_and_pretrained():
     assert runs.trainable_parameters(model) <= 10_000
     samples = zoo.samples(NAME)
     predicted = model.predict(samples["inputs"][None], verbose=0)[0]
-    assert np.mean((predicted - samples["targets"]) ** 2) < presets.get(NAME).published[0]
+    assert np.mean((predicted - samples["targets"]) ** 2) < presets.get(NAME).bars[0].value
 
 
 def test_bundled_preset_is_readable_for_the_oldest_keras():
@@ -114,6 +114,6 @@ def test_bundled_metric_is_the_recorded_one(real_data):
             strict=True,
         )
     )
-    test = presets.get(NAME).load_splits()["test"]
+    test = presets.get(NAME).load_splits(0)["test"]
     value = runs.evaluate(zoo.load(NAME), *test)
     assert value == pytest.approx(expected[recorded["seed"]], rel=1e-4)

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from lnn_keras import LiquidCell, LiquidRNN
-from lnn_keras.choices import require_choice
 from zoo.data import half_cheetah as data
-from zoo.preset import Preset, Splits
+from zoo.metrics import MSE, median_squared_error
+from zoo.preset import Bar, Preset, Samples, Splits
+from zoo.recurrent import recurrent, require_cell
 from zoo.training import Recipe
 
 SAMPLE_STEPS = 500
-CELLS = ("liquid", "lstm", "gru")
+BARS = (
+    Bar(2.308, "LTC, 32 units: Hasani et al., Liquid Time-constant Networks, 2021"),
+    Bar(2.69, "two-layer MLP on the last 4 observations, measured on these files"),
+)
 
 DESCRIPTION = """
 **Input and output.** The 17 numbers of the HalfCheetah observation (positions, angles,
@@ -38,7 +41,7 @@ class HalfCheetahConfig:
     """Sizes of a half-cheetah model.
 
     Attributes:
-        cell: "liquid", "lstm" or "gru".
+        cell: "liquid", "cfc", "lstm" or "gru".
         units: Neurons of the recurrent layer.
         unfolds: Solver steps of the liquid cell per observation.
     """
@@ -48,27 +51,18 @@ class HalfCheetahConfig:
     unfolds: int = 2
 
     def __post_init__(self):
-        require_choice("cell", self.cell, CELLS)
+        require_cell(self.cell)
 
 
 def build(config: HalfCheetahConfig) -> keras.Model:
     """Return an untrained model from (batch, time, 17) to the next observations, same shape."""
     observation = keras.Input((None, data.FEATURES), name="observation")
     x = keras.layers.Normalization(name="normalize")(observation)
-    x = _recurrent_layer(config)(x)
+    x = recurrent(x, config.cell, config.units, unfolds=config.unfolds)
     x = keras.layers.Dense(data.FEATURES, name="readout")(x)
     # The change between observations varies more than they do, so predict them whole.
     x = keras.layers.Normalization(invert=True, name="restore")(x)
     return keras.Model(observation, x, name="half_cheetah")
-
-
-def _recurrent_layer(config):
-    if config.cell == "lstm":
-        return keras.layers.LSTM(config.units, return_sequences=True, name="lstm")
-    if config.cell == "gru":
-        return keras.layers.GRU(config.units, return_sequences=True, name="gru")
-    cell = LiquidCell(config.units, unfolds=config.unfolds)
-    return LiquidRNN(cell, return_sequences=True, name="liquid")
 
 
 def prepare(model: keras.Model, inputs: np.ndarray) -> None:
@@ -77,7 +71,7 @@ def prepare(model: keras.Model, inputs: np.ndarray) -> None:
     model.get_layer("restore").adapt(inputs)
 
 
-def load_splits() -> Splits:
+def load_splits(seed: int) -> Splits:
     """Windows of 32 steps; those to train on overlap more than the protocol's stride of 10."""
     return {
         "train": data.windows(data.traces("train"), stride=2),
@@ -86,7 +80,7 @@ def load_splits() -> Splits:
     }
 
 
-def load_samples() -> dict[str, np.ndarray]:
+def load_samples() -> Samples:
     """Slices of real traces: to calibrate on from training, to predict from test."""
     trace = data.traces("test")[0]
     return {
@@ -120,11 +114,11 @@ PRESETS = (
             noise=0.05,
             average=0.8,
             patience=75,
-            # Two validation traces end upside down, which no training or test trace does.
-            validate_on="median",
         ),
-        metric="MSE",
-        published=(2.308, "LTC, 32 units: Hasani et al., Liquid Time-constant Networks, 2021"),
+        metrics=(MSE,),
+        # Two validation traces end upside down, which no training or test trace does.
+        validation_loss=median_squared_error,
+        bars=BARS,
         license="Apache-2.0",
         weights_sha256="dba75aa562950e12aff6a86a510c1dd145d06c096e815f3d8af0baf8317708f6",
     ),

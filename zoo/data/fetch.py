@@ -1,8 +1,12 @@
 """Public files: from `LNN_DATA_DIR` or from their source, verified before use."""
 
+import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+_DIGESTS = Path(__file__).parent / "digests"
 
 
 class DataError(RuntimeError):
@@ -17,15 +21,30 @@ class Dataset:
         name: Its name, and that of its folder.
         title: One line for people.
         source: URL of the folder that holds its files.
-        license: SPDX name of its licence.
-        digests: File name -> sha256.
+        license: SPDX name of its licence, as published by its source.
+        shippable: Whether slices of it may ship with a preset.
     """
 
     name: str
     title: str
     source: str
     license: str
-    digests: dict[str, str]
+    shippable: bool = True
+
+    @property
+    def _sums(self) -> str:
+        return (_DIGESTS / f"{self.name}.txt").read_text()
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """File name -> sha256, from the list of this name in `digests/`."""
+        lines = (line.split() for line in self._sums.splitlines())
+        return {name: digest for digest, name in lines}
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of that list, which stands for all files."""
+        return hashlib.sha256(self._sums.encode()).hexdigest()
 
     def fetch(self) -> dict[str, Path]:
         """Return the path of each file, fetched if need be and verified.

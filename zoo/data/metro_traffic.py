@@ -1,0 +1,84 @@
+"""Metro traffic: hourly volume on interstate 94 at Minneapolis, with weather and holidays.
+
+Hogue, Metro Interstate Traffic Volume, UCI Machine Learning Repository, 2019. CC BY 4.0.
+"""
+
+from datetime import datetime
+
+import numpy as np
+
+from zoo.data import tables
+from zoo.data.fetch import Dataset
+
+FILE = "Metro_Interstate_Traffic_Volume.csv"
+INPUTS = {
+    "holiday": tables.TEXT,
+    "temp": tables.NUMBER,
+    "rain_1h": tables.NUMBER,
+    "snow_1h": tables.NUMBER,
+    "clouds_all": tables.NUMBER,
+    "weather_main": tables.TEXT,
+    "weather_description": tables.TEXT,
+    "date_time": tables.TEXT,
+}
+TARGET = "traffic_volume"
+NO_HOLIDAY = "None"
+# No air is that cold, and no hour that wet.
+COLDEST, WETTEST = 200.0, 1000.0
+
+DATASET = Dataset(
+    name="metro_traffic",
+    title="Metro Interstate Traffic Volume (Hogue, UCI 492)",
+    source=(
+        "https://raw.githubusercontent.com/kwiscion/drake/"
+        "194e9c05b6a496531a617279519e29ff356bd2d8/data/"
+    ),
+    license="CC-BY-4.0",
+)
+
+
+def table() -> dict[str, np.ndarray]:
+    """The columns of the file, in the order of its rows."""
+    return tables.read(DATASET.fetch()[FILE], {**INPUTS, TARGET: tables.NUMBER})
+
+
+def times(column: np.ndarray) -> list[datetime]:
+    """The time stamps of a column.
+
+    Raises:
+        ValueError: One is not of the form 2012-10-02 09:00:00.
+    """
+    found = []
+    for line, text in enumerate(column, start=2):
+        try:
+            found.append(datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S"))
+        except ValueError as error:
+            raise ValueError(
+                f"Line {line}: column 'date_time' holds {str(text)!r}, not a time such as "
+                "2012-10-02 09:00:00."
+            ) from error
+    return found
+
+
+def bounds(rows: int) -> dict[str, slice]:
+    """The rows of each split: the first 75 %, the next 10 % and the last 15 %."""
+    first, second = int(0.75 * rows), int(0.85 * rows)
+    return {
+        "train": slice(0, first),
+        "validation": slice(first, second),
+        "test": slice(second, rows),
+    }
+
+
+def summary() -> dict[str, int]:
+    """What the file holds, by count."""
+    columns = table()
+    stamps = columns["date_time"]
+    hours = np.diff(np.array(times(stamps), "datetime64[h]")).astype(int)
+    return {
+        "rows": len(stamps),
+        "rows of an hour that was there before": len(stamps) - len(set(stamps)),
+        "gaps of more than an hour": int((hours > 1).sum()),
+        "temperatures of 0 K": int((columns["temp"] < COLDEST).sum()),
+        "rain beyond a metre": int((columns["rain_1h"] > WETTEST).sum()),
+    }
