@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from zoo import cli_data
+
 # TensorFlow's start-up notices are not part of any answer.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -15,6 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_data.app, name="data")
 
 
 @app.callback()
@@ -36,7 +39,9 @@ Source = Annotated[
     str, typer.Argument(help="Name of a preset, a preset's folder or a .keras file.")
 ]
 PresetName = Annotated[str, typer.Argument(help="Name of a preset, see `lnn presets`.")]
-InputFile = Annotated[Path | None, typer.Option("--input", help="An .npz or .npy file of inputs.")]
+InputFile = Annotated[
+    Path | None, typer.Option("--input", help="An .npz, .npy or .csv file of inputs.")
+]
 Steps = Annotated[int, typer.Option(help="Most closed-loop steps to verify.")]
 
 
@@ -52,6 +57,9 @@ def presets() -> None:
     for column in ("preset", "domain", "test metric", "to beat", "parameters"):
         table.add_column(column, no_wrap=True)
     for preset in PRESETS.values():
+        if not preset.weights_sha256:
+            table.add_row(preset.name, preset.domain, "not released", "", "")
+            continue
         recorded = store.metadata(preset.name)
         summary = recorded["metrics"]["liquid"]
         table.add_row(
@@ -146,6 +154,7 @@ def evaluate(
     """Compute a preset's metric on a split of its real data."""
     from lnn_keras.choices import require_choice
     from zoo import presets, runs, store
+    from zoo.inputs import content as read_content
 
     preset = presets.get(name)
     loaded = store.load(model or name)
@@ -157,7 +166,7 @@ def evaluate(
         for metric, value in values.items()
     ]
     if tflite:
-        measured = runs.evaluate_file(preset, _content(tflite), loaded, inputs, targets)
+        measured = runs.evaluate_file(preset, read_content(tflite), loaded, inputs, targets)
         lines += [
             f"{runtime}: {split} {metric} {found:.4f} ({found / values[metric] - 1:+.2%})"
             for runtime, metrics in measured.items()
@@ -176,10 +185,10 @@ def predict(
     import numpy as np
 
     from export import as_sequences, to_step
-    from zoo import store
+    from zoo import inputs, store
 
     model = store.load(source)
-    data = _read(input) if input else store.samples(source)["inputs"]
+    data = inputs.read(input, source) if input else store.samples(source)["inputs"]
     step = to_step(model)
     sequences = as_sequences(step, data, str(input or "the bundled sample"))
     ordered = [sequences[name] for name in step.inputs]
@@ -203,7 +212,7 @@ def export(
     ] = "int8",
     calibration: Annotated[
         Path | None,
-        typer.Option(help="An .npz or .npy file of typical sequences; int8 and int16x8 need it."),
+        typer.Option(help="A file of typical sequences, as for predict; int8, int16x8 need it."),
     ] = None,
     steps: Steps = 1000,
 ) -> None:
@@ -240,13 +249,13 @@ def verify(
 ) -> None:
     """Run an exported file against its model again."""
     from export import verify as verify_file
-    from zoo import store
+    from zoo import inputs, store
 
     loaded = store.load(model)
-    content = _content(file)
+    content = inputs.content(file)
     _, evaluation = _export_data(model, input)
-    inputs, true_outputs = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
-    report = verify_file(loaded, content, inputs, true_outputs, target=target, steps=steps)
+    shown, true_outputs = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
+    report = verify_file(loaded, content, shown, true_outputs, target=target, steps=steps)
     report.print(_console())
     if not report.passed:
         raise typer.Exit(1)
@@ -276,36 +285,12 @@ def _console():
 
 def _export_data(source, path) -> tuple[Any, Any]:
     """Calibration and evaluation data: the user's file, or else the preset's own samples."""
-    from zoo import store
+    from zoo import inputs, store
 
     if path:
-        return _read(path), None
+        return inputs.read(path, source), None
     if source.endswith(".keras"):
         return None, None
     samples = store.samples(source)
-    return samples["calibration"], (samples["inputs"], samples["targets"])
-
-
-def _read(path):
-    """The arrays of an .npz or .npy file; a single one stands for itself."""
-    import numpy as np
-
-    if path.suffix not in (".npz", ".npy"):
-        raise ValueError(f"{path} must be an .npz or .npy file.")
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            arrays = dict(loaded)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as numbers: {error}") from error
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
-
-
-def _content(path):
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
-    return path.read_bytes()
+    shown = samples["inputs"]
+    return samples["calibration"], (shown, samples["targets"]) if "targets" in samples else shown

@@ -60,6 +60,10 @@ def find(source: str | Path) -> Path:
         _verify(Path(source))
         return Path(source)
     preset = presets.get(str(source))
+    if not preset.weights_sha256:
+        raise ValueError(
+            f"Preset {preset.name!r} is not released; `lnn train {preset.name}` trains it."
+        )
     folder = bundled_folder(preset)
     _verify(folder)
     digest = _sha256(folder / WEIGHTS)

@@ -115,5 +115,5 @@ def test_bundled_metric_is_the_recorded_one(real_data):
         )
     )
     test = presets.get(NAME).load_splits(0)["test"]
-    value = runs.evaluate(zoo.load(NAME), *test)
+    (value,) = runs.evaluate(presets.get(NAME), zoo.load(NAME), *test).values()
     assert value == pytest.approx(expected[recorded["seed"]], rel=1e-4)

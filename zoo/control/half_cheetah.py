@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from zoo.data import half_cheetah as data
+from zoo.data.tables import NUMBER, stacked
 from zoo.metrics import MSE, median_squared_error
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent import recurrent, require_cell
@@ -120,6 +121,8 @@ PRESETS = (
         validation_loss=median_squared_error,
         bars=BARS,
         license="Apache-2.0",
+        columns=dict.fromkeys(data.COLUMNS, NUMBER),
+        from_table=lambda table: stacked(table, data.COLUMNS),
         weights_sha256="dba75aa562950e12aff6a86a510c1dd145d06c096e815f3d8af0baf8317708f6",
     ),
 )

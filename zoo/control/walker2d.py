@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from zoo.data import walker2d as data
+from zoo.data.tables import NUMBER, stacked
 from zoo.metrics import MSE
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent import recurrent, require_cell
@@ -84,6 +85,14 @@ def prepare(model: keras.Model, inputs: Inputs) -> None:
     model.get_layer("restore").adapt(change[np.newaxis])
 
 
+def inputs_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The model's inputs from columns of observations and elapsed times, for one sequence."""
+    return {
+        "observation": stacked(table, data.COLUMNS),
+        "elapsed": stacked(table, ["elapsed"])[..., 0],
+    }
+
+
 def load_splits(seed: int) -> Splits:
     """Windows of 64 steps; those to train on overlap more than the protocol's stride of 16."""
     return data.splits(stride=8)
@@ -139,5 +148,7 @@ PRESETS = (
         weights_sha256="",
         target="phone",
         export_recipes=("float32", "dynamic"),
+        columns=dict.fromkeys((*data.COLUMNS, "elapsed"), NUMBER),
+        from_table=inputs_of,
     ),
 )

@@ -9,6 +9,12 @@ import numpy as np
 from zoo.data.fetch import Dataset
 
 FEATURES = 17
+_JOINTS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
+# As the environment orders its observation: heights and angles, then velocities.
+COLUMNS = (
+    *("z", "pitch", *_JOINTS),
+    *("x_velocity", "z_velocity", "pitch_velocity", *(f"{joint}_velocity" for joint in _JOINTS)),
+)
 WINDOW = 32
 STRIDE = 10
 # The split of Hasani et al., Liquid Time-constant Networks, AAAI 2021.

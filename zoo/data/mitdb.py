@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.fetch import Dataset
+from zoo.data.fetch import DataError, Dataset
 
 HERTZ = 360
 CLASSES = ("N", "S", "V")
@@ -57,8 +57,17 @@ class Record:
 
 
 def records(names: tuple[str, ...]) -> list[Record]:
-    """Recordings by name; those of `DS1` train, those of `DS2` test."""
-    import wfdb
+    """Recordings by name; those of `DS1` train, those of `DS2` test.
+
+    Raises:
+        DataError: The package wfdb, which reads them, is not installed; or as `fetch`.
+    """
+    try:
+        import wfdb
+    except ImportError as error:
+        raise DataError(
+            "Reading 'mitdb' needs the package wfdb: pip install 'lnn-keras[biosignals]'."
+        ) from error
 
     paths = DATASET.fetch()
     found = []

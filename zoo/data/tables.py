@@ -50,6 +50,11 @@ def read(path: str | Path, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
     }
 
 
+def stacked(table: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarray:
+    """Columns side by side: float32 (1, rows, columns), one sequence."""
+    return np.stack([table[name] for name in columns], axis=-1).astype("float32")[np.newaxis]
+
+
 def _require_columns(path: Path, received: Sequence[str], expected: Sequence[str]) -> None:
     missing = [name for name in expected if name not in received]
     extra = [name for name in received if name not in expected]

@@ -9,6 +9,12 @@ import numpy as np
 from zoo.data.fetch import Dataset
 
 FEATURES = 17
+_JOINTS = ("thigh", "leg", "foot", "left_thigh", "left_leg", "left_foot")
+# As the environment orders its observation: height and angles, then velocities.
+COLUMNS = (
+    *("z", "pitch", *_JOINTS),
+    *("x_velocity", "z_velocity", "pitch_velocity", *(f"{joint}_velocity" for joint in _JOINTS)),
+)
 WINDOW = 64
 STRIDE = 16
 KEPT = 0.9

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from zoo.data import ngsim as data
+from zoo.data.tables import NUMBER, stacked
 from zoo.driving.closed_loop import drive, events_as_arrays, simulation
 from zoo.metrics import Metric
 from zoo.preset import Bar, Preset, Samples, Splits
@@ -157,6 +158,8 @@ def _preset(name, config, baselines, recipes):
         for_training=simulation,
         drive=drive,
         export_recipes=recipes,
+        columns=dict.fromkeys(FEATURES, NUMBER),
+        from_table=lambda table: stacked(table, FEATURES),
     )
 
 

@@ -134,8 +134,8 @@ def inputs_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         _one_hot(weekdays, 7),
     ]
     return {
-        "hour": np.concatenate(features, axis=1).astype("float32"),
-        "elapsed": from_timestamps(stamps),
+        "hour": np.concatenate(features, axis=1).astype("float32")[np.newaxis],
+        "elapsed": from_timestamps(stamps)[np.newaxis],
     }
 
 
@@ -153,7 +153,7 @@ def _weather(kinds):
     unknown = sorted(set(kinds) - set(WEATHER))
     if unknown:
         raise ValueError(
-            f"Column 'weather_main' holds {unknown[0]!r}; allowed: {', '.join(WEATHER)}."
+            f"Column 'weather_main' holds {str(unknown[0])!r}; allowed: {', '.join(WEATHER)}."
         )
     return _one_hot([WEATHER.index(kind) for kind in kinds], len(WEATHER))
 
@@ -163,7 +163,7 @@ def _holidays(times, column):
     unknown = sorted(set(column) - {*HOLIDAYS, data.NO_HOLIDAY})
     if unknown:
         raise ValueError(
-            f"Column 'holiday' holds {unknown[0]!r}; allowed: {data.NO_HOLIDAY}, "
+            f"Column 'holiday' holds {str(unknown[0])!r}; allowed: {data.NO_HOLIDAY}, "
             f"{', '.join(HOLIDAYS)}."
         )
     named = {
@@ -197,7 +197,7 @@ def load_splits(seed: int) -> Splits:
         **{name: np.arange(len(volume))[None, bounds[name]] for name in ("validation", "test")},
     }
     return {
-        name: ({key: array[chosen] for key, array in inputs.items()}, volume[chosen])
+        name: ({key: array[0, chosen] for key, array in inputs.items()}, volume[chosen])
         for name, chosen in rows.items()
     }
 

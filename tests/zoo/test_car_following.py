@@ -1,0 +1,78 @@
+"""Car-following: the simulation is physics, and every way to drive in it gives the same."""
+
+import keras
+import numpy as np
+import pytest
+
+import export
+from zoo.driving import car_following as task
+from zoo.driving.closed_loop import SECONDS, drive, events_as_arrays, simulation
+
+
+@pytest.fixture
+def events(random):
+    """Two events of unlike length: spacing, speed, relative speed, the leader's speed."""
+    made = []
+    for length in (40, 25):
+        lead = 10 + np.cumsum(random.standard_normal(length)) / 10
+        made.append(np.stack([np.full(length, 15.0), np.full(length, 9.0), lead - 9, lead], -1))
+    return made
+
+
+def constant_driver(acceleration):
+    model = task.build(task.CarFollowingConfig(units=4, width=4))
+    readout = model.get_layer("acceleration")
+    readout.kernel.assign(readout.kernel * 0)
+    readout.bias.assign([acceleration])
+    return model
+
+
+def test_constant_acceleration_is_a_parabola(events):
+    inputs, _ = events_as_arrays(events)
+    inputs["lead_speed"][:] = 10
+    spacing = simulation(constant_driver(0.5)).predict(inputs, verbose=0)
+    time = SECONDS * np.arange(1, spacing.shape[1] + 1)
+    np.testing.assert_allclose(spacing[0], 15 + time - 0.25 * time**2, rtol=1e-5)
+
+
+def test_cars_do_not_drive_backwards(events):
+    inputs, _ = events_as_arrays(events)
+    spacing = simulation(constant_driver(-50.0)).predict(inputs, verbose=0)
+    travelled = SECONDS / 2 * (inputs["lead_speed"][:, :-1] + inputs["lead_speed"][:, 1:])
+    # From 9 m/s it stands after two steps.
+    np.testing.assert_allclose(np.diff(spacing)[:, 1:], travelled[:, 2:], atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", ["liquid", "lstm"])
+def test_step_by_step_equals_the_simulation(cell, events):
+    """Keras at once, Keras by steps, and a file by steps."""
+    model = task.build(task.CarFollowingConfig(cell=cell, units=6, width=4))
+    inputs, _ = events_as_arrays(events)
+    expected = simulation(model).predict(inputs, verbose=0)
+    step = export.to_step(model)
+    stepper = export.Stepper(export.runtimes.KerasStep(step), step)
+    np.testing.assert_allclose(drive(stepper, inputs), expected, atol=1e-3)
+
+
+def test_training_the_simulation_trains_the_driver(events):
+    model = task.build(task.CarFollowingConfig(units=4, width=4))
+    before = model.get_weights()
+    trained = simulation(model)
+    trained.compile("adam", task.spacing_loss)
+    trained.fit(*events_as_arrays(events), verbose=0)
+    # Every weight but those of the normalization, which none may move.
+    changed = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert all(changed)
+
+
+def test_padding_counts_for_nothing(events):
+    _, targets = events_as_arrays(events)
+    assert np.isnan(targets[1, 24:]).all() and np.isfinite(targets[1, :24]).all()
+    predictions = np.nan_to_num(targets + 2.0)
+    assert task.spacing_error(targets, predictions) == pytest.approx(4.0)
+    loss = keras.ops.convert_to_numpy(task.spacing_loss(targets, predictions))
+    np.testing.assert_allclose(loss, [39 * 4 / 200, 24 * 4 / 200], rtol=1e-5)
+    predictions[1, 24:] = -1.0
+    assert task.collisions(targets, predictions) == 0
+    predictions[0, 3] = 0.0
+    assert task.collisions(targets, predictions) == 1

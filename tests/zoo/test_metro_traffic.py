@@ -1,0 +1,69 @@
+"""Metro traffic: from a table to what the model sees."""
+
+import numpy as np
+import pytest
+
+from zoo.data import metro_traffic as data
+from zoo.forecasting import metro_traffic as task
+
+
+def table(**changes):
+    columns = {
+        "holiday": ["None", "Labor Day", "None", "None"],
+        "temp": [0.0, 290.0, 0.0, 300.0],
+        "rain_1h": [0.0, 9831.3, 0.0, 0.0],
+        "snow_1h": [0.0] * 4,
+        "clouds_all": [40.0] * 4,
+        "weather_main": ["Clear", "Rain", "Rain", "Clouds"],
+        "weather_description": ["sky is clear"] * 4,
+        "date_time": [
+            "2015-09-06 23:00:00",
+            "2015-09-07 00:00:00",
+            "2015-09-07 00:00:00",
+            "2015-09-08 03:00:00",
+        ],
+        **changes,
+    }
+    return {name: np.array(column) for name, column in columns.items()}
+
+
+def test_features_say_what_the_row_says():
+    inputs = task.inputs_of(table())
+    hour, elapsed = inputs["hour"][0], inputs["elapsed"][0]
+    assert hour.shape == (4, task.FEATURES) and np.isfinite(hour).all()
+    np.testing.assert_array_equal(elapsed, [0, 1, 0, 27])
+    # A Sunday at 23, a Monday at 0 twice, a Tuesday at 3.
+    np.testing.assert_array_equal(hour[:, :168].argmax(axis=1), [6 * 24 + 23, 0, 0, 24 + 3])
+    holidays = hour[:, 168 : 168 + 2 * len(task.HOLIDAYS)].reshape(4, 2, -1)
+    labor = task.HOLIDAYS.index("Labor Day")
+    # The day itself in all its hours, and the day after as such.
+    np.testing.assert_array_equal(holidays[:, 0, labor], [0, 1, 1, 0])
+    np.testing.assert_array_equal(holidays[:, 1, labor], [0, 0, 0, 1])
+    assert hour.max() < np.log(62)
+
+
+def test_no_row_sees_a_later_one():
+    rows = table()
+    first = {name: column[:2] for name, column in rows.items()}
+    for name, array in task.inputs_of(first).items():
+        np.testing.assert_array_equal(array, task.inputs_of(rows)[name][:, :2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"holiday": ["Yes"] * 4}, "'holiday' holds 'Yes'; allowed: None, Christmas Day"),
+        ({"weather_main": ["Hail"] * 4}, "'weather_main' holds 'Hail'; allowed: Clear"),
+        ({"date_time": ["7.9.2015"] * 4}, "Line 2: column 'date_time' holds '7.9.2015'"),
+        ({"date_time": ["2015-09-07 01:00:00", *["2015-09-07 00:00:00"] * 3]}, "not decrease"),
+    ],
+)
+def test_what_cannot_be_read_is_named(changes, said):
+    with pytest.raises(ValueError, match=said):
+        task.inputs_of(table(**changes))
+
+
+def test_volumes_are_scaled_by_the_whole_series(real_data):
+    volume = data.table()[data.TARGET]
+    assert volume.mean() == pytest.approx(task.MEAN_VOLUME)
+    assert volume.std() == pytest.approx(task.VOLUME_DEVIATION)
