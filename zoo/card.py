@@ -51,8 +51,9 @@ The bundled weights are those of seed {recorded["seed"]}, which validated best.
 
 ## Licence
 
-Weights: {preset.license}. Data: {data.title}, {data.license} as published by its source, from
-<{data.source}>. {shipped}
+Weights: {preset.license}. Data: {data.title}, from
+<{data.source}>; licence: {data.license}, as published by its source.
+{shipped}
 """
 
 
@@ -77,9 +78,9 @@ def _results(preset, metrics):
             _row(
                 kind,
                 f"{summary['parameters']:,}",
-                f"**{summary['test_mean']:.3f}** ± {summary['test_std']:.3f}",
-                *(f"{summary['means'][name]:.3f}" for name in others),
-                ", ".join(f"{value:.3f}" for value in summary["test"]),
+                f"**{summary['test_mean']:.4g}** ± {summary['test_std']:.2g}",
+                *(f"{summary['means'][name]:.4g}" for name in others),
+                ", ".join(f"{value:.4g}" for value in summary["test"]),
                 f"{summary['seconds']:.0f}",
             )
         )
@@ -98,7 +99,7 @@ def _exports(preset, exports):
         arena = export["arena_bytes"]
         measured = [
             f"{percent(export['runtimes'][name]['output_error'])} / "
-            f"{export['runtimes'][name]['latency_p50_us']:.0f} µs / {export['test'][name]:.3f}"
+            f"{export['runtimes'][name]['latency_p50_us']:.0f} µs / {export['test'][name]:.4g}"
             for name in names
         ]
         lines.append(_row(recipe, f"{export['bytes']:,}", f"{arena:,}" if arena else "", *measured))

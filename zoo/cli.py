@@ -65,7 +65,7 @@ def presets() -> None:
         table.add_row(
             preset.name,
             preset.domain,
-            f"{preset.metric.name} {summary['test_mean']:.3f} ± {summary['test_std']:.3f}",
+            f"{preset.metric.name} {summary['test_mean']:.4g} ± {summary['test_std']:.2g}",
             ", ".join(f"{bar.value:g}" for bar in preset.bars),
             f"{summary['parameters']:,}",
         )
@@ -292,5 +292,4 @@ def _export_data(source, path) -> tuple[Any, Any]:
     if source.endswith(".keras"):
         return None, None
     samples = store.samples(source)
-    shown = samples["inputs"]
-    return samples["calibration"], (shown, samples["targets"]) if "targets" in samples else shown
+    return samples["calibration"], store.evaluation(samples)

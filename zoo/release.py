@@ -92,7 +92,7 @@ def _export(preset, model, recipe, samples, test):
             target=preset.target,
             recipe=recipe,
             calibration=samples["calibration"],
-            evaluation=(samples["inputs"], samples["targets"]),
+            evaluation=store.evaluation(samples),
         )
         content = (folder / "model.tflite").read_bytes()
     return {

@@ -14,6 +14,7 @@ import lnn_keras
 from export.folder import whole_folder
 from zoo import presets
 from zoo.preset import Preset, Samples
+from zoo.training import Inputs
 
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
@@ -106,6 +107,12 @@ def samples(source: str | Path) -> Samples:
             else:
                 nested[first] = array
     return nested
+
+
+def evaluation(samples: Samples) -> Inputs | tuple[Inputs, np.ndarray]:
+    """What `to_tflite` and `verify` take of samples: inputs, with targets if there are any."""
+    inputs = samples["inputs"]
+    return (inputs, samples["targets"]) if "targets" in samples else inputs
 
 
 def save(

@@ -103,6 +103,30 @@ def test_predict(tmp_path):
     )
 
 
+def test_predict_from_a_table(tmp_path):
+    """A user's own CSV of the columns that the preset names; a wrong one is refused by name."""
+    header = "holiday,temp,rain_1h,snow_1h,clouds_all,weather_main,weather_description,date_time"
+    rows = [f"None,28{hour},0,0,40,Clouds,few clouds,2018-06-04 0{hour}:00:00" for hour in range(9)]
+    path = tmp_path / "hours.csv"
+    path.write_text("\n".join([header, *rows]))
+    result = lnn("predict", "metro-traffic", "--input", path, "--out", tmp_path / "y.npz")
+    assert result.returncode == 0, result.stderr
+    volume = np.load(tmp_path / "y.npz")["prediction"][0, :, 0]
+    # A Monday's rush hour against its night.
+    assert volume.shape == (9,) and volume[7] > volume[2] + 1
+    path.write_text("\n".join([header.replace("temp", "temperature"), *rows]))
+    result = lnn("predict", "metro-traffic", "--input", path)
+    assert result.returncode == 2
+    assert "missing 'temp'; not known 'temperature'" in result.stderr
+
+
+def test_data_of_a_dataset_are_counted(real_data):
+    result = lnn("data", "check", "half_cheetah")
+    assert result.returncode == 0, result.stderr
+    assert "25,000" in result.stdout
+    assert "Apache-2.0" in lnn("data", "get", "half_cheetah").stdout
+
+
 def test_export_of_a_stock_lstm_file(tmp_path, random):
     """A user's own model, from a file, with the user's own calibration data."""
     model = keras.Sequential(
@@ -134,7 +158,10 @@ def test_export_for_phones_with_nothing_else_given(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["info", "half-cheeta"], "Unknown preset 'half-cheeta'; allowed: half-cheetah-micro. Did"),
+        (
+            ["info", "half-cheeta"],
+            "Unknown preset 'half-cheeta'; allowed: car-following",
+        ),
         (["train", "half"], "Unknown preset 'half'"),
         (["train", NAME, "--model", "gur"], "Unknown model 'gur'; allowed: gru, liquid, lstm. Did"),
         (["export", NAME, "--out", "x", "--recipe", "int9"], "Unknown recipe 'int9'; allowed"),
@@ -142,7 +169,8 @@ def test_export_for_phones_with_nothing_else_given(tmp_path):
         (["export", "no.keras", "--out", "x"], "There is no file no.keras"),
         (["verify", "no.tflite", "--model", NAME], "There is no file no.tflite"),
         (["predict", NAME, "--input", "no.npz"], "There is no file no.npz"),
-        (["predict", NAME, "--input", "x.txt"], "x.txt must be an .npz or .npy file"),
+        (["data", "check", "mitbd"], "Unknown dataset 'mitbd'; allowed: etth1"),
+        (["predict", NAME, "--input", "x.txt"], "x.txt must be an .npz, .npy or .csv file"),
     ],
 )
 def test_errors_are_one_line_and_status_2(arguments, said, tmp_path):

@@ -101,19 +101,30 @@ def test_card_agrees_with_the_metadata():
         summary = recorded["metrics"][kind]
         assert len(summary["seeds"]) == 5
         assert summary["test_mean"] == pytest.approx(np.mean(summary["test"]))
-        assert f"**{summary['test_mean']:.3f}** ± {summary['test_std']:.3f}" in card
+        assert f"**{summary['test_mean']:.4g}** ± {summary['test_std']:.2g}" in card
     assert recorded["metrics"]["liquid"]["test_mean"] < 2.308
 
 
-def test_bundled_metric_is_the_recorded_one(real_data):
-    recorded = zoo.metadata(NAME)
-    expected = dict(
-        zip(
-            recorded["metrics"]["liquid"]["seeds"],
-            recorded["metrics"]["liquid"]["test"],
-            strict=True,
-        )
-    )
-    test = presets.get(NAME).load_splits(0)["test"]
-    (value,) = runs.evaluate(presets.get(NAME), zoo.load(NAME), *test).values()
-    assert value == pytest.approx(expected[recorded["seed"]], rel=1e-4)
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_bundled_metric_is_the_recorded_one(name, real_data):
+    preset, recorded = presets.get(name), zoo.metadata(name)
+    liquid, seed = recorded["metrics"]["liquid"], recorded["seed"]
+    expected = liquid["test"][liquid["seeds"].index(seed)]
+    test = preset.load_splits(seed)["test"]
+    value = runs.evaluate(preset, zoo.load(name), *test)[preset.metric.name]
+    assert value == pytest.approx(expected, rel=1e-4)
+    assert f"{liquid['test_mean']:.4g}" in zoo.card(name)
+    assert all(preset.metric.is_better(liquid["test_mean"], bar.value) for bar in preset.bars)
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_what_ships(name):
+    """Samples only where the licence allows it; nothing that an old Keras cannot read."""
+    folder = store.find(name)
+    assert (folder / store.SAMPLES).is_file() == presets.get(name).dataset.shippable
+    assert zoo.metadata(name)["keras_version"].startswith("3.12.")
+
+
+def test_bundled_presets_are_small():
+    folders = [store.bundled_folder(preset) for preset in presets.PRESETS.values()]
+    assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) < 10e6

@@ -121,8 +121,9 @@ PRESETS = (
         validation_loss=median_squared_error,
         bars=BARS,
         license="Apache-2.0",
+        export_recipes=("int8", "int16x8", "float32"),
         columns=dict.fromkeys(data.COLUMNS, NUMBER),
         from_table=lambda table: stacked(table, data.COLUMNS),
-        weights_sha256="dba75aa562950e12aff6a86a510c1dd145d06c096e815f3d8af0baf8317708f6",
+        weights_sha256="9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
     ),
 )

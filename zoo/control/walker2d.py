@@ -145,7 +145,7 @@ PRESETS = (
             Bar(0.777, "MLP on the last 2 observations, measured on these files"),
         ),
         license="Apache-2.0",
-        weights_sha256="",
+        weights_sha256="3dca520e35aab78e38abde77c61ce61c621a375ac14fe97326862fd7a78cb4cd",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns=dict.fromkeys((*data.COLUMNS, "elapsed"), NUMBER),

@@ -50,3 +50,14 @@ def windows(traces: np.ndarray, stride: int = STRIDE) -> tuple[np.ndarray, np.nd
     inputs = [trace[s : s + WINDOW] for trace in traces for s in starts]
     targets = [trace[s + 1 : s + 1 + WINDOW] for trace in traces for s in starts]
     return np.stack(inputs), np.stack(targets)
+
+
+def summary() -> dict[str, int]:
+    """What the files hold, by count."""
+    found = np.concatenate([traces(split) for split in SPLITS])
+    steps = found.reshape(-1, FEATURES)
+    return {
+        "traces": len(found),
+        "steps": len(steps),
+        "steps with a number that is not finite": int((~np.isfinite(steps)).any(axis=1).sum()),
+    }

@@ -153,7 +153,7 @@ def _preset(name, config, baselines, recipes):
             Bar(16.16, "fitted intelligent driver model, measured on this split"),
         ),
         license="Apache-2.0",
-        weights_sha256="",
+        weights_sha256="7f1618d2b13589777a6791c9b2bd32ceb3690d70232d8e827db4832a64e3984a",
         loss=spacing_loss,
         for_training=simulation,
         drive=drive,
