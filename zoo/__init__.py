@@ -8,10 +8,12 @@ import importlib
 _MODULES = {
     "PRESETS": "zoo.presets",
     "CorruptPresetError": "zoo.store",
+    "DownloadError": "zoo.download",
     "Preset": "zoo.preset",
     "card": "zoo.store",
     "load": "zoo.store",
     "metadata": "zoo.store",
+    "publish": "zoo.publish",
     "samples": "zoo.store",
     "save": "zoo.store",
 }
@@ -19,10 +21,12 @@ _MODULES = {
 __all__ = [
     "PRESETS",
     "CorruptPresetError",
+    "DownloadError",
     "Preset",
     "card",
     "load",
     "metadata",
+    "publish",
     "samples",
     "save",
 ]

@@ -36,7 +36,7 @@ def _start() -> None:
 
 
 Source = Annotated[
-    str, typer.Argument(help="Name of a preset, a preset's folder or a .keras file.")
+    str, typer.Argument(help="Name of a preset, its folder or address, or a .keras file.")
 ]
 PresetName = Annotated[str, typer.Argument(help="Name of a preset, see `lnn presets`.")]
 InputFile = Annotated[
@@ -140,6 +140,20 @@ def release(
 
     folder, digest = make_release(presets.get(name), runs, out)
     _console().print(f"{folder}\nweights sha256 {digest}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="Folder to write, for a static web server.")],
+    only: Annotated[list[str] | None, typer.Option(help="Publish this preset alone.")] = None,
+) -> None:
+    """Write all presets and their exports as LNN_ZOO_URL expects them."""
+    from zoo.publish import publish as write
+
+    console = _console()
+    with console.status("Publishing") as status:
+        written = write(folder, tuple(only or ()), status.update)
+    console.print(f"{written}: serve it, and set LNN_ZOO_URL to its address", soft_wrap=True)
 
 
 @app.command()

@@ -12,7 +12,7 @@ import numpy as np
 # Loading a saved model needs its cells to be registered.
 import lnn_keras
 from export.folder import whole_folder
-from zoo import presets
+from zoo import download, presets
 from zoo.preset import Preset, Samples
 from zoo.training import Inputs
 
@@ -35,15 +35,20 @@ def bundled_folder(preset: Preset) -> Path:
 def load(source: str | Path) -> keras.Model:
     """Load a pretrained model.
 
+    What a folder holds is data: no code of it runs, and Keras loads it in safe mode.
+
     Args:
-        source: Name of a preset, a folder that `save` wrote, or a `.keras` file.
+        source: Name of a preset, that ships with the package or lies on the host
+            `LNN_ZOO_URL`; a folder that `save` wrote; the address of one, https://... or
+            hf://user/repo; or a `.keras` file.
 
     Raises:
         ValueError: There is no such preset, folder or file.
         CorruptPresetError: A file differs from the digest published for it.
+        DownloadError: An address cannot be fetched, or differs from its digests.
     """
     path = Path(source)
-    if path.suffix == ".keras":
+    if path.suffix == ".keras" and not download.is_address(str(source)):
         if not path.is_file():
             raise ValueError(f"There is no file {path}.")
         return keras.saving.load_model(path)
@@ -51,15 +56,24 @@ def load(source: str | Path) -> keras.Model:
 
 
 def find(source: str | Path) -> Path:
-    """Return the verified folder of a preset's name or of a local folder.
+    """Return the verified folder of a preset's name, an address or a local folder.
 
     Raises:
         ValueError: There is no such preset or folder.
         CorruptPresetError: A file is missing or differs from its digest.
+        DownloadError: An address cannot be fetched, or differs from its digests.
     """
+    if download.is_address(str(source)):
+        folder = download.folder_at(str(source))
+        _verify(folder)
+        return folder
     if str(source) not in presets.PRESETS and Path(source).is_dir():
         _verify(Path(source))
         return Path(source)
+    if str(source) not in presets.PRESETS and download.host_is_set():
+        folder = download.folder_named(str(source))
+        _verify(folder)
+        return folder
     preset = presets.get(str(source))
     if not preset.weights_sha256:
         raise ValueError(
@@ -67,7 +81,7 @@ def find(source: str | Path) -> Path:
         )
     folder = bundled_folder(preset)
     _verify(folder)
-    digest = _sha256(folder / WEIGHTS)
+    digest = sha256(folder / WEIGHTS)
     if digest != preset.weights_sha256:
         raise CorruptPresetError(
             f"The weights of {preset.name!r} are not the published ones: their sha256 is "
@@ -97,7 +111,9 @@ def samples(source: str | Path) -> Samples:
     """
     path = find(source) / SAMPLES
     if not path.is_file():
-        return presets.get(str(source)).load_samples()
+        if str(source) in presets.PRESETS:
+            return presets.get(str(source)).load_samples()
+        raise ValueError(f"{source} ships no samples; give the data in a file.")
     with np.load(path, allow_pickle=False) as arrays:
         nested: Samples = {}
         for name, array in arrays.items():
@@ -152,7 +168,7 @@ def save(
             "lnn_keras_version": lnn_keras.__version__,
             "parameters": model.count_params(),
             **recorded,
-            "sha256": {path.name: _sha256(path) for path in files},
+            "sha256": {path.name: sha256(path) for path in files},
         }
         (made / METADATA).write_text(json.dumps(content, indent=2) + "\n")
 
@@ -178,11 +194,12 @@ def _verify(folder):
         # A name with a folder in it could point outside the preset.
         if Path(name).name != name or not (folder / name).is_file():
             raise CorruptPresetError(f"The preset in {folder} lacks {name}.")
-        if _sha256(folder / name) != digests.get(name):
+        if sha256(folder / name) != digests.get(name):
             raise CorruptPresetError(
                 f"{folder / name} is damaged: its sha256 differs from the one in {METADATA}."
             )
 
 
-def _sha256(path):
+def sha256(path: Path) -> str:
+    """The sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
