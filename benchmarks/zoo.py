@@ -53,10 +53,10 @@ def main() -> None:
     PAGE.write_text(f"""\
 # The zoo, measured
 
-Made by `python -m benchmarks.zoo` from the results that each preset's folder keeps. Metrics are on the
-untouched test split, mean ± standard deviation over seeds; the weights of each run were chosen on
-validation alone; LSTM and GRU have about as many parameters and the same recipe. A bar is met or
-missed by the mean. The cards say how each task is made and where its numbers stand.
+Made by `python -m benchmarks.zoo` from the results that each preset's folder keeps. Metrics are on
+the untouched test split, mean ± standard deviation over seeds; the weights of each run were chosen
+on validation alone; LSTM and GRU have about as many parameters and the same recipe. A bar is met
+or missed by the mean. The cards say how each task is made and where its numbers stand.
 
 {table()}
 
