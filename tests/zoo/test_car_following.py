@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import export
+from export import Stepper
+from export.runtimes import KerasStep
 from zoo.driving import car_following as task
 from zoo.driving.closed_loop import SECONDS, drive, events_as_arrays, simulation
 
@@ -44,14 +46,18 @@ def test_cars_do_not_drive_backwards(events):
 
 
 @pytest.mark.parametrize("cell", ["liquid", "lstm"])
-def test_step_by_step_equals_the_simulation(cell, events):
-    """Keras at once, Keras by steps, and a file by steps."""
+def test_step_by_step_equals_the_simulation(cell, events, tmp_path):
+    """Keras at once, Keras by steps, and a file by steps on each of its runtimes."""
     model = task.build(task.CarFollowingConfig(cell=cell, units=6, width=4))
     inputs, _ = events_as_arrays(events)
     expected = simulation(model).predict(inputs, verbose=0)
     step = export.to_step(model)
-    stepper = export.Stepper(export.runtimes.KerasStep(step), step)
-    np.testing.assert_allclose(drive(stepper, inputs), expected, atol=1e-3)
+    export.to_tflite(model, tmp_path / "out", recipe="float32", steps=20)
+    content = (tmp_path / "out/model.tflite").read_bytes()
+    drivers = [Stepper(KerasStep(step), step), *export.steppers(content, model)]
+    assert len(drivers) > 1
+    for driver in drivers:
+        np.testing.assert_allclose(drive(driver, inputs), expected, atol=1e-3)
 
 
 def test_training_the_simulation_trains_the_driver(events):
