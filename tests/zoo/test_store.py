@@ -74,7 +74,7 @@ def test_bundled_weights_are_pinned(monkeypatch, model, tmp_path):
 
 
 def test_unknown_sources():
-    with pytest.raises(ValueError, match=f"preset 'half-cheeta'.*Did you mean '{NAME}'"):
+    with pytest.raises(ValueError, match=r"preset 'half-cheeta'.*Did you mean 'half-cheetah'"):
         zoo.load("half-cheeta")
     with pytest.raises(ValueError, match=r"no file nowhere\.keras"):
         zoo.load("nowhere.keras")

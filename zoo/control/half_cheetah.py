@@ -91,18 +91,15 @@ def load_samples() -> Samples:
     }
 
 
-PRESETS = (
-    Preset(
-        name="half-cheetah-micro",
+def _preset(name, config, baselines, export_recipes, weights_sha256):
+    return Preset(
+        name=name,
         domain="control",
         task="predict the next observation of a simulated two-legged runner",
         description=DESCRIPTION,
         build=build,
-        config=HalfCheetahConfig(),
-        baselines={
-            "lstm": HalfCheetahConfig(cell="lstm", units=39),
-            "gru": HalfCheetahConfig(cell="gru", units=45),
-        },
+        config=config,
+        baselines=baselines,
         dataset=data.DATASET,
         load_splits=load_splits,
         load_samples=load_samples,
@@ -121,9 +118,32 @@ PRESETS = (
         validation_loss=median_squared_error,
         bars=BARS,
         license="Apache-2.0",
-        export_recipes=("int8", "int16x8", "float32"),
+        export_recipes=export_recipes,
         columns=dict.fromkeys(data.COLUMNS, NUMBER),
         from_table=lambda table: stacked(table, data.COLUMNS),
-        weights_sha256="9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
+        weights_sha256=weights_sha256,
+    )
+
+
+PRESETS = (
+    _preset(
+        "half-cheetah",
+        HalfCheetahConfig(units=192),
+        {
+            "lstm": HalfCheetahConfig(cell="lstm", units=95),
+            "gru": HalfCheetahConfig(cell="gru", units=111),
+        },
+        ("float32", "int16x8"),
+        "6f90a1f31ec112c8478e374e4877f453996dda8e4ffa5944f30adc804333cbb1",
+    ),
+    _preset(
+        "half-cheetah-micro",
+        HalfCheetahConfig(),
+        {
+            "lstm": HalfCheetahConfig(cell="lstm", units=39),
+            "gru": HalfCheetahConfig(cell="gru", units=45),
+        },
+        ("int8", "int16x8", "float32"),
+        "9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
     ),
 )
