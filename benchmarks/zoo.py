@@ -3,11 +3,22 @@
 python -m benchmarks.zoo          writes docs/zoo.md
 """
 
+import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 from zoo import presets, store
 from zoo.card import bars
 
+LOAD = """
+import time
+import keras
+start = time.perf_counter()
+import zoo
+zoo.load({name!r})
+print(time.perf_counter() - start)
+"""
 PAGE = Path(__file__).parent.parent / "docs/zoo.md"
 
 
@@ -42,6 +53,18 @@ def verdicts() -> str:
     )
 
 
+def loading(runs: int = 3) -> str:
+    """Seconds to load each preset in a process that has imported keras, median of some runs."""
+    lines = []
+    for name in presets.PRESETS:
+        command = [sys.executable, "-c", LOAD.format(name=name)]
+        seconds = [
+            float(subprocess.check_output(command, stderr=subprocess.DEVNULL)) for _ in range(runs)
+        ]
+        lines.append(f"- {name}: {statistics.median(seconds):.2f} s")
+    return "\n".join(lines)
+
+
 def _summary(metric):
     seeds = len(metric["seeds"])
     spread = f" ± {metric['test_std']:.2g}" if seeds > 1 else ""
@@ -61,6 +84,13 @@ or missed by the mean. The cards say how each task is made and where its numbers
 {table()}
 
 {verdicts()}
+
+## Loading
+
+`zoo.load(NAME)` with what it imports, beyond `import keras`, median of 3 processes; beside other
+work on two cores.
+
+{loading()}
 """)
     print(f"written to {PAGE}")
 

@@ -48,29 +48,11 @@ Steps = Annotated[int, typer.Option(help="Most closed-loop steps to verify.")]
 @app.command()
 def presets() -> None:
     """List the pretrained models."""
-    from rich.table import Table
-
-    from zoo import store
+    from zoo.listing import table
     from zoo.presets import PRESETS
 
-    table = Table()
-    for column in ("preset", "domain", "test metric", "to beat", "parameters"):
-        table.add_column(column, no_wrap=True)
-    for preset in PRESETS.values():
-        if not preset.weights_sha256:
-            table.add_row(preset.name, preset.domain, "not released", "", "")
-            continue
-        recorded = store.metadata(preset.name)
-        summary = recorded["metrics"]["liquid"]
-        table.add_row(
-            preset.name,
-            preset.domain,
-            f"{preset.metric.name} {summary['test_mean']:.4g} ± {summary['test_std']:.2g}",
-            ", ".join(f"{bar.value:g}" for bar in preset.bars),
-            f"{summary['parameters']:,}",
-        )
     console = _console()
-    console.print(table)
+    console.print(table())
     for preset in PRESETS.values():
         console.print(f"{preset.name}: {preset.task}", highlight=False)
 

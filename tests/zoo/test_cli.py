@@ -183,3 +183,17 @@ def test_errors_are_one_line_and_status_2(arguments, said, tmp_path):
 
 def test_wrong_option_is_status_2():
     assert lnn("demo", "--colour", "red").returncode == 2
+
+
+def test_presets_fit_a_narrow_terminal():
+    """Nothing is cut, neither on 80 columns nor in a pipe."""
+    result = lnn("presets", COLUMNS="80")
+    assert result.returncode == 0, result.stderr
+    assert "…" not in result.stdout
+    for name, preset in zoo.PRESETS.items():
+        recorded = zoo.metadata(name)
+        assert name in result.stdout and preset.domain in result.stdout
+        for measured in recorded["exports"].values():
+            assert f"{measured['bytes']:,}" in result.stdout
+        for kind in preset.configs:
+            assert f"{recorded['metrics'][kind]['test_mean']:#.3g}" in result.stdout
