@@ -7,7 +7,7 @@ from zoo import store
 from zoo.preset import Preset
 from zoo.presets import PRESETS
 
-COLUMNS = ("preset", "test metric", "LSTM\nGRU", "to beat", "parameters", "bytes")
+COLUMNS = ("preset", "test metric", "LSTM\nGRU", "to beat", "weights", "bytes")
 
 
 def table() -> Table:

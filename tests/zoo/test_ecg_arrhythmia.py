@@ -1,0 +1,92 @@
+"""ECG arrhythmia: what the model is told of a beat, and how its answers are judged."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.biosignals import beats
+from zoo.biosignals import ecg_arrhythmia as task
+from zoo.data import mitdb
+
+HERTZ = mitdb.HERTZ
+
+
+def heart(intervals, wide=()):
+    """A lead of one sharp peak for each beat, a broad and inverted one for those in `wide`."""
+    times = 1 + np.cumsum(intervals)
+    clock = np.arange(int((times[-1] + 1) * HERTZ)) / HERTZ
+    lead = np.zeros_like(clock)
+    for i, time in enumerate(times):
+        height, width = (-1.0, 0.05) if i in wide else (1.0, 0.015)
+        lead += height * np.exp(-(((clock - time) / width) ** 2))
+    return lead, np.round(times * HERTZ).astype(int)
+
+
+def test_numbers_of_a_steady_heart_do_not_depend_on_rate_or_gain():
+    slow, fast = (heart([interval] * 60) for interval in (1.0, 0.8))
+    found = [beats.features(lead * gain, peaks) for (lead, peaks), gain in ((slow, 1), (fast, 3))]
+    assert found[0].shape == (60, beats.FEATURES) and np.isfinite(found).all()
+    # The last columns are the rhythm's; the irregularity of both is that of whole samples.
+    np.testing.assert_allclose(found[0][40:59, -13:], found[1][40:59, -13:], atol=0.02)
+    np.testing.assert_allclose(found[0][40:59, :3], found[1][40:59, :3], atol=0.1)
+
+
+def test_premature_and_broad_beats_stand_out():
+    intervals = np.full(40, 0.8)
+    intervals[30], intervals[31] = 0.5, 1.1
+    found = beats.features(*heart(intervals, wide=(20,)))
+    usual, broad, premature = found[10], found[20], found[30]
+    correlation, before_over_usual = 5, -13
+    assert usual[correlation] > 0.95 > 0.3 > broad[correlation]
+    assert premature[before_over_usual] == pytest.approx(np.log(0.5 / 0.8), abs=0.03)
+    assert abs(usual[before_over_usual]) < 0.02
+
+
+def test_nothing_after_the_next_beat_is_seen():
+    intervals = np.full(40, 0.8)
+    lead, peaks = heart(intervals)
+    changed = lead.copy()
+    changed[peaks[21] + 200 :] *= -2
+    both = [beats.features(signal, peaks)[:21] for signal in (lead, changed)]
+    np.testing.assert_array_equal(*both)
+    later = peaks.copy()
+    later[22:] += 50
+    np.testing.assert_array_equal(both[0], beats.features(lead, later)[:21])
+
+
+def test_beats_of_no_class_count_for_nothing():
+    targets = np.array([[0, 1, 2, -1]])
+    predictions = np.eye(3, dtype="float32")[[[0, 1, 0, 2]]] * np.float32(0.9)
+    assert task.macro_f1(targets, predictions) == pytest.approx(100 * (2 / 3 + 1 + 0) / 3)
+    assert task.sensitivity("S")(targets, predictions) == 100
+    assert task.sensitivity("V")(targets, predictions) == 0
+    fainter = predictions * np.float32([[[1], [1], [1], [0.1]]])
+    losses = [
+        keras.ops.convert_to_numpy(task.weighted_cross_entropy(targets, other))
+        for other in (predictions, fainter)
+    ]
+    np.testing.assert_allclose(*losses)
+
+
+def test_a_lead_in_a_table():
+    lead, peaks = heart([0.8] * 12)
+    marked = np.zeros(len(lead))
+    marked[peaks] = 1
+    inputs = task.inputs_of({"mlii": lead, "peak": marked})
+    np.testing.assert_array_equal(inputs[0], beats.features(lead, peaks))
+    marked[5] = 2
+    with pytest.raises(ValueError, match="Column 'peak' holds 2; allowed: 1"):
+        task.inputs_of({"mlii": lead, "peak": marked})
+    with pytest.raises(ValueError, match="marks 0 beats; at least 2"):
+        task.inputs_of({"mlii": lead, "peak": np.zeros(len(lead))})
+
+
+def test_no_patient_is_in_two_splits(real_data, monkeypatch):
+    asked = []
+    monkeypatch.setattr(mitdb, "records", lambda names: asked.append(set(names)) or [])
+    for part in (task._windows, task._whole):
+        monkeypatch.setattr(task, part.__name__, lambda records: records)
+    task.load_splits(1)
+    training, validation, test = asked
+    assert training | validation == set(mitdb.DS1) and test == set(mitdb.DS2)
+    assert not training & validation and len(validation) == 6

@@ -1,0 +1,1 @@
+"""Presets that read signals of the body."""
