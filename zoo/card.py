@@ -107,9 +107,16 @@ def _exports(preset, exports):
 Exports for `{preset.target}`, run for {steps} closed-loop steps on real test data: RMS error of the
 outputs as a share of their standard deviation / median time per step on the training host /
 test {preset.metric.name} of the file. An arena is measured with 8-byte pointers; a 32-bit device
-needs about half. Recommended: {preset.export_recipes[0]}.
+needs about half. Recommended: {preset.export_recipes[0]}.{_shipped(preset)}
 
 {chr(10).join(lines)}"""
+
+
+def _shipped(preset):
+    if not preset.shipped_recipes:
+        return ""
+    names = " and ".join(f"`{recipe}.tflite`" for recipe in preset.shipped_recipes)
+    return f"\nThe folder holds {names}: `zoo.exported({preset.name!r}, recipe)`."
 
 
 def _row(*cells):

@@ -62,6 +62,7 @@ class Preset:
             `for_training` gives for them; for models judged in a closed loop.
         target: Device of the exports on its card.
         export_recipes: Recipes of the exports on its card; the first is recommended.
+        shipped_recipes: Those of them whose files ship with it.
         columns: Columns of a CSV file for `lnn predict` -> "number", "number or blank" or
             "text".
         from_table: Function from such columns to inputs of one sequence.
@@ -89,6 +90,7 @@ class Preset:
     drive: Callable[[Stepper, Inputs], np.ndarray] | None = None
     target: str = "micro"
     export_recipes: tuple[str, ...] = ("float32", "int8")
+    shipped_recipes: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     from_table: Callable[[dict[str, np.ndarray]], Inputs] | None = None
 

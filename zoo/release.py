@@ -39,26 +39,58 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
     # Built anew, not loaded, so that an older Keras can release what a newer one trained.
     model = preset.build(preset.config)
     model.load_weights(run_folder / zoo_runs.MODEL)
-    test = preset.load_splits(best["seed"])["test"]
-    samples = preset.load_samples()
-    exports = {
-        recipe: _export(preset, model, recipe, samples, test) for recipe in preset.export_recipes
+    trained = {
+        "recipe": best["recipe"],
+        "seed": best["seed"],
+        "metrics": {kind: summarize(results[kind]) for kind in preset.configs},
     }
-    metrics = {kind: summarize(results[kind]) for kind in preset.configs}
+    return _write(preset, model, trained, folder)
+
+
+def release_again(preset: Preset, folder: str | Path | None = None) -> tuple[Path, str]:
+    """Write a preset's folder from the bundled weights and their recorded results.
+
+    Its exports are made and measured anew, and so is its card.
+
+    Args:
+        preset: The preset.
+        folder: Where to write; the package's own folder by default.
+
+    Raises:
+        ValueError: The preset is not released.
+    """
+    recorded = store.metadata(preset.name)
+    trained = {key: recorded[key] for key in ("recipe", "seed", "metrics")}
+    model = preset.build(preset.config)
+    model.load_weights(store.find(preset.name) / store.WEIGHTS)
+    return _write(preset, model, trained, folder)
+
+
+def _write(preset, model, trained, folder):
+    """Measure a model's exports, and write them with its card and what is recorded of it."""
+    test = preset.load_splits(trained["seed"])["test"]
+    samples = preset.load_samples()
+    exports, files = {}, {}
+    for recipe in preset.export_recipes:
+        exports[recipe], files[recipe] = _export(preset, model, recipe, samples, test)
     recorded = {
         "name": preset.name,
         "domain": preset.domain,
         "license": preset.license,
         "dataset": {"name": preset.dataset.name, "sha256": preset.dataset.digest},
-        "recipe": best["recipe"],
-        "seed": best["seed"],
         "metric": preset.metric.name,
-        "metrics": metrics,
+        **trained,
         "exports": exports,
     }
     folder = Path(folder) if folder else store.bundled_folder(preset)
-    shipped = samples if preset.dataset.shippable else None
-    store.save(model, folder, card=card(preset, recorded), samples=shipped, **recorded)
+    store.save(
+        model,
+        folder,
+        card=card(preset, recorded),
+        samples=samples if preset.dataset.shippable else None,
+        files={recipe: files[recipe] for recipe in preset.shipped_recipes},
+        **recorded,
+    )
     digests = json.loads((folder / store.METADATA).read_text())["sha256"]
     return folder, digests[store.WEIGHTS]
 
@@ -83,7 +115,7 @@ def summarize(results: list[dict]) -> dict:
 
 
 def _export(preset, model, recipe, samples, test):
-    """Export for `micro`, and measure the file: its report in short, and its test metric."""
+    """Export, and measure the file: its report in short with its test metric, and the file."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / recipe
         report = export.to_tflite(
@@ -95,7 +127,7 @@ def _export(preset, model, recipe, samples, test):
             evaluation=store.evaluation(samples),
         )
         content = (folder / "model.tflite").read_bytes()
-    return {
+    measured = {
         "bytes": report.bytes,
         "arena_bytes": report.arena_bytes,
         "steps": report.steps,
@@ -112,3 +144,4 @@ def _export(preset, model, recipe, samples, test):
             for runtime, values in zoo_runs.evaluate_file(preset, content, model, *test).items()
         },
     }
+    return measured, content

@@ -12,6 +12,7 @@ import numpy as np
 # Loading a saved model needs its cells to be registered.
 import lnn_keras
 from export.folder import whole_folder
+from lnn_keras.choices import require_choice
 from zoo import download, presets
 from zoo.preset import Preset, Samples
 from zoo.training import Inputs
@@ -20,6 +21,7 @@ METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 CARD = "card.md"
 SAMPLES = "samples.npz"
+EXPORT = ".tflite"
 _PACKAGE = Path(__file__).parent
 
 
@@ -125,6 +127,19 @@ def samples(source: str | Path) -> Samples:
     return nested
 
 
+def exported(source: str | Path, recipe: str) -> bytes:
+    """The file for devices of a recipe that ships with a preset.
+
+    Raises:
+        ValueError: No file of that recipe ships with it; the message names those that do.
+    """
+    folder = find(source)
+    shipped = [path.name.removesuffix(EXPORT) for path in folder.glob(f"*{EXPORT}")]
+    if not shipped:
+        raise ValueError(f"{source} ships no exported files; `lnn export {source}` makes them.")
+    return (folder / f"{require_choice('recipe', recipe, shipped)}{EXPORT}").read_bytes()
+
+
 def evaluation(samples: Samples) -> Inputs | tuple[Inputs, np.ndarray]:
     """What `to_tflite` and `verify` take of samples: inputs, with targets if there are any."""
     inputs = samples["inputs"]
@@ -137,6 +152,7 @@ def save(
     *,
     card: str = "",
     samples: Samples | None = None,
+    files: dict[str, bytes] | None = None,
     **recorded: Any,
 ) -> None:
     """Write a model as a folder that `load`, and Keras itself, can read.
@@ -146,6 +162,7 @@ def save(
         folder: Where; it appears whole or not at all.
         card: Its card, in Markdown.
         samples: Real data to ship with it, by name.
+        files: Files for devices to ship with it, by recipe.
         **recorded: What to add to its metadata, as JSON takes it.
 
     Raises:
@@ -154,21 +171,23 @@ def save(
     with whole_folder(folder, proof=METADATA) as made:
         archive = made / "model.keras"
         keras.saving.save_model(model, archive)
-        with zipfile.ZipFile(archive) as files:
-            files.extractall(made)
+        with zipfile.ZipFile(archive) as zipped:
+            zipped.extractall(made)
         archive.unlink()
         if card:
             (made / CARD).write_text(card)
         if samples:
             np.savez_compressed(made / SAMPLES, **_flat(samples))
+        for recipe, content in (files or {}).items():
+            (made / f"{recipe}{EXPORT}").write_bytes(content)
         keras_metadata = json.loads((made / METADATA).read_text())
-        files = sorted(path for path in made.iterdir() if path.name != METADATA)
+        written = sorted(path for path in made.iterdir() if path.name != METADATA)
         content = {
             **keras_metadata,
             "lnn_keras_version": lnn_keras.__version__,
             "parameters": model.count_params(),
             **recorded,
-            "sha256": {path.name: sha256(path) for path in files},
+            "sha256": {path.name: sha256(path) for path in written},
         }
         (made / METADATA).write_text(json.dumps(content, indent=2) + "\n")
 

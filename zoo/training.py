@@ -36,6 +36,8 @@ class Recipe:
             is what validation sees and what training returns.
         patience: Epochs without a better validation loss after which training stops.
         checkpoint_every: Epochs between checkpoints.
+        jit_compile: Whether XLA compiles each step, which pays where a step is a long loop
+            of small operations.
     """
 
     epochs: int
@@ -47,6 +49,7 @@ class Recipe:
     average: float = 0.0
     patience: int = 20
     checkpoint_every: int = 5
+    jit_compile: bool = False
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "patience", "checkpoint_every"):
@@ -110,7 +113,7 @@ def train(
         raise ValueError(
             f"`batch_size` is {recipe.batch_size}, but there are only {len(targets)} sequences."
         )
-    model.compile(_optimizer(recipe, steps), loss=loss)
+    model.compile(_optimizer(recipe, steps), loss=loss, jit_compile=recipe.jit_compile)
     history, average, best = _resume(checkpoint, identity, model)
 
     while not _finished(history, recipe):

@@ -6,11 +6,15 @@ import keras
 import numpy as np
 import pytest
 
+import export
 import zoo
+from export import targets
 from lnn_keras import LiquidCell, LiquidRNN
 from zoo import presets, runs, store
 
 NAME = "half-cheetah-micro"
+# What a file for microcontrollers may lose of its model's metric.
+LIMITS = {"int8": 0.03, "int16x8": 0.01}
 
 
 @pytest.fixture
@@ -120,10 +124,64 @@ def test_bundled_metric_is_the_recorded_one(name, real_data):
         assert f"{bar.source}: {'beaten' if beaten else '**not** beaten'}, by" in zoo.card(name)
 
 
+@pytest.mark.parametrize("recipe", LIMITS)
+@pytest.mark.parametrize("name", [name for name in presets.PRESETS if name.endswith("-micro")])
+def test_shipped_files_lose_little(name, recipe, real_data):
+    """Of the float model's metric on the test split, as TensorFlow Lite Micro computes it."""
+    preset, model = presets.get(name), zoo.load(name)
+    assert runs.trainable_parameters(model) <= 10_000
+    recorded = zoo.metadata(name)
+    test = preset.load_splits(recorded["seed"])["test"]
+    content = zoo.exported(name, recipe)
+    measured = runs.evaluate_file(preset, content, model, *test)
+    if targets.MICRO not in measured:
+        pytest.skip("TensorFlow Lite Micro has no wheel here")
+    value = measured[targets.MICRO][preset.metric.name]
+    assert value == pytest.approx(recorded["exports"][recipe]["test"][targets.MICRO], rel=1e-3)
+    metrics = recorded["metrics"]["liquid"]
+    expected = metrics["test"][metrics["seeds"].index(recorded["seed"])]
+    loss = (expected - value) if preset.metric.higher_is_better else (value - expected)
+    assert loss / expected <= LIMITS[recipe]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_recommended_export_keeps_the_metric(name, real_data, tmp_path):
+    """Exported anew, and judged on the whole test split."""
+    preset, model = presets.get(name), zoo.load(name)
+    recipe, samples = preset.export_recipes[0], zoo.samples(name)
+    export.to_tflite(
+        model,
+        tmp_path / "out",
+        target=preset.target,
+        recipe=recipe,
+        calibration=samples["calibration"],
+        evaluation=store.evaluation(samples),
+    )
+    content = (tmp_path / "out/model.tflite").read_bytes()
+    inputs, true_outputs = preset.load_splits(zoo.metadata(name)["seed"])["test"]
+    expected = runs.evaluate(preset, model, inputs, true_outputs)[preset.metric.name]
+    measured = runs.evaluate_file(preset, content, model, inputs, true_outputs)
+    assert measured
+    for values in measured.values():
+        value = values[preset.metric.name]
+        loss = (expected - value) if preset.metric.higher_is_better else (value - expected)
+        assert loss / expected <= LIMITS.get(recipe, 0.001)
+
+
+def test_recipes_that_do_not_ship_are_named():
+    with pytest.raises(ValueError, match=r"recipe 'float32'; allowed: int16x8, int8"):
+        zoo.exported(NAME, "float32")
+    with pytest.raises(ValueError, match=r"ships no exported files; `lnn export walker2d`"):
+        zoo.exported("walker2d", "int8")
+
+
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_what_ships(name):
     """Samples only where the licence allows it; nothing that an old Keras cannot read."""
     folder = store.find(name)
+    shipped = {path.name for path in folder.glob("*.tflite")}
+    assert shipped == {f"{recipe}.tflite" for recipe in presets.get(name).shipped_recipes}
     assert (folder / store.SAMPLES).is_file() == presets.get(name).dataset.shippable
     assert zoo.metadata(name)["keras_version"].startswith("3.12.")
 

@@ -176,7 +176,7 @@ def load_samples() -> Samples:
     return {"calibration": typical[:: len(typical) // 100], "inputs": beats[:SAMPLE_BEATS]}
 
 
-def _preset(name, config, baselines, export_recipes, weights_sha256):
+def _preset(name, config, baselines, export_recipes, weights_sha256, shipped_recipes=()):
     return Preset(
         name=name,
         domain="biosignals",
@@ -215,6 +215,7 @@ def _preset(name, config, baselines, export_recipes, weights_sha256):
         weights_sha256=weights_sha256,
         loss=weighted_cross_entropy,
         export_recipes=export_recipes,
+        shipped_recipes=shipped_recipes,
         columns={"mlii": NUMBER, "peak": NUMBER},
         from_table=inputs_of,
     )
@@ -240,5 +241,6 @@ PRESETS = (
         },
         ("int16x8", "int8", "float32"),
         "4a36e6e4c25aea2cd8fb2b1498005b9ba1f7bc73c9f30815dd1d3ec97bfb798b",
+        shipped_recipes=("int8", "int16x8"),
     ),
 )

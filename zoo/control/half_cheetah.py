@@ -91,7 +91,7 @@ def load_samples() -> Samples:
     }
 
 
-def _preset(name, config, baselines, export_recipes, weights_sha256):
+def _preset(name, config, baselines, export_recipes, weights_sha256, shipped_recipes=()):
     return Preset(
         name=name,
         domain="control",
@@ -119,6 +119,7 @@ def _preset(name, config, baselines, export_recipes, weights_sha256):
         bars=BARS,
         license="Apache-2.0",
         export_recipes=export_recipes,
+        shipped_recipes=shipped_recipes,
         columns=dict.fromkeys(data.COLUMNS, NUMBER),
         from_table=lambda table: stacked(table, data.COLUMNS),
         weights_sha256=weights_sha256,
@@ -145,5 +146,6 @@ PRESETS = (
         },
         ("int8", "int16x8", "float32"),
         "9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
+        shipped_recipes=("int8", "int16x8"),
     ),
 )
