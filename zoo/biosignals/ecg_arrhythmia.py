@@ -1,5 +1,6 @@
 """ECG arrhythmia: whether a heartbeat is normal, supraventricular or ventricular."""
 
+import functools
 from dataclasses import dataclass
 
 import keras
@@ -176,71 +177,64 @@ def load_samples() -> Samples:
     return {"calibration": typical[:: len(typical) // 100], "inputs": beats[:SAMPLE_BEATS]}
 
 
-def _preset(name, config, baselines, export_recipes, weights_sha256, shipped_recipes=()):
-    return Preset(
-        name=name,
-        domain="biosignals",
-        task="tell normal, supraventricular and ventricular heartbeats apart",
-        description=DESCRIPTION,
-        build=build,
-        config=config,
-        baselines=baselines,
-        dataset=data.DATASET,
-        load_splits=load_splits,
-        load_samples=load_samples,
-        prepare=prepare,
-        recipe=Recipe(
-            epochs=8,
-            batch_size=64,
-            learning_rate=0.003,
-            weight_decay=0.5,
-            noise=0.1,
-            average=0.5,
-            checkpoint_every=1,
+_preset = functools.partial(
+    Preset,
+    domain="biosignals",
+    task="tell normal, supraventricular and ventricular heartbeats apart",
+    description=DESCRIPTION,
+    build=build,
+    dataset=data.DATASET,
+    load_splits=load_splits,
+    load_samples=load_samples,
+    prepare=prepare,
+    recipe=Recipe(
+        epochs=8,
+        batch_size=64,
+        learning_rate=0.003,
+        weight_decay=0.5,
+        noise=0.1,
+        average=0.5,
+        checkpoint_every=1,
+    ),
+    metrics=(
+        Metric("macro-F1", macro_f1, higher_is_better=True, unit="%"),
+        sensitivity("S"),
+        sensitivity("V"),
+    ),
+    bars=(
+        Bar(
+            92.17,
+            "tiny CNN of 15 kB: Farag, A Tiny Matched Filter-Based CNN for Inter-Patient ECG "
+            "Classification, 2023",
         ),
-        metrics=(
-            Metric("macro-F1", macro_f1, higher_is_better=True, unit="%"),
-            sensitivity("S"),
-            sensitivity("V"),
-        ),
-        bars=(
-            Bar(
-                92.17,
-                "tiny CNN of 15 kB: Farag, A Tiny Matched Filter-Based CNN for Inter-Patient ECG "
-                "Classification, 2023",
-            ),
-            Bar(65.97, "gradient boosting, measured on this split"),
-        ),
-        license="Apache-2.0",
-        weights_sha256=weights_sha256,
-        loss=weighted_cross_entropy,
-        export_recipes=export_recipes,
-        shipped_recipes=shipped_recipes,
-        columns={"mlii": NUMBER, "peak": NUMBER},
-        from_table=inputs_of,
-    )
-
+        Bar(65.97, "gradient boosting, measured on this split"),
+    ),
+    license="Apache-2.0",
+    loss=weighted_cross_entropy,
+    columns={"mlii": NUMBER, "peak": NUMBER},
+    from_table=inputs_of,
+)
 
 PRESETS = (
     _preset(
-        "ecg-arrhythmia",
-        EcgArrhythmiaConfig(),
-        {
+        name="ecg-arrhythmia",
+        config=EcgArrhythmiaConfig(),
+        baselines={
             "lstm": EcgArrhythmiaConfig(cell="lstm", units=48),
             "gru": EcgArrhythmiaConfig(cell="gru", units=56),
         },
-        ("float32", "int16x8"),
-        "0b03c8a363f69d688d4153ca2fe8de4367c189ad9f719fe61fdd3d0e19e7d157",
+        export_recipes=("float32", "int16x8"),
+        weights_sha256="0b03c8a363f69d688d4153ca2fe8de4367c189ad9f719fe61fdd3d0e19e7d157",
     ),
     _preset(
-        "ecg-arrhythmia-micro",
-        EcgArrhythmiaConfig("liquid", units=32, width=32, dropout=0.3),
-        {
+        name="ecg-arrhythmia-micro",
+        config=EcgArrhythmiaConfig("liquid", units=32, width=32, dropout=0.3),
+        baselines={
             "lstm": EcgArrhythmiaConfig("lstm", units=12, width=32, dropout=0.3),
             "gru": EcgArrhythmiaConfig("gru", units=15, width=32, dropout=0.3),
         },
-        ("int16x8", "int8", "float32"),
-        "4a36e6e4c25aea2cd8fb2b1498005b9ba1f7bc73c9f30815dd1d3ec97bfb798b",
+        export_recipes=("int16x8", "int8", "float32"),
+        weights_sha256="4a36e6e4c25aea2cd8fb2b1498005b9ba1f7bc73c9f30815dd1d3ec97bfb798b",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

@@ -1,5 +1,6 @@
 """Half-cheetah: predict the next observation of a simulated runner from those before it."""
 
+import functools
 from dataclasses import dataclass
 
 import keras
@@ -91,61 +92,54 @@ def load_samples() -> Samples:
     }
 
 
-def _preset(name, config, baselines, export_recipes, weights_sha256, shipped_recipes=()):
-    return Preset(
-        name=name,
-        domain="control",
-        task="predict the next observation of a simulated two-legged runner",
-        description=DESCRIPTION,
-        build=build,
-        config=config,
-        baselines=baselines,
-        dataset=data.DATASET,
-        load_splits=load_splits,
-        load_samples=load_samples,
-        prepare=prepare,
-        recipe=Recipe(
-            epochs=150,
-            batch_size=64,
-            learning_rate=0.01,
-            weight_decay=0.15,
-            noise=0.05,
-            average=0.8,
-            patience=75,
-        ),
-        metrics=(MSE,),
-        # Two validation traces end upside down, which no training or test trace does.
-        validation_loss=median_squared_error,
-        bars=BARS,
-        license="Apache-2.0",
-        export_recipes=export_recipes,
-        shipped_recipes=shipped_recipes,
-        columns=dict.fromkeys(data.COLUMNS, NUMBER),
-        from_table=lambda table: stacked(table, data.COLUMNS),
-        weights_sha256=weights_sha256,
-    )
-
+_preset = functools.partial(
+    Preset,
+    domain="control",
+    task="predict the next observation of a simulated two-legged runner",
+    description=DESCRIPTION,
+    build=build,
+    dataset=data.DATASET,
+    load_splits=load_splits,
+    load_samples=load_samples,
+    prepare=prepare,
+    recipe=Recipe(
+        epochs=150,
+        batch_size=64,
+        learning_rate=0.01,
+        weight_decay=0.15,
+        noise=0.05,
+        average=0.8,
+        patience=75,
+    ),
+    metrics=(MSE,),
+    # Two validation traces end upside down, which no training or test trace does.
+    validation_loss=median_squared_error,
+    bars=BARS,
+    license="Apache-2.0",
+    columns=dict.fromkeys(data.COLUMNS, NUMBER),
+    from_table=lambda table: stacked(table, data.COLUMNS),
+)
 
 PRESETS = (
     _preset(
-        "half-cheetah",
-        HalfCheetahConfig(units=192),
-        {
+        name="half-cheetah",
+        config=HalfCheetahConfig(units=192),
+        baselines={
             "lstm": HalfCheetahConfig(cell="lstm", units=95),
             "gru": HalfCheetahConfig(cell="gru", units=111),
         },
-        ("float32", "int16x8"),
-        "6f90a1f31ec112c8478e374e4877f453996dda8e4ffa5944f30adc804333cbb1",
+        export_recipes=("float32", "int16x8"),
+        weights_sha256="6f90a1f31ec112c8478e374e4877f453996dda8e4ffa5944f30adc804333cbb1",
     ),
     _preset(
-        "half-cheetah-micro",
-        HalfCheetahConfig(),
-        {
+        name="half-cheetah-micro",
+        config=HalfCheetahConfig(),
+        baselines={
             "lstm": HalfCheetahConfig(cell="lstm", units=39),
             "gru": HalfCheetahConfig(cell="gru", units=45),
         },
-        ("int8", "int16x8", "float32"),
-        "9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
+        export_recipes=("int8", "int16x8", "float32"),
+        weights_sha256="9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
         shipped_recipes=("int8", "int16x8"),
     ),
 )
