@@ -7,6 +7,7 @@ import pytest
 import export
 from export import Stepper
 from export.runtimes import KerasStep
+from zoo.data import ngsim
 from zoo.driving import car_following as task
 from zoo.driving.closed_loop import SECONDS, drive, events_as_arrays, simulation
 
@@ -82,3 +83,21 @@ def test_padding_counts_for_nothing(events):
     assert task.collisions(targets, predictions) == 0
     predictions[0, 3] = 0.0
     assert task.collisions(targets, predictions) == 1
+
+
+def test_a_table_tells_how_much_faster_the_leader_is():
+    table = {"spacing": [12.0, 13.0], "speed": [9.0, 9.5], "lead_speed": [10.0, 9.0]}
+    inputs = task.inputs_of({name: np.array(column) for name, column in table.items()})
+    np.testing.assert_allclose(inputs, [[[12, 9, 1], [13, 9.5, -0.5]]])
+
+
+def test_training_alone_starts_off_the_recording(real_data):
+    splits, recorded = task.load_splits(0), ngsim.splits()
+    for name in ("validation", "test"):
+        start = splits[name][0]["start"]
+        np.testing.assert_allclose(start, [event[0, :2] for event in recorded[name]], rtol=1e-6)
+    start, count = splits["train"][0]["start"], len(recorded["train"])
+    off = np.log(start[:count] / [event[0, :2] for event in recorded["train"]])
+    assert 0.09 < off.std() < 0.11 and abs(off.mean()) < 0.01
+    other = task.load_splits(1)["train"][0]["start"]
+    assert len(start) == task.STARTS * count and not np.array_equal(start, other)

@@ -63,7 +63,7 @@ def _drive(driver, start, lead_speed):
     spacing, speed = map(float, start)
     spacings = []
     for lead, following in itertools.pairwise(map(float, lead_speed)):
-        acceleration = float(driver(np.array([spacing, speed, lead]))[0])
+        acceleration = float(driver(np.array([spacing, speed, lead - speed]))[0])
         next_speed = max(0.0, speed + SECONDS * acceleration)
         spacing += SECONDS / 2 * (lead - speed + following - next_speed)
         speed = next_speed
@@ -90,7 +90,7 @@ class _FollowerCell(keras.layers.Layer):
         spacing, speed, *driver = states
         lead, following = inputs[:, :1], inputs[:, 1:]
         names = [state.name for state in self._step.states]
-        seen = ops.concatenate([spacing, speed, lead], axis=-1)
+        seen = ops.concatenate([spacing, speed, lead - speed], axis=-1)
         given = {self._step.inputs[0]: seen, **dict(zip(names, driver, strict=True))}
         result = self.step_model(given)
         acceleration = result[self._step.outputs[0]]
