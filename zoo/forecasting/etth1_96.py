@@ -24,6 +24,43 @@ MEAN = (7.9377, 2.0210, 5.0798, 0.7462, 2.7818, 0.7885, 17.1283)
 DEVIATION = (5.8127, 2.0901, 5.5188, 1.9264, 1.0235, 0.6302, 9.1765)
 
 DESCRIPTION = """
+**Input and output.** The last 14 days of one variable, one day of 24 hours to a step, (14, 24), and
+its next 96 hours, (96,). The days end at any hour, and the forecast begins with the next one.
+Values are z-scores by the mean and deviation of the training rows, in which errors are counted.
+`lnn predict etth1-96 --input FILE.csv` takes the columns of the public file, date, HUFL, HULL,
+MUFL, MULL, LUFL, LULL and OT, in their own units and hour by hour, and forecasts from the last 336
+rows: a row of 96 z-scores for each variable, in that order.
+
+**Data and protocol.** ETTh1, hourly loads and oil temperature of an electricity transformer. The
+first 12 months (8,640 rows) train, the next 4 validate, the next 4 test, as in all published
+results: every window whose 96 targets lie in the split's rows, 2,785 of the test split, times 7
+variables. The variables share one model, and each is a sequence of its own.
+
+**Model.** A linear map of the 336 hours, fitted in closed form to the training windows by `prepare`
+(a causal convolution over 14 days with 32,256 weights, which training leaves alone), and beside it
+a liquid layer that reads the shape of one day after the other, without its level. Their sum is the
+forecast. The map is a ridge regression with three priors: a window's errors are divided by its
+variance, weights of the same hour change little from day to day, and a level falls back to the mean
+by a fixed share, 12 % after 96 hours. What the table counts as parameters is trained; the step form
+takes a day at a time and forecasts from the 14th on.
+
+**Intended use.** A small reference for forecasts with long horizons, and for models that step by
+day on a phone.
+
+**Limits.** The linear map does nearly all of the work: alone it has a test MSE of 0.3654 and an MAE
+of 0.3901, and no recurrent layer beside it, liquid or other, moves that by more than 0.001. One
+transformer and one winter of test. Calendar and weather are unknown to the model, as are the other
+variables.
+
+**What was tried.** Validation alone misleads here: maps that depend on the hour of the day and 32
+liquid units had a validation MSE of 0.632, and 0.379 on test, which was looked at. Since then all
+was chosen by four blocks: three of about four months, each held out of the training rows in turn,
+and the validation rows. MSE on these: ridge regression 0.343, 0.315, 0.363 and 0.670; with
+reversion to the mean 0.341, 0.312, 0.356 and 0.654; with windows divided by their variance 0.337,
+0.311, 0.351 and 0.650; with weights that are held together from day to day 0.337, 0.309, 0.348 and
+0.649. None better on average: maps by the hour of the day, by variance, by level or for each
+variable, maps of lower rank, corrections from the other variables, training on absolute errors,
+CfC cells.
 """
 
 
@@ -188,7 +225,7 @@ PRESETS = (
             Bar(0.370, "shared linear map, measured on this split"),
         ),
         license="Apache-2.0",
-        weights_sha256="",
+        weights_sha256="d25e775f5f367a3b26d04dfa58a335465ee5718d5764a58c40095911dfd12368",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns={"date": TEXT, **dict.fromkeys(data.COLUMNS, NUMBER)},
