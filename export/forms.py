@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from export.data import real_rows
-from export.drift import largest_rms
+from export.drift import relative_rms
 from export.layers import as_functional
 from export.report import RuntimeResult, percent
 from export.runtimes.litert import make_interpreter
@@ -34,13 +34,9 @@ def step_form_failures(whole: dict[str, np.ndarray], rolled: Rollout) -> list[st
     failures = []
     for name, values in whole.items():
         stepped = rolled.outputs[name]
-        if values.ndim == stepped.ndim:
-            stepped = stepped[: len(values)]
-            difference = largest_rms({name: stepped}, {name: values})
-        else:
-            # The model gives its last step alone; what it varies by is known of the steps.
-            deviation = np.sqrt(np.mean(np.var(stepped, axis=0))) or 1.0
-            difference = float(np.sqrt(np.mean((stepped[-1] - values) ** 2)) / deviation)
+        same_rank = values.ndim == stepped.ndim
+        given = stepped[: len(values)] if same_rank else stepped[-1]
+        difference = _difference(given, values, stepped)
         if not difference <= STEP_FORM_TOLERANCE:
             failures.append(
                 f"Output {name!r} of the step form differs from the model's by "
@@ -50,14 +46,29 @@ def step_form_failures(whole: dict[str, np.ndarray], rolled: Rollout) -> list[st
 
 
 def sequence_result(
-    content: bytes, model: keras.Model, step: Step, rows: dict[str, np.ndarray], whole: dict
+    content: bytes,
+    model: keras.Model,
+    step: Step,
+    rows: dict[str, np.ndarray],
+    whole: dict[str, np.ndarray],
+    rolled: Rollout,
 ) -> RuntimeResult:
     """What the signature `sequence` of a file gives on the rows, beside the model."""
     inputs = _sequence_inputs(as_functional(model), step, rows)
     run = make_interpreter(content).get_signature_runner(SEQUENCE)
     outputs = run(**{name: values[np.newaxis] for name, values in inputs.items()})
-    values = {name: outputs[name][0] for name in whole}
-    return RuntimeResult(name="LiteRT, sequence", output_error=largest_rms(values, whole))
+    error = max(
+        _difference(outputs[name][0], values, rolled.outputs[name])
+        for name, values in whole.items()
+    )
+    return RuntimeResult(name="LiteRT, sequence", output_error=error)
+
+
+def _difference(values, reference, stepped):
+    """RMS error of an output as a share of what it varies by over time."""
+    # Where the model gives its last step alone, what it varies by is known of the steps.
+    scale_of = reference if reference.ndim == stepped.ndim else stepped
+    return relative_rms(values, reference, scale_of)
 
 
 def _sequence_inputs(functional, step, rows):

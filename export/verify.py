@@ -73,7 +73,7 @@ def verify(
     results += [RuntimeResult(name, note=REFUSED) for name in refused]
     whole = forms.whole_outputs(model, step, rows)
     if targets.SEQUENCE in flatbuffer.signature_names(content):
-        results.append(forms.sequence_result(content, model, step, rows, whole))
+        results.append(forms.sequence_result(content, model, step, rows, whole, rolled[0]))
     disagreement = _disagreement(rolled)
     failures = [
         *forms.step_form_failures(whole, rolled[0]),

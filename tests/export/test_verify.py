@@ -50,6 +50,17 @@ def test_a_curve_keeps_the_mean_square():
     assert np.mean(np.square(curve)) == pytest.approx(np.mean(errors**2))
 
 
+def test_a_last_step_is_measured_by_what_all_steps_vary_by(data, random, tmp_path):
+    """Its two features are so near each other that beside their distance any error is large."""
+    model = make_model(every_step=False)
+    kernel = random.standard_normal((8, 1)) * [1, 1.001]
+    model.layers[-1].set_weights([kernel, np.zeros(2)])
+    folder = tmp_path / "out"
+    report = export.to_tflite(model, folder, target="phone", recipe="float16", calibration=data)
+    errors = {result.name: result.output_error for result in report.results}
+    assert 0 < errors["LiteRT, sequence"] < 10 * errors["LiteRT (XNNPACK)"]
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     random = np.random.default_rng(0)

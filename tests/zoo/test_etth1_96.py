@@ -1,0 +1,148 @@
+"""ETTh1: what the model sees of a series, and what it makes of its level."""
+
+import keras
+import numpy as np
+import pytest
+
+import export
+from zoo.data import etth1 as data
+from zoo.forecasting import etth1_96 as task
+from zoo.forecasting import linear_map
+from zoo.training import Recipe, predict, train
+
+
+@pytest.fixture
+def days(random):
+    """Windows of a noisy daily cycle, ending at all hours of the day: (96, 14, 24)."""
+    hours = np.arange(96)[:, None] + np.arange(task.LOOK_BACK)
+    series = np.sin(2 * np.pi * hours / task.DAY) + 0.1 * random.standard_normal(hours.shape)
+    return series.reshape(-1, task.DAYS, task.DAY).astype("float32")
+
+
+def with_correction(config, random):
+    """A model whose liquid layer says something, as if it were trained."""
+    made = task.build(config)
+    correct = made.get_layer("correct")
+    correct.set_weights([random.standard_normal(w.shape) for w in correct.get_weights()])
+    return made
+
+
+def test_untrained_it_repeats_yesterday(days):
+    found = predict(task.build(task.Etth196Config()), days)
+    np.testing.assert_allclose(found, np.tile(days[:, -1], (1, 4)), atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["liquid", "lstm"])
+def test_of_a_level_a_fixed_share_stays(days, cell, random):
+    """A level c more in all hours is a fixed share of c more in the forecast, whatever they are."""
+    made = with_correction(task.Etth196Config(cell, units=4, width=4), random)
+    before = predict(made, days)
+    np.testing.assert_allclose(predict(made, days + 3), before + 3, atol=1e-4)
+    targets = random.standard_normal((len(days), task.HORIZON)).astype("float32")
+    task.fit_linear_map(made, days, targets)
+    shares = linear_map.fit(days.reshape(len(days), -1), targets).sum(axis=0)
+    moved = predict(made, days + 3) - predict(made, days)
+    np.testing.assert_allclose(moved, np.tile(3 * shares, (len(days), 1)), atol=1e-4)
+
+
+def test_a_step_is_a_day_and_the_last_one_forecasts(days, random):
+    """Fourteen steps from the initial state give what the model gives of fourteen days."""
+    made = with_correction(task.Etth196Config(units=4, width=4), random)
+    task.fit_linear_map(made, days, random.standard_normal((len(days), task.HORIZON)))
+    step = export.to_step(made)
+    state = {s.name: keras.ops.repeat(s.initial, 3, axis=0) for s in step.states}
+    for day in range(task.DAYS):
+        given = step.model({"hours": keras.ops.convert_to_tensor(days[:3, day]), **state})
+        state = {name: given[f"next_{name}"] for name in state}
+    stepped = keras.ops.convert_to_numpy(given["output"])
+    np.testing.assert_allclose(stepped, predict(made, days[:3]), atol=1e-5)
+
+
+def test_the_linear_map_is_found_again(random, monkeypatch):
+    """Series whose future is a known map of their past, that keeps 0.9 of their level."""
+    for name in ("PENALTY", "DAILY_PENALTY", "LEVEL_PENALTY"):
+        monkeypatch.setattr(linear_map, name, 1e-9)
+    hours = random.standard_normal((4000, 48)).astype("float32")
+    expected = random.standard_normal((48, 2)) / 48
+    expected += (0.9 - expected.sum(axis=0)) / 48
+    found = linear_map.fit(hours, (hours @ expected).astype("float32"))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_penalty_holds_one_day_and_the_next_together(random, monkeypatch):
+    """Of noise nothing can be learned, but what is found changes little from day to day."""
+    hours = random.standard_normal((500, 72)).astype("float32")
+    targets = random.standard_normal((500, 3)).astype("float32")
+
+    def changes(penalty):
+        monkeypatch.setattr(linear_map, "DAILY_PENALTY", penalty)
+        matrix = linear_map.fit(hours, targets)
+        return np.abs(matrix[24:71] - matrix[:47]).mean()
+
+    assert changes(100.0) < 0.05 * changes(0.0)
+
+
+def test_windows_count_alike_however_much_they_vary(random):
+    """Calm windows with one law and wild ones with another: half of each is found."""
+    hours = random.standard_normal((4000, 30)).astype("float32")
+    hours[::2] *= 10
+    targets = np.where(np.arange(4000) % 2, hours[:, 3], hours[:, 5])[:, None]
+    found = linear_map.fit(hours, targets)[:, 0]
+    np.testing.assert_allclose(found[[3, 5]], 0.5, atol=0.1)
+
+
+def test_training_improves_on_the_linear_map(days, tmp_path):
+    """What comes depends on the shape of the last day in no linear way."""
+    made = task.build(task.Etth196Config(units=4, width=4, dropout=0.0))
+    rising = np.sign(days[:, -1, -1:] - days[:, -1, :1])
+    targets = predict(made, days) + rising
+    recipe = Recipe(epochs=15, batch_size=16, learning_rate=0.05)
+    history = train(made, (days, targets), (days, targets), recipe, 0, tmp_path)
+    # The linear map, which training leaves alone, is off by 1 everywhere.
+    assert history[-1].validation_loss < 0.5
+
+
+def table(rows=400, start="2016-07-01T05:00:00"):
+    dates = np.datetime64(start) + np.arange(rows) * np.timedelta64(1, "h")
+    columns = {name: 100.0 * i + np.arange(rows) for i, name in enumerate(data.COLUMNS)}
+    return {"date": np.array([str(date).replace("T", " ") for date in dates]), **columns}
+
+
+def test_a_table_becomes_the_last_fortnight_of_each_variable():
+    rows = table()
+    found = task.inputs_of(rows)
+    assert found.shape == (task.VARIABLES, task.DAYS, task.DAY)
+    for i, name in enumerate(data.COLUMNS):
+        expected = (rows[name][-task.LOOK_BACK :] - task.MEAN[i]) / task.DEVIATION[i]
+        np.testing.assert_allclose(found[i].ravel(), expected, rtol=1e-6)
+
+
+def test_what_cannot_be_read_is_named():
+    with pytest.raises(ValueError, match="There are 335 rows; a forecast needs 336 hours"):
+        task.inputs_of(table(335))
+    gap = {name: np.delete(column, 7) for name, column in table().items()}
+    with pytest.raises(ValueError, match=r"Line 9: 2016-07-01 13:00:00 follows .* 11:00:00"):
+        task.inputs_of(gap)
+    wrong = table()
+    wrong["date"][3] = "1.7.2016"
+    with pytest.raises(ValueError, match=r"Line 5: column 'date' holds '1\.7\.2016'"):
+        task.inputs_of(wrong)
+
+
+def test_windows_of_the_public_file(real_data):
+    """The protocol's windows, z-scored, and a table that ends where a test window does."""
+    mean, deviation = data.scaling()
+    np.testing.assert_allclose(task.MEAN, mean, atol=1e-4)
+    np.testing.assert_allclose(task.DEVIATION, deviation, atol=1e-4)
+    splits = task.load_splits(0)
+    counts = {name: len(targets) // task.VARIABLES for name, (_, targets) in splits.items()}
+    assert counts == {"train": 8209, "validation": 2785, "test": 2785}
+    inputs, targets = splits["test"]
+    end = data.ROWS["validation"][1]
+    raw = data.series()
+    dates = np.datetime64("2016-07-01T00:00:00") + np.arange(end) * np.timedelta64(1, "h")
+    rows = {"date": np.array([str(d).replace("T", " ") for d in dates])}
+    rows |= {name: raw[:end, i] for i, name in enumerate(data.COLUMNS)}
+    np.testing.assert_allclose(task.inputs_of(rows), inputs[: task.VARIABLES], atol=2e-3)
+    following = (raw[end : end + task.HORIZON] - mean) / deviation
+    np.testing.assert_allclose(targets[: task.VARIABLES], following.T, atol=1e-4)
