@@ -10,7 +10,7 @@ import numpy as np
 from export import Stepper
 from zoo.data.fetch import Dataset
 from zoo.metrics import Metric
-from zoo.training import Arrays, Inputs, Recipe
+from zoo.training import Arrays, Inputs, Recipe, predict
 
 Splits = dict[str, Arrays]
 Samples = dict[str, Inputs]
@@ -57,9 +57,11 @@ class Preset:
         validation_loss: What chooses the weights, from targets and predictions on the
             validation split; the first metric, as a loss, by default.
         for_training: Function from the model to one that shares its weights and is trained
-            and judged in its place, such as a simulation that it drives.
-        drive: Function from one step of the model, a `Stepper`, and inputs to what
-            `for_training` gives for them; for models judged in a closed loop.
+            in its place, such as a simulation that it drives.
+        predict: Function from the model and inputs to what its metrics judge; by default
+            its predictions, and for models judged in a closed loop what they drive to.
+        drive: The same for a file: from one step of it, a `Stepper`, and inputs; for models
+            judged in a closed loop.
         target: Device of the exports on its card.
         export_recipes: Recipes of the exports on its card; the first is recommended.
         columns: Columns of a CSV file for `lnn predict` -> "number", "number or blank" or
@@ -86,6 +88,7 @@ class Preset:
     loss: Any = "mse"
     validation_loss: Callable[[np.ndarray, np.ndarray], float] | None = None
     for_training: Callable[[keras.Model], keras.Model] = lambda model: model
+    predict: Callable[[keras.Model, Inputs], np.ndarray] = predict
     drive: Callable[[Stepper, Inputs], np.ndarray] | None = None
     target: str = "micro"
     export_recipes: tuple[str, ...] = ("float32", "int8")

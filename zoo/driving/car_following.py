@@ -8,7 +8,7 @@ from keras import ops
 
 from zoo.data import ngsim as data
 from zoo.data.tables import NUMBER, stacked
-from zoo.driving.closed_loop import drive, events_as_arrays, simulation
+from zoo.driving.closed_loop import drive, events_as_arrays, simulate, simulation
 from zoo.metrics import Metric
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent import recurrent, require_cell
@@ -156,6 +156,7 @@ def _preset(name, config, baselines, recipes):
         weights_sha256="7f1618d2b13589777a6791c9b2bd32ceb3690d70232d8e827db4832a64e3984a",
         loss=spacing_loss,
         for_training=simulation,
+        predict=simulate,
         drive=drive,
         export_recipes=recipes,
         columns=dict.fromkeys(FEATURES, NUMBER),
