@@ -1,6 +1,6 @@
 """Preset: everything about a pretrained model but its numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,24 @@ from zoo.data.fetch import Dataset
 from zoo.metrics import Metric
 from zoo.training import Arrays, Inputs, Recipe, predict
 
-Splits = dict[str, Arrays]
+Splits = Mapping[str, Arrays]
 Samples = dict[str, Inputs]
+
+
+class LazySplits(Mapping[str, Arrays]):
+    """Splits that are made when they are asked for, where one costs far more than another."""
+
+    def __init__(self, **made: Callable[[], Arrays]):
+        self._made = made
+
+    def __getitem__(self, name: str) -> Arrays:
+        return self._made[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from functools import cache
 import numpy as np
 
 FRAMES = 1000
-# The car is driven 25 times a second, and holds what it is told for two frames.
-HOLD = 2
+# The car is told what to do after every fourth frame, and holds it until the next.
+HOLD = 4
 HERTZ = 50 / HOLD
 SIDE = 32
 PIXELS = SIDE * SIDE
-STEPS = FRAMES // HOLD
 ACTIONS = ("steering", "gas", "brake")
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
@@ -27,6 +26,7 @@ class Lap:
     Args:
         seed: Seed of the track.
         sees: Whether pictures are drawn, which takes far longer than to drive.
+        hold: Frames for which the car does what it is told.
 
     Attributes:
         track: Middle of each tile and the direction across it: (tiles, 3), x, y and an angle.
@@ -40,8 +40,8 @@ class Lap:
         RuntimeError: gymnasium or its Box2D is not installed.
     """
 
-    def __init__(self, seed: int, sees: bool = True):
-        self._sees = sees
+    def __init__(self, seed: int, sees: bool = True, hold: int = HOLD):
+        self._sees, self._hold = sees, hold
         self._environment = _environment_class()()
         self._environment.draws = sees
         picture, _ = self._environment.reset(seed=int(seed))
@@ -57,10 +57,10 @@ class Lap:
         return np.array(hull.position), hull.angle + np.pi / 2, speed, hull.angularVelocity
 
     def act(self, action: np.ndarray) -> None:
-        """Steer in [-1, 1], give gas and brake in [0, 1], for the next `HOLD` frames."""
+        """Steer in [-1, 1], give gas and brake in [0, 1], for the next frames."""
         action = np.clip(action, [-1, 0, 0], 1)
-        for held in range(HOLD):
-            self._environment.draws = self._sees and held == HOLD - 1
+        for held in range(self._hold):
+            self._environment.draws = self._sees and held == self._hold - 1
             picture, reward, ended, _, _ = self._environment.step(action)
             self.reward += float(reward)
             self.frames += 1

@@ -5,6 +5,8 @@ steers at a point of the line ahead (pure pursuit) and gives gas or brakes by it
 Lengths are in units of the environment, a second is one of its own.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from zoo.data.racing import Lap
@@ -13,17 +15,38 @@ from zoo.data.racing import Lap
 ROOM = 2.5
 SMOOTHING = 300
 FASTEST = 90.0
-# Sideways and along the road; the tyres give way at about 213.
-GRIP, SIDEWAYS, ALONG = 213.0, 170.0, 40.0
+# The tyres give way at about this acceleration.
+GRIP = 213.0
 # The point ahead: a distance, and what each unit of speed adds.
 AHEAD, AHEAD_SECONDS = 4.0, 0.27
 # Turning by so much more or less than steered for, in radians a second, is a spin.
 SPIN = 1.0
 WHEELBASE, LARGEST_ANGLE = 3.24, 0.4
-GAS_GAIN, MOST_GAS = 0.1, 0.6
-BRAKE_GAIN, BRAKE_FROM, MOST_BRAKE = 0.15, 0.05, 0.8
+MOST_GAS, BRAKE_FROM, MOST_BRAKE = 0.6, 0.05, 0.8
 # Tiles among which the nearest one is looked for, behind and ahead of the last one.
 BEHIND, BEYOND = 8, 12
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a driver drives.
+
+    Attributes:
+        sideways: Acceleration that it allows itself in curves.
+        along: And when it slows down before them.
+        gas: Gas for each unit of speed that is missing.
+        brake: Braking for each unit of speed that is too much.
+    """
+
+    sideways: float
+    along: float
+    gas: float
+    brake: float
+
+
+# The one is quick to give gas, the other gives what can be told from a picture.
+BRISK = Manner(sideways=170.0, along=40.0, gas=0.1, brake=0.15)
+CALM = Manner(sideways=150.0, along=40.0, gas=0.03, brake=0.03)
 
 
 class ScriptedDriver:
@@ -31,18 +54,20 @@ class ScriptedDriver:
 
     Args:
         lap: The lap; its track alone is read at first, its place at each step.
+        manner: How it drives.
     """
 
-    def __init__(self, lap: Lap):
-        self._lap = lap
+    def __init__(self, lap: Lap, manner: Manner = CALM):
+        self._lap, self._manner = lap, manner
         self._line = racing_line(lap.track)
         ahead = np.roll(self._line, -1, axis=0) - self._line
         self._lengths = np.hypot(*ahead.T)
-        self._speeds = speeds(self._line)
+        self._speeds = speeds(self._line, manner)
         self._at = 0
 
     def __call__(self) -> np.ndarray:
         """Steering in [-1, 1], gas and brake in [0, 1]."""
+        manner = self._manner
         position, heading, speed, turning = self._lap.place
         self._at = self._nearest(position)
         offset = self._ahead(AHEAD + AHEAD_SECONDS * speed) - position
@@ -57,9 +82,9 @@ class ScriptedDriver:
         # Gas keeps a car spinning that spins.
         calm = np.clip(2 - abs(turning - curvature * speed) / SPIN, 0, 1)
         # Off the line, the way back to it may be a tighter curve than the line's own.
-        error = min(self._speeds[self._at], _speed_in(asked)) - speed
-        gas = np.clip(GAS_GAIN * error, 0, MOST_GAS * left * calm)
-        brake = np.clip(-BRAKE_GAIN * error - BRAKE_FROM, 0, MOST_BRAKE * left)
+        error = min(self._speeds[self._at], _speed_in(asked, manner)) - speed
+        gas = np.clip(manner.gas * error, 0, MOST_GAS * left * calm)
+        brake = np.clip(-manner.brake * error - BRAKE_FROM, 0, MOST_BRAKE * left)
         return np.array([np.clip(steering, -1, 1), gas, brake])
 
     def _nearest(self, position):
@@ -88,23 +113,23 @@ def racing_line(track: np.ndarray) -> np.ndarray:
     return middle + offset[:, None] * across
 
 
-def speeds(line: np.ndarray) -> np.ndarray:
+def speeds(line: np.ndarray, manner: Manner) -> np.ndarray:
     """The speed at each point of a closed line: what its curves allow, and braking before them."""
     ahead = np.roll(line, -1, axis=0) - line
     lengths = np.hypot(*ahead.T)
     heading = np.arctan2(ahead[:, 1], ahead[:, 0])
     curvature = _wrapped(heading - np.roll(heading, 1)) / lengths
     curvature = np.mean([np.roll(curvature, shift) for shift in range(-2, 3)], axis=0)
-    allowed = np.minimum(FASTEST, _speed_in(curvature))
+    allowed = np.minimum(FASTEST, _speed_in(curvature, manner))
     # Twice around, for the start is where the end is.
     for at in [*range(len(line))[::-1]] * 2:
         following = allowed[(at + 1) % len(line)]
-        allowed[at] = min(allowed[at], np.sqrt(following**2 + 2 * ALONG * lengths[at]))
+        allowed[at] = min(allowed[at], np.sqrt(following**2 + 2 * manner.along * lengths[at]))
     return allowed
 
 
-def _speed_in(curvature):
-    return np.sqrt(SIDEWAYS / np.maximum(np.abs(curvature), 1e-6))
+def _speed_in(curvature, manner):
+    return np.sqrt(manner.sideways / np.maximum(np.abs(curvature), 1e-6))
 
 
 def _second_difference(points):

@@ -10,16 +10,40 @@ from zoo.data import car_racing as data
 from zoo.data.racing import PIXELS, SIDE
 from zoo.driving.laps import drive, drive_all, noisy, with_disturbed_sight
 from zoo.metrics import Metric
-from zoo.preset import Bar, Preset, Samples, Splits
+from zoo.preset import Bar, LazySplits, Preset, Samples, Splits
 from zoo.recurrent import recurrent, require_cell
 from zoo.training import Inputs, Recipe
 
-WINDOW = 64
+WINDOW = 48
 NOISE = (0.0, 0.1, 0.2)
 # Steering moves a car off the road; gas and brake make it slower or faster.
 WEIGHTS = (4.0, 1.0, 1.0)
 
 DESCRIPTION = """
+**Input and output.** 12.5 times a second a picture of the car and the road around it from above,
+32 x 32 greys from 0 to 1 in rows; steering in [-1, 1], gas and brake in [0, 1].
+
+**Data and protocol.** CarRacing-v3 of gymnasium, the frames of 96 x 96 pixels reduced to the means
+of 3 x 3 luminances. Each action is held for four frames. Judged are laps that the model drives on 50
+tracks that nothing was recorded of (seeds 0 to 49), of 1,000 frames at most, without noise and with
+Gaussian noise of standard deviation 0.1 and 0.2 on every grey, cut off at 0 and 1. A lap returns
+1,000 shared among its tiles less 0.1 a frame. Off the track are the frames in which no wheel touches
+the road. Files were driven on the tracks without noise. Record: 180 laps of a brisk scripted driver
+with bursts of disturbances, and 80 laps of a student of these (DAgger), which the scripted driver
+brings back to the road; targets are what a calm scripted driver would do. Weights are chosen by the
+error of the actions on 16 more tracks.
+
+**The scripted driver** knows the track and where the car is: it follows a line of least curvature
+and a speed that the curves allow. On the 50 tracks it returns 922.8 and never leaves the road.
+
+**Model.** Two convolutions and a dense layer look at each picture; a liquid layer remembers what
+they saw; steering and pedals are read from both. Noise of a random level, brightness and contrast
+disturb the pictures in training. Nothing tells it what it did before.
+
+**Intended use.** A reference for driving from pictures in closed loop, on phones and
+microcontrollers.
+
+**Limits.** A game with one car, flat roads and no traffic. Not for the control of real vehicles.
 """
 
 
@@ -34,8 +58,8 @@ class LaneKeepingConfig:
         width: Features of a picture that the recurrent layer sees.
     """
 
-    cell: str = "cfc"
-    units: int = 32
+    cell: str = "liquid"
+    units: int = 64
     filters: tuple[int, int] = (16, 32)
     width: int = 48
 
@@ -82,23 +106,28 @@ def action_error(targets: np.ndarray, predictions: np.ndarray) -> float:
 def load_splits(seed: int) -> Splits:
     """Windows of recorded laps, and tracks to test on, at each level of noise.
 
-    A third of the windows to validate on has each level of noise. What a lap on a track is
-    judged by is its noise, so that takes the place of targets.
+    What a lap on a track is judged by is its noise, so that takes the place of targets.
     """
-    random = np.random.default_rng(0)
-    pictures, actions = data.windows(data.laps("validation"), WINDOW)
-    for number, noise in enumerate(NOISE):
-        seen = noisy(pictures[number :: len(NOISE)], noise, random)
-        pictures[number :: len(NOISE)] = (255 * seen).round().astype("uint8")
     tracks = {
         "track": np.tile(data.TRACKS["test"], len(NOISE)),
         "noise": np.repeat(NOISE, len(data.TRACKS["test"])),
     }
-    return {
-        "train": data.windows(data.laps("train"), WINDOW),
-        "validation": (pictures, actions),
-        "test": (tracks, tracks["noise"]),
-    }
+    seen = ("train", "practice 1", "practice 2")
+    # To drive the tracks, no record is needed, which takes far longer to make.
+    return LazySplits(
+        train=lambda: data.windows([lap for name in seen for lap in data.laps(name)], WINDOW),
+        validation=lambda: with_noise(*data.windows(data.laps("validation"), WINDOW)),
+        test=lambda: (tracks, tracks["noise"]),
+    )
+
+
+def with_noise(pictures: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The windows, a third of them at each level of noise."""
+    random, pictures = np.random.default_rng(0), pictures.copy()
+    for number, noise in enumerate(NOISE):
+        seen = noisy(pictures[number :: len(NOISE)], noise, random)
+        pictures[number :: len(NOISE)] = (255 * seen).round().astype("uint8")
+    return pictures, actions
 
 
 def load_samples() -> Samples:
@@ -109,7 +138,9 @@ def load_samples() -> Samples:
     random = np.random.default_rng(0)
     train, _ = data.windows(data.laps("train"), WINDOW)
     validation, _ = data.laps("validation")[0]
-    calibration = [noisy(train[60 * i], NOISE[i % len(NOISE)], random) for i in range(6)]
+    # Noise does not compress: one window of it tells how far it leads.
+    levels = [0.0, 0.0, 0.0, 0.0, 0.0, NOISE[-1]]
+    calibration = [noisy(train[150 * i], noise, random) for i, noise in enumerate(levels)]
     return {
         "calibration": np.stack(calibration).astype("float16"),
         "inputs": (validation[: 2 * WINDOW].astype("float32") / 255).astype("float16"),
@@ -145,7 +176,7 @@ PRESETS = (
         load_samples=load_samples,
         prepare=prepare,
         recipe=Recipe(
-            epochs=16,
+            epochs=24,
             batch_size=32,
             learning_rate=0.003,
             weight_decay=0.01,
@@ -155,7 +186,7 @@ PRESETS = (
         metrics=_metrics(),
         bars=(
             Bar(900, "counts as solved: gymnasium's documentation of CarRacing"),
-            Bar(0, "the scripted driver that it learned from, on the same tracks"),
+            Bar(922.8, "the scripted driver that it learned from, measured on these tracks"),
         ),
         license="Apache-2.0",
         weights_sha256="",

@@ -41,7 +41,7 @@ def noisy(pictures: np.ndarray, noise: float, random: np.random.Generator) -> np
 
 
 def drive_all(driver: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """What `drive` gives, of a model that drives all laps side by side.
+    """What `drive` gives, of a model that drives all laps side by side, those with noise too.
 
     Raises:
         ValueError: The inputs are not laps, which the split to test on alone holds.
@@ -49,8 +49,14 @@ def drive_all(driver: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
     if not isinstance(inputs, dict):
         raise ValueError("Laps are driven on the tracks of the test split alone.")
     laps = [NoisyLap(*lap) for lap in zip(inputs["track"], inputs["noise"], strict=True)]
+    drive_side_by_side(driver, laps, laps)
+    return np.array([lap.result for lap in laps])
+
+
+def drive_side_by_side(driver: keras.Model, laps: list[NoisyLap], told: list) -> None:
+    """Let a model see all laps until all are over, and tell each `act` what to do."""
     step = to_step(driver)
-    (seen,), (told,) = step.inputs, step.outputs
+    (seen,), (said,) = step.inputs, step.outputs
     states = {s.name: np.repeat(s.initial, len(laps), axis=0) for s in step.states}
     pictures = np.zeros((len(laps), PIXELS), "float32")
     while not all(lap.over for lap in laps):
@@ -59,14 +65,13 @@ def drive_all(driver: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
                 pictures[number] = lap.see()
         results = step.model.predict_on_batch({seen: pictures, **states})
         states = {name: results[NEXT + name] for name in states}
-        for lap, action in zip(laps, results[told], strict=True):
+        for lap, one, action in zip(laps, told, results[said], strict=True):
             if not lap.over:
-                lap.act(action)
-    return np.array([lap.result for lap in laps])
+                one.act(action)
 
 
 def drive(driver: Stepper, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Drive laps, one after the other.
+    """Drive the laps without noise one after the other, which takes its time; NaN for others.
 
     Args:
         driver: One step of a model, from pictures (1024,) to actions (3,).
@@ -76,7 +81,10 @@ def drive(driver: Stepper, inputs: dict[str, np.ndarray]) -> np.ndarray:
         The return of each lap, and the share of its frames off the track: (laps, 2).
     """
     return np.array(
-        [_drive(driver, *lap) for lap in zip(inputs["track"], inputs["noise"], strict=True)]
+        [
+            _drive(driver, track, noise) if noise == 0 else (np.nan, np.nan)
+            for track, noise in zip(inputs["track"], inputs["noise"], strict=True)
+        ]
     )
 
 
