@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from export.rnn import cells_of, exported_layer, is_rnn
+from lnn_keras import EachStep
 from lnn_keras.elapsed import LAST_FEATURE
 
 # Layers that act on each time step alone, and so need no state.
@@ -17,9 +18,18 @@ POINTWISE_LAYERS = {
         "Activation ActivityRegularization Add AlphaDropout Average BatchNormalization "
         "Concatenate Dense Dropout ELU GaussianDropout GaussianNoise Identity "
         "LayerNormalization LeakyReLU Maximum Minimum Multiply Normalization ReLU Rescaling "
-        "Softmax SpatialDropout1D Subtract TimeDistributed UnitNormalization"
+        "Softmax SpatialDropout1D Subtract UnitNormalization"
     ).split()
 }
+# Layers that act on a picture, which a step is within a layer of `EACH_STEP`.
+PICTURE_LAYERS = {
+    getattr(keras.layers, name)
+    for name in (
+        "AveragePooling2D Conv2D DepthwiseConv2D Flatten GlobalAveragePooling2D "
+        "GlobalMaxPooling2D MaxPooling2D Reshape SeparableConv2D ZeroPadding2D"
+    ).split()
+}
+EACH_STEP = {EachStep, keras.layers.TimeDistributed}
 # Their weights have the rank of their input, so they must see a time axis.
 RANKED_LAYERS = {keras.layers.BatchNormalization, keras.layers.Normalization}
 POINTWISE_OPERATORS = {"Add", "Subtract", "Multiply", "Maximum", "Minimum"}
@@ -86,8 +96,9 @@ def require_form(layer):
         return layer
     if kind in POINTWISE_LAYERS:
         _require_last_axis(layer)
-        if kind is keras.layers.TimeDistributed:
-            require_form(layer.layer)
+        return layer
+    if kind in EACH_STEP:
+        _require_picture_layers(layer)
         return layer
     operators = POINTWISE_OPERATORS | {"GetItem"}
     if not isinstance(layer, keras.layers.Layer) and kind.__name__ in operators:
@@ -97,11 +108,14 @@ def require_form(layer):
     elif "Pooling" in kind.__name__ or kind is keras.layers.Flatten:
         why = (
             "looks at a whole sequence at once, and a device sees one time step after the other; "
-            "let the last step speak: return_sequences=False, or x[:, -1]"
+            "let the last step speak: return_sequences=False, or x[:, -1]. Over pictures, wrap it "
+            "in lnn_keras.EachStep"
         )
+    elif kind in PICTURE_LAYERS:
+        why = "acts on pictures; wrap it in lnn_keras.EachStep, which shows it one step at a time"
     else:
         why = "has no form for a single time step here"
-    allowed = ", ".join(sorted(cls.__name__ for cls in POINTWISE_LAYERS))
+    allowed = ", ".join(sorted(cls.__name__ for cls in POINTWISE_LAYERS | EACH_STEP))
     raise ValueError(
         f"Layer {layer.name!r} ({kind.__name__}) {why}. "
         f"Allowed: RNN, LiquidRNN, LSTM, GRU, SimpleRNN, Conv1D (causal), {allowed}, x[:, -1]."
@@ -178,13 +192,20 @@ def require_last_step(layer, key) -> None:
 def call_pointwise(layer, *args, **kwargs):
     """Call a layer that acts on each time step alone on tensors with a time axis, or without."""
     kwargs = {name: value for name, value in kwargs.items() if name not in ("mask", "training")}
-    if type(layer) is keras.layers.TimeDistributed:
-        return call_pointwise(layer.layer, *args)
+    if type(layer) in EACH_STEP:
+        return _call_each_step(layer, *args)
     if type(layer) is keras.layers.Concatenate:
         return ops.concatenate(*args, axis=-1)
     if type(layer) in RANKED_LAYERS and len(args[0].shape) == 2:
         return ops.squeeze(layer(ops.expand_dims(args[0], 1)), 1)
     return layer(*args, **kwargs)
+
+
+def _call_each_step(layer, inputs):
+    if len(inputs.shape) < len(layer.get_build_config()["input_shape"]):
+        return layer.layer(inputs)
+    # One call for all steps, whose count a traced TimeDistributed takes for that of the batch.
+    return EachStep(layer.layer, name=layer.name)(inputs)
 
 
 def rnn_arguments(layer, args, kwargs) -> tuple:
@@ -219,6 +240,26 @@ def _require_sequence(tensor):
         )
     if len(tensor.shape) == 3 and tensor.shape[2] is None:
         raise ValueError(f"Input {tensor.name!r} has an unknown number of features.")
+
+
+def _require_picture_layers(layer):
+    """Raise a ValueError if a layer of `EACH_STEP` holds what has no form on a device."""
+    inner = layer.layer
+    within = inner.layers if isinstance(inner, keras.Model) else [inner]
+    for one in within:
+        kind = type(one)
+        if kind not in POINTWISE_LAYERS | PICTURE_LAYERS | {keras.layers.InputLayer}:
+            allowed = ", ".join(sorted(cls.__name__ for cls in POINTWISE_LAYERS | PICTURE_LAYERS))
+            raise ValueError(
+                f"Layer {one.name!r} ({kind.__name__}) within {layer.name!r} has no form for a "
+                f"single time step here. Allowed: {allowed}."
+            )
+        if getattr(one, "data_format", "channels_last") != "channels_last":
+            raise ValueError(
+                f"Layer {one.name!r} within {layer.name!r} has data_format={one.data_format!r}; "
+                "export takes 'channels_last'."
+            )
+        _require_float32(one)
 
 
 def _require_float32(layer):

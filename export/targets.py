@@ -45,14 +45,15 @@ def _pairs(operations: str, *dtypes: str) -> frozenset[tuple[str, str]]:
 _INTEGER_OPERATIONS = (
     "ADD SUB MUL LOGISTIC TANH FULLY_CONNECTED BATCH_MATMUL MEAN CONCATENATION SLICE "
     "STRIDED_SLICE SPLIT SPLIT_V RESHAPE MAXIMUM MINIMUM SQUARED_DIFFERENCE SOFTMAX QUANTIZE "
-    "DEQUANTIZE PACK UNPACK TRANSPOSE RELU ABS"
+    "DEQUANTIZE PACK UNPACK TRANSPOSE RELU ABS CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D "
+    "MAX_POOL_2D PAD"
 )
 # 16-bit SUM is left out: the converter gives it the scale of its input, in which a sum
 # does not fit. Kernels of TensorFlow Lite Micro, as its interpreter accepts them. The
 # converter emits more: int8 EXP, LOG, SQUARE and SQRT among them.
 _MICRO_OPERATIONS = (
     _pairs(_INTEGER_OPERATIONS, "float32", "int8", "int16")
-    | _pairs("SUM DIV GATHER LEAKY_RELU ELU", "float32", "int8")
+    | _pairs("SUM DIV GATHER LEAKY_RELU ELU REDUCE_MAX", "float32", "int8")
     | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6", "float32")
 )
 # LiteRT has every kernel but for 16-bit integers, where it has those of TFLite Micro.

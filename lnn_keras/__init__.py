@@ -17,6 +17,7 @@ from lnn_keras.cells import (
     ODERNNCell,
     WiredCfCCell,
 )
+from lnn_keras.each_step import EachStep
 from lnn_keras.migration import from_ncps
 from lnn_keras.rnn import LiquidRNN
 
@@ -28,6 +29,7 @@ __all__ = [
     "CfCCell",
     "ContinuousTimeCell",
     "DenseODECell",
+    "EachStep",
     "LEFCell",
     "LRCCell",
     "LTCCell",

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 DATASETS = (
+    "car_racing",
     "etth1",
     "half_cheetah",
     "metro_traffic",
@@ -21,11 +22,11 @@ Name = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
 
 @app.command()
 def get(name: Name) -> None:
-    """Fetch a dataset, or find it under LNN_DATA_DIR, and verify its files."""
+    """Fetch a dataset, or find it under LNN_DATA_DIR, and verify its files; record a game's."""
     dataset = _module(name).DATASET
     paths = dataset.fetch()
     folder = next(iter(paths.values())).parent
-    typer.echo(f"{dataset.title}: {len(paths):,} files, all as published, in {folder}")
+    typer.echo(f"{dataset.title}: {len(paths):,} files, all {dataset.origin}, in {folder}")
     typer.echo(f"licence: {dataset.license}, as published by its source; {dataset.source}")
 
 
@@ -34,7 +35,7 @@ def check(name: Name) -> None:
     """Read a dataset, and count its rows and those that are not as they should be."""
     module = _module(name)
     counts = module.summary()
-    typer.echo(f"{module.DATASET.title}: files as published")
+    typer.echo(f"{module.DATASET.title}: files {module.DATASET.origin}")
     width = max(map(len, counts))
     for title, count in counts.items():
         typer.echo(f"  {title:<{width}} {count:>9,}")

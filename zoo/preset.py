@@ -1,6 +1,6 @@
 """Preset: everything about a pretrained model but its numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,26 @@ import numpy as np
 from export import Stepper
 from zoo.data.fetch import Dataset
 from zoo.metrics import Metric
-from zoo.training import Arrays, Inputs, Recipe
+from zoo.training import Arrays, Inputs, Recipe, predict
 
-Splits = dict[str, Arrays]
+Splits = Mapping[str, Arrays]
 Samples = dict[str, Inputs]
+
+
+class LazySplits(Mapping[str, Arrays]):
+    """Splits that are made when they are asked for, where one costs far more than another."""
+
+    def __init__(self, **made: Callable[[], Arrays]):
+        self._made = made
+
+    def __getitem__(self, name: str) -> Arrays:
+        return self._made[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
 
 
 @dataclass(frozen=True)
@@ -57,9 +73,11 @@ class Preset:
         validation_loss: What chooses the weights, from targets and predictions on the
             validation split; the first metric, as a loss, by default.
         for_training: Function from the model to one that shares its weights and is trained
-            and judged in its place, such as a simulation that it drives.
-        drive: Function from one step of the model, a `Stepper`, and inputs to what
-            `for_training` gives for them; for models judged in a closed loop.
+            in its place, such as a simulation that it drives.
+        predict: Function from the model and inputs to what its metrics judge; by default
+            its predictions, and for models judged in a closed loop what they drive to.
+        drive: The same for a file: from one step of it, a `Stepper`, and inputs; for models
+            judged in a closed loop.
         target: Device of the exports on its card.
         export_recipes: Recipes of the exports on its card; the first is recommended.
         shipped_recipes: Those of them whose files ship with it.
@@ -87,6 +105,7 @@ class Preset:
     loss: Any = "mse"
     validation_loss: Callable[[np.ndarray, np.ndarray], float] | None = None
     for_training: Callable[[keras.Model], keras.Model] = lambda model: model
+    predict: Callable[[keras.Model, Inputs], np.ndarray] = predict
     drive: Callable[[Stepper, Inputs], np.ndarray] | None = None
     target: str = "micro"
     export_recipes: tuple[str, ...] = ("float32", "int8")

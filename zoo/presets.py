@@ -3,11 +3,19 @@
 from lnn_keras.choices import require_choice
 from zoo.biosignals import ecg_arrhythmia
 from zoo.control import half_cheetah, walker2d
-from zoo.driving import car_following
+from zoo.driving import car_following, lane_keeping
 from zoo.forecasting import etth1_96, metro_traffic
 from zoo.preset import Preset
 
-_TASKS = (half_cheetah, walker2d, metro_traffic, etth1_96, ecg_arrhythmia, car_following)
+_TASKS = (
+    half_cheetah,
+    walker2d,
+    etth1_96,
+    metro_traffic,
+    ecg_arrhythmia,
+    car_following,
+    lane_keeping,
+)
 PRESETS = {preset.name: preset for task in _TASKS for preset in task.PRESETS}
 
 

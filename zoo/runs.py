@@ -12,7 +12,7 @@ import numpy as np
 import export
 from lnn_keras.choices import require_choice
 from zoo.preset import Preset
-from zoo.training import Epoch, Inputs, predict, train
+from zoo.training import Epoch, Inputs, train
 
 RESULT = "result.json"
 MODEL = "model.keras"
@@ -88,7 +88,7 @@ def evaluate(
     preset: Preset, model: keras.Model, inputs: Inputs, targets: np.ndarray
 ) -> dict[str, float]:
     """Every metric of a preset, of one of its models, by name."""
-    predictions = predict(preset.for_training(model), inputs)
+    predictions = preset.predict(model, inputs)
     return {metric.name: metric(targets, predictions) for metric in preset.metrics}
 
 

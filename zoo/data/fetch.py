@@ -32,6 +32,11 @@ class Dataset:
     shippable: bool = True
 
     @property
+    def origin(self) -> str:
+        """What its files are, in two words."""
+        return "as published"
+
+    @property
     def _sums(self) -> str:
         return (_DIGESTS / f"{self.name}.txt").read_text()
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from zoo.data import ngsim as data
 from zoo.data.tables import NUMBER, stacked
-from zoo.driving.closed_loop import drive, events_as_arrays, simulation
+from zoo.driving.closed_loop import drive, events_as_arrays, simulate, simulation
 from zoo.metrics import Metric
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent import recurrent, require_cell
@@ -177,6 +177,7 @@ _preset = functools.partial(
     license="Apache-2.0",
     loss=spacing_loss,
     for_training=simulation,
+    predict=simulate,
     drive=drive,
     columns=dict.fromkeys(COLUMNS, NUMBER),
     from_table=inputs_of,

@@ -14,6 +14,7 @@ from keras import ops
 
 from export import Stepper, to_step
 from zoo.data.ngsim import HERTZ
+from zoo.training import predict
 
 SECONDS = 1 / HERTZ
 
@@ -48,8 +49,13 @@ def simulation(driver: keras.Model) -> keras.Model:
     return keras.Model([start, lead], layer(before_and_after, initial_state=states)[..., 0])
 
 
+def simulate(driver: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """The spacing of every later step (events, time - 1), driven by `driver`."""
+    return predict(simulation(driver), inputs)
+
+
 def drive(driver: Stepper, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """What `simulation` gives, of a driver that answers one step after another."""
+    """What `simulate` gives, of a driver that answers one step after another."""
     return np.stack(
         [
             _drive(driver, *event)

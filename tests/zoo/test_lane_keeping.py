@@ -1,0 +1,188 @@
+"""Lane keeping: the game is the stock one, its record follows from seeds, every drive agrees."""
+
+import keras
+import numpy as np
+import pytest
+
+pytest.importorskip("Box2D")
+
+import export
+from export import Stepper
+from export.runtimes import KerasStep
+from zoo.data import car_racing as data
+from zoo.data import racing
+from zoo.data.racing import HOLD, PIXELS, Lap, grey
+from zoo.data.racing_driver import CALM, ROOM, ScriptedDriver, racing_line, speeds
+from zoo.data.recorded import Recorded
+from zoo.driving import lane_keeping as task
+from zoo.driving import laps, practice
+from zoo.driving.laps import DisturbedSight, drive, drive_all, noisy
+
+
+def small_model(cell="cfc"):
+    return task.build(task.LaneKeepingConfig(cell=cell, units=6, filters=(3, 4), width=8))
+
+
+def test_pictures_and_rewards_are_the_stock_ones(random):
+    """Drawn at every fourth frame alone, and without what lies outside."""
+    from gymnasium.envs.box2d.car_racing import CarRacing
+
+    stock, lap = CarRacing(), Lap(3)
+    picture, _ = stock.reset(seed=3)
+    total = 0.0
+    for step in range(30):
+        np.testing.assert_array_equal(lap.picture, grey(picture))
+        action = np.array([random.uniform(-0.4, 0.4), 0.6 if step < 20 else 0.0, 0.1])
+        lap.act(action)
+        for _ in range(HOLD):
+            picture, reward, *_ = stock.step(action)
+            total += reward
+    assert lap.reward == pytest.approx(total) and lap.frames == 30 * HOLD
+
+
+def test_grey_is_luminance():
+    white, green = np.full((96, 96, 3), 255, "uint8"), np.zeros((96, 96, 3), "uint8")
+    green[:3, :3, 1] = 200
+    assert (grey(white) == 255).all()
+    assert grey(green)[0] == round(0.587 * 200) and grey(green)[1:].max() == 0
+
+
+def test_scripted_driver_stays_on_the_road():
+    lap = Lap(5, sees=False)
+    driver = ScriptedDriver(lap)
+    while not lap.over:
+        lap.act(driver())
+    assert lap.reward > 900 and lap.off_track == 0 and lap.frames < racing.FRAMES
+
+
+def test_line_keeps_its_room_and_slows_for_curves():
+    track = Lap(5, sees=False).track
+    line = racing_line(track)
+    assert np.hypot(*(line - track[:, :2]).T).max() <= ROOM + 1e-9
+    angles = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    for radius in (15.0, 30.0):
+        circle = radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        np.testing.assert_allclose(speeds(circle, CALM) ** 2 / radius, CALM.sideways, rtol=0.01)
+
+
+def test_record_follows_from_its_seed():
+    """Disturbed, so that it leaves the line, and yet labelled with what the driver would do."""
+    (pictures, actions), (between, _) = data.record_lap(1000)
+    again, same = data.record_lap(1000)[0]
+    np.testing.assert_array_equal(pictures, again)
+    np.testing.assert_array_equal(actions, same)
+    # The second record of the lap shows the car half a step later.
+    assert (between[:100] != pictures[:100]).any(axis=1).all()
+    assert pictures.shape == (len(actions), PIXELS) and pictures.dtype == np.uint8
+    assert np.abs(actions[:, 0]).max() <= 1 and actions[:, 1:].min() >= 0
+    windows, targets = data.windows([(pictures, actions)], 64)
+    assert len(windows) == len(actions) // 64
+    np.testing.assert_array_equal(windows[1, 3], pictures[67])
+    np.testing.assert_array_equal(targets[1, 3], actions[67])
+
+
+def test_no_track_is_shared_between_splits():
+    train, validation, test = (set(data.TRACKS[name]) for name in ("train", "validation", "test"))
+    assert len(test) == 50 and not (train & validation or train & test or validation & test)
+
+
+def test_recorded_once(tmp_path, monkeypatch):
+    """Made where it is not, kept, and made anew when its settings change."""
+    monkeypatch.setenv("LNN_HOME", str(tmp_path))
+    monkeypatch.delenv("LNN_DATA_DIR", raising=False)
+    calls = []
+
+    def made(version):
+        def record():
+            calls.append(version)
+            return {"x": np.full(3, version)}
+
+        settings = {"version": version}
+        return Recorded("game", "A game", "https://x", "MIT", record=record, settings=settings)
+
+    for version in (1, 1, 2):
+        (path,) = made(version).fetch().values()
+        np.testing.assert_array_equal(np.load(path)["x"], np.full(3, version))
+    assert calls == [1, 2] and made(1).digest != made(2).digest
+    monkeypatch.setenv("LNN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("LNN_HOME", str(tmp_path / "other"))
+    made(2).fetch()
+    assert calls == [1, 2]
+
+
+def test_a_lost_student_is_rescued(monkeypatch):
+    """Who steers off the road is brought back to it, and its record says how."""
+    monkeypatch.setattr(racing, "FRAMES", 500)
+    pupil = practice.Pupil(3, 0.0)
+    rescued = []
+    while not pupil.lap.over:
+        pupil.act(np.array([0.6, 0.3, 0.0]))
+        rescued.append(pupil.rescued)
+    assert not rescued[0] and any(rescued)
+    # Rescued at first, it is handed back when it has found the road.
+    assert np.diff(np.array(rescued, int)).min() == -1
+    pictures, actions = pupil.record
+    assert len(pictures) == len(actions) == len(rescued)
+    assert (actions[:, 0] < 0).any()
+
+
+def test_noise_has_its_level_and_stays_within():
+    greys = noisy(np.full((200, PIXELS), 128, "uint8"), 0.1, np.random.default_rng(0))
+    assert greys.std() == pytest.approx(0.1, rel=0.01)
+    bright = noisy(np.full((2, PIXELS), 255, "uint8"), 0.2, np.random.default_rng(0))
+    assert bright.max() == 1 and bright.min() >= 0
+
+
+def test_sight_is_disturbed_in_training_alone():
+    layer, pictures = DisturbedSight(), np.full((8, 5, PIXELS), 128, "uint8")
+    still = keras.ops.convert_to_numpy(layer(pictures))
+    np.testing.assert_allclose(still, 128 / 255, rtol=1e-6)
+    disturbed = keras.ops.convert_to_numpy(layer(pictures, training=True))
+    # Each sequence has its own level of noise, and its own brightness.
+    assert np.ptp(disturbed.std(axis=(1, 2))) > 0.02 and np.ptp(disturbed.mean(axis=(1, 2))) > 0.02
+
+
+@pytest.mark.parametrize("cell", ["cfc", "gru"])
+def test_files_drive_as_keras_does(cell, monkeypatch, tmp_path):
+    """Side by side in Keras, one after the other there, and a file on each of its runtimes."""
+    monkeypatch.setattr(racing, "FRAMES", 60)
+    model = small_model(cell)
+    inputs = {"track": np.array([3, 4, 4]), "noise": np.array([0.0, 0.0, 0.2])}
+    expected = drive_all(model, inputs)
+    assert np.isfinite(expected).all() and np.ptp(expected[:, 0]) > 0
+    # Files drive the laps without noise alone.
+    expected[2] = np.nan
+    step = export.to_step(model)
+    export.to_tflite(model, tmp_path / "out", recipe="float32", steps=20)
+    content = (tmp_path / "out/model.tflite").read_bytes()
+    for driver in [Stepper(KerasStep(step), step), *export.steppers(content, model)]:
+        np.testing.assert_allclose(drive(driver, inputs), expected, atol=1e-3)
+
+
+def test_noise_follows_from_track_and_level(monkeypatch):
+    first, second = laps.NoisyLap(3, 0.1), laps.NoisyLap(3, 0.1)
+    np.testing.assert_array_equal(first.see(), second.see())
+    assert np.abs(first.see() - laps.NoisyLap(3, 0.2).see()).max() > 0.1
+
+
+def test_only_tracks_are_driven():
+    with pytest.raises(ValueError, match="tracks of the test split"):
+        drive_all(small_model(), np.zeros((1, 5, PIXELS)))
+
+
+def test_metrics_are_those_of_their_noise():
+    noises = np.array([0.0, 0.0, 0.1, 0.2])
+    driven = np.array([[900, 0.0], [800, 0.1], [700, 0.2], [600, 0.3]])
+    values = {metric.name: metric(noises, driven) for metric in task.PRESETS[0].metrics}
+    assert values["return"] == 850 and values["return, noise 0.2"] == 600
+    assert values["off track"] == pytest.approx(0.05)
+
+
+def test_steering_weighs_most():
+    targets = np.zeros((2, 5, 3), "float32")
+    for action, weight in enumerate(task.WEIGHTS):
+        predictions = targets.copy()
+        predictions[..., action] = 0.5
+        assert task.action_error(targets, predictions) == pytest.approx(weight * 0.25 / 3)
+        loss = keras.ops.convert_to_numpy(task.action_loss(targets, predictions))
+        assert loss.shape == (2, 5) and loss.mean() == pytest.approx(weight * 0.25 / 3)

@@ -1,0 +1,139 @@
+"""CarRacing: a scripted driver's answers to what a disturbed car sees, on random tracks.
+
+The car follows a brisk driver but for bursts in which its steering, gas and brake are disturbed,
+so that the record holds what to do when the car has left the line, or is too fast. Recorded are the
+answers of a calm driver, not what the car was told. Then a student of this record drives, and the
+calm driver's answers to what it sees are recorded. MIT licence, by the authors of gymnasium.
+"""
+
+import numpy as np
+
+from zoo.data.racing import ACTIONS, HOLD, PIXELS, SIDE, Lap
+from zoo.data.racing_driver import BRISK, CALM, ScriptedDriver
+from zoo.data.recorded import Recorded
+
+# Seeds of the tracks; nothing is recorded of those to test on, which are driven.
+TRACKS = {
+    "train": range(1000, 1180),
+    "practice 1": range(2000, 2080),
+    "practice 2": range(3000, 3080),
+    "validation": range(500, 516),
+    "test": range(50),
+}
+RECORDED = ("train", "practice 1", "practice 2", "validation")
+# Steps of a recorded lap between two bursts and within one, at most; a burst's offsets in standard deviations.
+PAUSE, BURST = 60, 12
+OFFSETS = (0.25, 0.2, 0.1)
+# A car that has been off the road for as many steps is given up.
+GIVEN_UP = 60
+
+
+def record() -> dict[str, np.ndarray]:
+    """Drive all tracks but those to test on; takes many minutes.
+
+    Returns:
+        For each of `RECORDED`: "pictures" uint8 (steps, 1024), "actions" float32 (steps, 3) and
+        "lengths", the steps of each lap.
+    """
+    # A student has to be trained for the laps that one drives.
+    from zoo.driving.practice import practise, trained_student
+
+    found = {
+        split: [half for seed in TRACKS[split] for half in record_lap(seed)]
+        for split in ("train", "validation")
+    }
+    known = list(found["train"])
+    for split in ("practice 1", "practice 2"):
+        found[split] = practise(trained_student(known, found["validation"]), TRACKS[split])
+        known += found[split]
+    made = {}
+    for split, split_laps in found.items():
+        pictures, actions = zip(*split_laps, strict=True)
+        made[f"{split}/pictures"] = np.concatenate(pictures)
+        made[f"{split}/actions"] = np.concatenate(actions)
+        made[f"{split}/lengths"] = np.array([len(lap) for lap in actions])
+    return made
+
+
+def record_lap(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """One disturbed lap, twice: what the car sees, uint8 (steps, 1024), and what to do, (steps, 3).
+
+    The car is told what to do twice as often as later, so that every second picture is what a
+    driver may see, beginning with the first or with the second.
+    """
+    lap, random = Lap(seed, hold=HOLD // 2), np.random.default_rng(seed)
+    brisk, calm = ScriptedDriver(lap, BRISK), ScriptedDriver(lap, CALM)
+    disturb = disturbances(random)
+    pictures, actions, off_track = [], [], 0
+    while not lap.over and off_track < GIVEN_UP:
+        pictures.append(lap.picture)
+        actions.append(calm())
+        before = lap.off_track
+        lap.act(brisk() + next(disturb))
+        off_track = off_track + 1 if lap.off_track > before else 0
+    pictures, actions = np.stack(pictures), np.stack(actions).astype("float32")
+    return [(pictures[start::2], actions[start::2]) for start in range(2)]
+
+
+def disturbances(random: np.random.Generator):
+    """What is added to one action after the other: bursts of an offset each, and pauses."""
+    while True:
+        for _ in range(random.integers(PAUSE)):
+            yield np.zeros(len(ACTIONS))
+        offset = random.standard_normal(len(ACTIONS)) * OFFSETS
+        for _ in range(random.integers(1, BURST)):
+            yield offset
+
+
+DATASET = Recorded(
+    name="car_racing",
+    title="CarRacing laps of a scripted driver (gymnasium)",
+    source="https://gymnasium.farama.org/environments/box2d/car_racing/",
+    license="MIT",
+    record=record,
+    settings={
+        "version": 5,
+        "tracks": {name: [seeds.start, seeds.stop] for name, seeds in TRACKS.items()},
+        "side": SIDE,
+        "hold": HOLD,
+        "disturbances": [PAUSE, BURST, *OFFSETS, GIVEN_UP],
+    },
+)
+
+
+def laps(split: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The recorded laps of a split: pictures, uint8 (steps, 1024), and actions, (steps, 3)."""
+    from lnn_keras.choices import require_choice
+
+    require_choice("split", split, RECORDED)
+    (path,) = DATASET.fetch().values()
+    with np.load(path, allow_pickle=False) as arrays:
+        ends = np.cumsum(arrays[f"{split}/lengths"])[:-1]
+        pictures = np.split(arrays[f"{split}/pictures"], ends)
+        actions = np.split(arrays[f"{split}/actions"], ends)
+    return list(zip(pictures, actions, strict=True))
+
+
+def windows(
+    laps: list[tuple[np.ndarray, np.ndarray]], length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Laps cut into pieces, without what is left at their ends: (windows, length, ...) each."""
+    pictures, actions = zip(*laps, strict=True)
+    return _cut(pictures, length), _cut(actions, length)
+
+
+def summary() -> dict[str, int]:
+    """What the record holds, by count."""
+    found = [lap for split in RECORDED for lap in laps(split)]
+    pictures = np.concatenate([pictures for pictures, _ in found])
+    return {
+        "laps": len(found),
+        "steps": len(pictures),
+        "steps of another size than asked for": int(pictures.shape[1] != PIXELS) * len(pictures),
+        "pictures that are all of one grey": int((np.ptp(pictures, axis=1) == 0).sum()),
+    }
+
+
+def _cut(arrays, length):
+    pieces = [a[: len(a) // length * length].reshape(-1, length, *a.shape[1:]) for a in arrays]
+    return np.concatenate(pieces)
