@@ -82,7 +82,8 @@ RECIPES = {
             activations="int8",
             weights="int8",
             tolerance=0.05,
-            agreement=0.02,
+            # One step of an 8-bit output is about 2 % of its deviation.
+            agreement=0.03,
             metric_tolerance=0.03,
         ),
         Recipe(

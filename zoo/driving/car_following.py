@@ -192,7 +192,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=56),
         },
         export_recipes=("float32", "int16x8"),
-        weights_sha256="",
+        weights_sha256="c0a2966c83a0fff5c78de9709446af7a1ae6acc866a7b1929b40aa3651c9ee5f",
     ),
     _preset(
         name="car-following-micro",
@@ -202,7 +202,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=39),
         },
         export_recipes=("int8", "int16x8", "float32"),
-        weights_sha256="",
+        weights_sha256="a55163163831e38b9498f9de5c8f0b205a65ca13f7ba16862462b0ee7335444d",
         shipped_recipes=("int8", "int16x8"),
     ),
 )
