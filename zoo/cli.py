@@ -115,18 +115,12 @@ def release(
     name: PresetName,
     runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
     out: Annotated[Path | None, typer.Option(help="Folder to write; the bundled one.")] = None,
-    keep_weights: Annotated[
-        bool, typer.Option(help="Measure the exports of the bundled weights again instead.")
-    ] = False,
 ) -> None:
-    """Make a preset's folder, with its card, from saved runs."""
+    """Make a preset's folder, with its card, from saved runs and what it records already."""
     from zoo import presets
     from zoo.release import release as make_release
-    from zoo.release import release_again
 
-    preset = presets.get(name)
-    made = release_again(preset, out) if keep_weights else make_release(preset, runs, out)
-    folder, digest = made
+    folder, digest = make_release(presets.get(name), runs, out)
     _console().print(f"{folder}\nweights sha256 {digest}", highlight=False, soft_wrap=True)
 
 

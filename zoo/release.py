@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,59 +12,63 @@ from zoo import runs as zoo_runs
 from zoo import store
 from zoo.card import card
 from zoo.preset import Preset
+from zoo.training import Recipe
 
 
 def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) -> tuple[Path, str]:
     """Write a preset's folder from its saved runs, and return it with its weights' sha256.
 
     The weights are those of the seed that validated best. Every number of the card
-    comes from the runs' saved results or is measured here on the exported files.
+    comes from the runs' saved results or is measured here on the exported files. What the
+    bundled folder records of other seeds counts as well, if recipe and sizes are still the
+    same; so without any runs its exports are measured anew, and no more.
 
     Args:
         preset: The preset.
-        runs: Folder of all runs; it must hold runs of every kind.
+        runs: Folder of all runs.
         folder: Where to write; the package's own folder by default.
 
     Raises:
         ValueError: Runs of the preset or of a baseline are missing.
     """
-    results = zoo_runs.results(runs, preset)
-    missing = sorted(set(preset.configs) - set(results))
+    results, recorded = zoo_runs.results(runs, preset), _recorded(preset)
+    missing = sorted(set(preset.configs) - set(results) - set(recorded))
     if missing:
         raise ValueError(
             f"No runs of {', '.join(missing)} under {Path(runs) / preset.name}; "
             f"make them with `lnn train {preset.name} --model {missing[0]}`."
         )
-    best = min(results["liquid"], key=lambda result: result["validation"])
-    run_folder = zoo_runs.folder_of(runs, preset, "liquid", best["seed"])
+    metrics = {
+        kind: summarize(results.get(kind, []), recorded.get(kind)) for kind in preset.configs
+    }
+    liquid = metrics["liquid"]
+    seed = liquid["seeds"][int(np.argmin(liquid["validation"]))]
     # Built anew, not loaded, so that an older Keras can release what a newer one trained.
     model = preset.build(preset.config)
-    model.load_weights(run_folder / zoo_runs.MODEL)
-    trained = {
-        "recipe": best["recipe"],
-        "seed": best["seed"],
-        "metrics": {kind: summarize(results[kind]) for kind in preset.configs},
-    }
+    model.load_weights(_weights(preset, runs, seed))
+    trained = {"recipe": asdict(preset.recipe), "seed": seed, "metrics": metrics}
     return _write(preset, model, trained, folder)
 
 
-def release_again(preset: Preset, folder: str | Path | None = None) -> tuple[Path, str]:
-    """Write a preset's folder from the bundled weights and their recorded results.
-
-    Its exports are made and measured anew, and so is its card.
-
-    Args:
-        preset: The preset.
-        folder: Where to write; the package's own folder by default.
-
-    Raises:
-        ValueError: The preset is not released.
-    """
+def _recorded(preset):
+    """What the bundled folder records of each kind that is still trained in the same way."""
+    if not preset.weights_sha256:
+        return {}
     recorded = store.metadata(preset.name)
-    trained = {key: recorded[key] for key in ("recipe", "seed", "metrics")}
-    model = preset.build(preset.config)
-    model.load_weights(store.find(preset.name) / store.WEIGHTS)
-    return _write(preset, model, trained, folder)
+    if Recipe(**recorded["recipe"]) != preset.recipe:
+        return {}
+    # JSON knows no tuples.
+    configs = {name: json.loads(json.dumps(asdict(c))) for name, c in preset.configs.items()}
+    return {
+        kind: summary
+        for kind, summary in recorded["metrics"].items()
+        if summary["config"] == configs.get(kind)
+    }
+
+
+def _weights(preset, runs, seed):
+    path = zoo_runs.folder_of(runs, preset, "liquid", seed) / zoo_runs.MODEL
+    return path if path.is_file() else store.find(preset.name) / store.WEIGHTS
 
 
 def _write(preset, model, trained, folder):
@@ -95,21 +100,37 @@ def _write(preset, model, trained, folder):
     return folder, digests[store.WEIGHTS]
 
 
-def summarize(results: list[dict]) -> dict:
-    """Mean and spread over seeds of one kind of model."""
-    test = [result["test"] for result in results]
+def summarize(results: list[dict], recorded: dict | None = None) -> dict:
+    """Mean and spread over seeds of one kind of model.
+
+    Args:
+        results: Saved results.
+        recorded: An earlier summary, whose seeds count as well if none of them was run again.
+    """
+    seeds = [result["seed"] for result in results]
+    if recorded and set(recorded["seeds"]).isdisjoint(seeds):
+        if not results:
+            return recorded
+        before = recorded
+    else:
+        before = {"seeds": [], "test": [], "validation": [], "means": {}}
+    test = before["test"] + [result["test"] for result in results]
+    known = len(before["seeds"])
     return {
         "parameters": results[0]["parameters"],
         "config": results[0]["config"],
-        "seeds": [result["seed"] for result in results],
+        "seeds": before["seeds"] + seeds,
         "test": test,
         "test_mean": float(np.mean(test)),
         "test_std": float(np.std(test, ddof=1)) if len(test) > 1 else 0.0,
         "means": {
-            name: float(np.mean([result["metrics"][name] for result in results]))
+            name: float(
+                (known * before["means"].get(name, 0) + sum(r["metrics"][name] for r in results))
+                / len(test)
+            )
             for name in results[0]["metrics"]
         },
-        "validation": [result["validation"] for result in results],
+        "validation": before["validation"] + [result["validation"] for result in results],
         "seconds": float(np.median([result["seconds"] for result in results])),
     }
 
