@@ -1,13 +1,13 @@
 """The presets there are, by name."""
 
 from lnn_keras.choices import require_choice
-from zoo.biosignals import ecg_arrhythmia
+from zoo.biosignals import ecg_arrhythmia, icu_mortality
 from zoo.control import half_cheetah, walker2d
 from zoo.driving import car_following
 from zoo.forecasting import metro_traffic
 from zoo.preset import Preset
 
-_TASKS = (half_cheetah, walker2d, metro_traffic, ecg_arrhythmia, car_following)
+_TASKS = (half_cheetah, walker2d, metro_traffic, ecg_arrhythmia, icu_mortality, car_following)
 PRESETS = {preset.name: preset for task in _TASKS for preset in task.PRESETS}
 
 
