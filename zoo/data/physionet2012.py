@@ -56,9 +56,9 @@ def afterwards() -> tuple[np.ndarray, np.ndarray]:
 
 
 def split(seed: int, stays: int = 4000) -> dict[str, np.ndarray]:
-    """Numbers of stays: 20 % test, 16 % validation and 64 % train, for a seed."""
+    """Numbers of stays: 20 % test, 8 % validation and 72 % train, for a seed."""
     order = np.random.RandomState(seed).permutation(stays)
-    test, validation = stays // 5, stays * 4 // 25
+    test, validation = stays // 5, stays * 2 // 25
     return {
         "train": order[test + validation :],
         "validation": order[test : test + validation],
