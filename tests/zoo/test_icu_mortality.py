@@ -130,6 +130,9 @@ def test_later_rows_weigh_more_and_only_the_last_is_judged():
     risks[:, -1, 0] = (0.9, 0.1)
     assert preset.metric(targets, risks) == preset.metric(targets, risks[:, -1]) == 1
     assert area_under_roc(targets, risks[:, 0]) == 0.5
+    # Severity below 1 is no death.
+    assert preset.metric(np.array([[1.0], [0.8]]), risks) == 1
+    assert task.validation_entropy(targets, risks) == pytest.approx(-np.log(0.9), rel=1e-5)
 
 
 def test_the_model_trained_is_the_model_saved():
@@ -170,8 +173,8 @@ def test_a_stay_in_a_table():
 @pytest.mark.parametrize(
     ("hours", "columns", "message"),
     [
-        ([1, 1], {}, "'hours' must hold numbers that rise"),
-        ([1, np.nan], {}, "'hours' must hold numbers that rise"),
+        ([3, 1], {}, "'hours' must rise from row to row; 3 is followed by 1"),
+        ([2, 2], {}, "'hours' must rise from row to row; 2 is followed by 2"),
         ([1, 50], {}, "'hours' holds 50; allowed: 0 to 48"),
         ([-1, 3], {}, "'hours' holds -1; allowed: 0 to 48"),
         ([1, 3], {"Age": [np.nan, np.nan]}, "'Age' is blank"),
@@ -195,8 +198,7 @@ def test_no_stay_is_in_two_splits(real_data):
         "test": 800,
     }
     assert len(set(np.concatenate(list(chosen.values())))) == 4000
-    for name in ("validation", "test"):
-        assert set(np.unique(splits[name][1])) == {0, 1}
-    deaths = data.stays()[2][chosen["train"]]
-    targets = splits["train"][1][:, 0]
-    assert (targets[deaths == 1] == 1).all() and targets[deaths == 0].mean() < 0.3
+    assert set(np.unique(splits["test"][1])) == {0, 1}
+    deaths = data.stays()[2]
+    for name, (_, targets) in splits.items():
+        np.testing.assert_array_equal(targets[:, 0] == task.DEATH, deaths[chosen[name]] == 1)
