@@ -1,7 +1,7 @@
 """The presets there are, by name."""
 
 from lnn_keras.choices import require_choice
-from zoo.biosignals import ecg_arrhythmia
+from zoo.biosignals import ecg_arrhythmia, icu_mortality
 from zoo.control import half_cheetah, walker2d
 from zoo.driving import car_following, lane_keeping
 from zoo.forecasting import etth1_96, metro_traffic
@@ -12,6 +12,7 @@ _TASKS = (
     walker2d,
     etth1_96,
     metro_traffic,
+    icu_mortality,
     ecg_arrhythmia,
     car_following,
     lane_keeping,

@@ -64,8 +64,8 @@ def test_physionet_stays(real_data):
     assert all((np.diff(stay[:, 0]) > 0).all() for stay in stays)
     splits = physionet2012.split(3)
     assert {name: len(part) for name, part in splits.items()} == {
-        "train": 2560,
-        "validation": 640,
+        "train": 2880,
+        "validation": 320,
         "test": 800,
     }
     np.testing.assert_array_equal(splits["test"], np.random.RandomState(3).permutation(4000)[:800])

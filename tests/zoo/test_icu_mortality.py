@@ -1,0 +1,204 @@
+"""ICU mortality: what the model is told of a stay, and how it learns and is judged."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.biosignals import icu_mortality as task
+from zoo.biosignals import vitals
+from zoo.data import physionet2012 as data
+from zoo.metrics import area_under_roc
+
+PERSON = np.array([70, 1, 180, 2, np.nan])
+CHANNELS = list(vitals.CHANNELS)
+
+
+def stay(hours, **measured):
+    """A stay of which only the named vital signs were measured."""
+    rows = np.full((len(hours), 1 + len(data.VITALS)), np.nan, "float32")
+    rows[:, 0] = hours
+    for name, values in measured.items():
+        rows[:, 1 + data.VITALS.index(name)] = values
+    return rows
+
+
+def summaries_of(found, channel):
+    """The summaries of a channel, by name: (times,) each."""
+    start = CHANNELS.index(channel) * len(vitals.SUMMARIES)
+    columns = found[:, start : start + len(vitals.SUMMARIES)]
+    return dict(zip(vitals.SUMMARIES, columns.T, strict=True))
+
+
+def random_stay(random, times=30):
+    rows = stay(np.sort(random.uniform(0, 48, times)))
+    for i, name in enumerate(data.VITALS):
+        channel = vitals.CHANNELS.get(name, vitals.Channel(20, 200, 100, 1))
+        values = random.uniform(channel.low, channel.high, times)
+        rows[:, 1 + i] = np.where(random.random(times) < 0.3, values, np.nan)
+    return rows
+
+
+def test_summaries_of_a_vital_sign():
+    found = vitals.features(stay([1, 2, 14], HR=[102, np.nan, 68], Temp=[38.8, 37, 37]), PERSON)
+    assert found.shape == (3, vitals.FEATURES) and found.dtype == np.float32
+    heart = summaries_of(found, "HR")
+    np.testing.assert_allclose(heart["last"], [1, 1, -1], atol=1e-6)
+    np.testing.assert_allclose(heart["first"], [1, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(heart["least"], [1, 1, -1], atol=1e-6)
+    np.testing.assert_allclose(heart["most"], [1, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(heart["mean"], [1, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(heart["change"], [0, 0, -2], atol=1e-6)
+    np.testing.assert_allclose(heart["fresh"], [1, np.exp(-1 / 12), 1], atol=1e-6)
+    np.testing.assert_allclose(heart["count"], np.log([2, 2, 3]), atol=1e-6)
+    faded = np.exp(-13 / 12)
+    assert heart["recent mean"][2] == pytest.approx((faded - 1) / (faded + 1))
+    assert summaries_of(found, "Temp")["most"][2] == pytest.approx(2)
+    assert not np.any(list(summaries_of(found, "Lactate").values()))
+
+
+def test_impossible_values_are_left_out():
+    found = vitals.features(stay([1, 2], HR=[85, 0], pH=[7.4, 735], SysABP=[118, 0]), PERSON)
+    for channel in ("HR", "pH", "systolic"):
+        np.testing.assert_array_equal(
+            summaries_of(found, channel)["count"], np.log([2, 2], dtype="f")
+        )
+    # The cuff speaks where the line does not.
+    found = vitals.features(stay([1], SysABP=[0], NISysABP=[140]), PERSON)
+    assert summaries_of(found, "systolic")["last"][0] == pytest.approx(1)
+
+
+def test_nothing_later_is_seen(random):
+    known = random_stay(random)
+    before = vitals.features(known, PERSON)
+    assert np.isfinite(before).all()
+    changed = known.copy()
+    changed[20:, 1:] = random_stay(random)[20:, 1:]
+    after = vitals.features(changed, PERSON)
+    np.testing.assert_array_equal(before[:20], after[:20])
+    assert (before[20:] != after[20:]).any()
+    np.testing.assert_array_equal(before[:12], vitals.features(known[:12], PERSON))
+
+
+def test_rows_end_at_the_last_measurement():
+    known = stay([0.5, 5, 13, 47], HR=[85, 102, 119, 136])
+    rows = task.rows_of(known, PERSON)
+    np.testing.assert_allclose(rows["elapsed"], [0, 0, 0, 0, 0, 5 / 6, 8 / 6, 34 / 6], rtol=1e-6)
+    found = vitals.features(known, PERSON)
+    np.testing.assert_array_equal(rows["known"][-3:], found[[1, 2, 3]])
+    heart = summaries_of(rows["known"], "HR")
+    assert not heart["count"][:5].any() and heart["last"][-1] == pytest.approx(3)
+    empty = task.rows_of(known[:0], PERSON)
+    assert not empty["elapsed"].any() and np.isfinite(empty["known"]).all()
+
+
+def test_rows_before_the_first_measurement_leave_the_state_alone():
+    model = task.build(task.IcuMortalityConfig(units=4, width=4))
+    rows = task.rows_of(stay([30, 47], HR=[85, 102]), PERSON)
+    for name in ("linear", "decide"):
+        layer = model.get_layer(name)
+        layer.kernel.assign(np.ones(layer.kernel.shape))
+    whole = {name: row[np.newaxis] for name, row in rows.items()}
+    last = {name: row[np.newaxis, -2:] for name, row in rows.items()}
+    np.testing.assert_allclose(
+        model.predict(whole, verbose=0), model.predict(last, verbose=0), rtol=1e-5
+    )
+
+
+def test_severity_ranks_what_became_of_the_stays():
+    deaths = np.array([1, 0, 0, 0, 0])
+    stayed = np.array([5, 10, 10, 10, np.nan])
+    survived = np.array([5, 15, 400, np.nan, np.nan])
+    found = task.severity(deaths, stayed, survived)
+    assert found[0] == 1 and found[-1] == 0
+    assert (np.diff(found) < 0).all() and found.min() >= 0
+
+
+def test_later_rows_weigh_more_and_only_the_last_is_judged():
+    targets = np.array([[1.0], [0.0]], "float32")
+    risks = np.full((2, 4, 1), 0.5, "float32")
+
+    def loss(row):
+        changed = risks.copy()
+        changed[:, row] = 0.9
+        return keras.ops.convert_to_numpy(task.rows_cross_entropy(targets, changed))[0]
+
+    assert keras.ops.convert_to_numpy(task.rows_cross_entropy(targets, risks)) == pytest.approx(
+        np.log(2) * np.ones(2)
+    )
+    assert loss(3) < loss(2) < loss(0) < np.log(2)
+    (preset,) = task.PRESETS
+    risks[:, -1, 0] = (0.9, 0.1)
+    assert preset.metric(targets, risks) == preset.metric(targets, risks[:, -1]) == 1
+    assert area_under_roc(targets, risks[:, 0]) == 0.5
+    # Severity below 1 is no death.
+    assert preset.metric(np.array([[1.0], [0.8]]), risks) == 1
+    assert task.validation_entropy(targets, risks) == pytest.approx(-np.log(0.9), rel=1e-5)
+
+
+def test_the_model_trained_is_the_model_saved():
+    model = task.build(task.IcuMortalityConfig(units=4, width=4))
+    rows = {name: row[np.newaxis] for name, row in task.rows_of(stay([3, 9]), PERSON).items()}
+    every = task.every_row(model).predict(rows, verbose=0)
+    assert every.shape == (1, task.ROWS, 1)
+    np.testing.assert_allclose(every[:, -1], model.predict(rows, verbose=0), rtol=1e-6)
+
+
+def test_normalization_is_by_median_and_clipped_deviation(random):
+    model = task.build(task.IcuMortalityConfig(units=4, width=4))
+    known = random.normal(2, 3, (1000, task.ROWS, vitals.FEATURES)).astype("float32")
+    known[0] = 1e4
+    task.prepare(model, {"known": known})
+    layer = model.get_layer("normalize")
+    mean, variance = (keras.ops.convert_to_numpy(x) for x in (layer.mean, layer.variance))
+    np.testing.assert_allclose(mean.ravel(), np.median(known[:, -1], axis=0), rtol=1e-5)
+    np.testing.assert_allclose(np.sqrt(variance).mean(), 3, rtol=0.05)
+
+
+def table(hours, **columns):
+    blank = np.full(len(hours), np.nan)
+    names = (*task.PERSON, *data.VITALS)
+    return {"hours": np.array(hours, float), **dict.fromkeys(names, blank), **columns}
+
+
+def test_a_stay_in_a_table():
+    heart = np.array([85, np.nan, 102.0])
+    first = np.array([1, np.nan, np.nan])
+    columns = {"HR": heart, "Age": 70 * first, "Gender": first, "ICUType": 2 * first}
+    inputs = task.inputs_of(table([1, 7, 40], **columns, Height=180 * first))
+    expected = task.rows_of(stay([1, 7, 40], HR=heart), PERSON)
+    for name, rows in expected.items():
+        np.testing.assert_array_equal(inputs[name][0], rows)
+
+
+@pytest.mark.parametrize(
+    ("hours", "columns", "message"),
+    [
+        ([3, 1], {}, "'hours' must rise from row to row; 3 is followed by 1"),
+        ([2, 2], {}, "'hours' must rise from row to row; 2 is followed by 2"),
+        ([1, 50], {}, "'hours' holds 50; allowed: 0 to 48"),
+        ([-1, 3], {}, "'hours' holds -1; allowed: 0 to 48"),
+        ([1, 3], {"Age": [np.nan, np.nan]}, "'Age' is blank"),
+        ([1, 3], {"Gender": [2, np.nan]}, "'Gender' holds 2; allowed: 0, 1"),
+        ([1, 3], {"ICUType": [np.nan, 7]}, "'ICUType' holds 7; allowed: 1, 2, 3, 4"),
+    ],
+)
+def test_tables_that_are_refused(hours, columns, message):
+    columns = {"Age": [70.0, np.nan], **columns}
+    arrays = {name: np.array(column, float) for name, column in columns.items()}
+    with pytest.raises(ValueError, match=message):
+        task.inputs_of(table(hours, **arrays))
+
+
+def test_no_stay_is_in_two_splits(real_data):
+    splits = task.load_splits(1)
+    chosen = data.split(1)
+    assert {name: len(targets) for name, (_, targets) in splits.items()} == {
+        "train": 2880,
+        "validation": 320,
+        "test": 800,
+    }
+    assert len(set(np.concatenate(list(chosen.values())))) == 4000
+    assert set(np.unique(splits["test"][1])) == {0, 1}
+    deaths = data.stays()[2]
+    for name, (_, targets) in splits.items():
+        np.testing.assert_array_equal(targets[:, 0] == task.DEATH, deaths[chosen[name]] == 1)
