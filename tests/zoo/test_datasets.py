@@ -62,6 +62,10 @@ def test_physionet_stays(real_data):
     assert stays[0][0, 1 + physionet2012.VITALS.index("HR")] == 73
     assert static[0, 0] == 54 and np.isnan(static[0, 2])
     assert all((np.diff(stay[:, 0]) > 0).all() for stay in stays)
+    stayed, survived = physionet2012.afterwards()
+    # 132539 left after 5 days and is not known to have died; 132543 died 575 days after admission.
+    assert stayed[0] == 5 and np.isnan(survived[0]) and survived[3] == 575
+    assert np.isfinite(survived[deaths == 1]).all()
     splits = physionet2012.split(3)
     assert {name: len(part) for name, part in splits.items()} == {
         "train": 2880,
