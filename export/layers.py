@@ -30,8 +30,12 @@ PICTURE_LAYERS = {
     ).split()
 }
 EACH_STEP = {EachStep, keras.layers.TimeDistributed}
-# Their weights have the rank of their input, so they must see a time axis.
-RANKED_LAYERS = {keras.layers.BatchNormalization, keras.layers.Normalization}
+# They ask for a time axis, or their weights have the rank of their input.
+RANKED_LAYERS = {
+    keras.layers.BatchNormalization,
+    keras.layers.Normalization,
+    keras.layers.SpatialDropout1D,
+}
 POINTWISE_OPERATORS = {"Add", "Subtract", "Multiply", "Maximum", "Minimum"}
 LAST_STEP = (slice(None), -1)
 

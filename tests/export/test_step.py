@@ -52,6 +52,7 @@ def test_layers_around_the_recurrent_ones(x, random):
     h = layers.LayerNormalization()(layers.GRU(5, return_sequences=True)(z))
     h = layers.BatchNormalization()(layers.Dropout(0.5)(h))
     h = LiquidRNN(NODECell(5), return_sequences=True)(layers.LeakyReLU()(h))
+    h = layers.SpatialDropout1D(0.2)(h)
     h = layers.Add()([h, z]) + layers.Multiply()([h, z])
     h = layers.Concatenate()([layers.Rescaling(0.5)(h), layers.Activation("tanh")(z)])
     first, second = layers.Dense(2)(h), layers.Softmax()(layers.Dense(3)(h))
