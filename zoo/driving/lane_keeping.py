@@ -23,18 +23,21 @@ DESCRIPTION = """
 **Input and output.** 12.5 times a second a picture of the car and the road around it from above,
 32 x 32 greys from 0 to 1 in rows; steering in [-1, 1], gas and brake in [0, 1].
 
-**Data and protocol.** CarRacing-v3 of gymnasium, the frames of 96 x 96 pixels reduced to the means
-of 3 x 3 luminances. Each action is held for four frames. Judged are laps that the model drives on 50
-tracks that nothing was recorded of (seeds 0 to 49), of 1,000 frames at most, without noise and with
-Gaussian noise of standard deviation 0.1 and 0.2 on every grey, cut off at 0 and 1. A lap returns
-1,000 shared among its tiles less 0.1 a frame. Off the track are the frames in which no wheel touches
-the road. Files were driven on the tracks without noise. Record: 180 laps of a brisk scripted driver
-with bursts of disturbances, and 80 laps of a student of these (DAgger), which the scripted driver
-brings back to the road; targets are what a calm scripted driver would do. Weights are chosen by the
-error of the actions on 16 more tracks.
+**Data and protocol.** CarRacing-v3 of gymnasium, its frames of 96 x 96 pixels reduced to the mean
+luminances of 3 x 3. Each action is held for four frames. Judged are laps that the model drives on
+50 tracks that nothing was recorded of (seeds 0 to 49), of 1,000 frames at most: without noise, and
+with Gaussian noise of standard deviation 0.1 and 0.2 on every grey, cut off at 0 and 1. A lap
+returns 1,000 shared among the tiles of its track, less 0.1 a frame. Off the track are frames in
+which no wheel touches the road. Files were driven on the tracks without noise.
 
-**The scripted driver** knows the track and where the car is: it follows a line of least curvature
-and a speed that the curves allow. On the 50 tracks it returns 922.8 and never leaves the road.
+Recorded were 180 laps of a brisk scripted driver with bursts of disturbances, and twice 80 laps of
+a student of what was recorded before (DAgger), which the scripted driver brings back to the road.
+Targets are what a calm scripted driver would do. Weights are chosen by the error of the actions on
+16 more tracks.
+
+**The scripted driver** knows the track and where on it the car is: it follows a line of least
+curvature at the speed that curves allow. On the 50 tracks it returns 922.8, and never leaves the
+road.
 
 **Model.** Two convolutions and a dense layer look at each picture; a liquid layer remembers what
 they saw; steering and pedals are read from both. Noise of a random level, brightness and contrast
@@ -112,7 +115,7 @@ def load_splits(seed: int) -> Splits:
         "track": np.tile(data.TRACKS["test"], len(NOISE)),
         "noise": np.repeat(NOISE, len(data.TRACKS["test"])),
     }
-    seen = ("train", "practice 1", "practice 2")
+    seen = ("train", *data.PRACTICE)
     # To drive the tracks, no record is needed, which takes far longer to make.
     return LazySplits(
         train=lambda: data.windows([lap for name in seen for lap in data.laps(name)], WINDOW),
