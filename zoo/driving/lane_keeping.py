@@ -43,10 +43,18 @@ road.
 they saw; steering and pedals are read from both. Noise of a random level, brightness and contrast
 disturb the pictures in training. Nothing tells it what it did before.
 
-**Intended use.** A reference for driving from pictures in closed loop, on phones and
-microcontrollers.
+**Tried**, on validation tracks. A model of 32 units that learned from the scripted driver's laps
+alone returned 376 on six tracks without noise, and 625 at noise 0.2. With the first student's laps,
+64 units returned 830 and 660 on eight. Actions 25 times a second, learned from the brisk driver
+alone, returned 683 and 771.
 
-**Limits.** A game with one car, flat roads and no traffic. Not for the control of real vehicles.
+**Intended use.** A reference for driving from pictures in closed loop.
+
+**Limits.** A game with one car, flat roads and no traffic. A car that leaves the road spins,
+and then misses tiles: that, and not slowness, is what is missing to 900. Files of integers have
+steering and pedals in one tensor, whose scale is too coarse for light braking: the int8 file for
+microcontrollers misses the model by 9.7 % of the outputs' deviation, the int16x8 file by 4.9 %, and
+neither is written; the float32 file is. Not for the control of real vehicles.
 """
 
 
@@ -146,7 +154,7 @@ def load_samples() -> Samples:
     calibration = [noisy(train[150 * i], noise, random) for i, noise in enumerate(levels)]
     return {
         "calibration": np.stack(calibration).astype("float16"),
-        "inputs": (validation[: 2 * WINDOW].astype("float32") / 255).astype("float16"),
+        "inputs": (validation.astype("float32") / 255).astype("float16"),
     }
 
 
@@ -188,17 +196,18 @@ PRESETS = (
         ),
         metrics=_metrics(),
         bars=(
-            Bar(900, "counts as solved: gymnasium's documentation of CarRacing"),
+            Bar(900, "counts as solved: gymnasium's reward threshold of CarRacing-v3"),
             Bar(922.8, "the scripted driver that it learned from, measured on these tracks"),
         ),
         license="Apache-2.0",
-        weights_sha256="",
+        weights_sha256="fe020a8215282b0b342b9613180b52ac9057f1db35e94d825b14518a55afb56c",
         loss=action_loss,
         validation_loss=action_error,
         for_training=with_disturbed_sight,
         predict=drive_all,
         drive=drive,
-        target="micro",
-        export_recipes=("float32", "int8"),
+        target="phone",
+        # Braking is rare and light: with steering in one tensor of 8 bits, it would be lost.
+        export_recipes=("float32", "dynamic"),
     ),
 )
