@@ -6,6 +6,7 @@ import pytest
 
 import export
 from export import flatbuffer, to_sequence, to_step
+from export.cost import multiply_accumulates
 from export.runtimes import KerasStep, rollout
 from lnn_keras import EachStep, LiquidCell, LiquidRNN
 
@@ -91,6 +92,16 @@ def test_phone(recipe, frames, tmp_path):
         steps=60,
     )
     assert report.passed
+
+
+def test_multiply_accumulates_of_convolutions(frames, tmp_path):
+    out = tmp_path / "out"
+    export.to_tflite(model_of("separable"), out, recipe="float32", calibration=frames, steps=20)
+    depthwise, separable = 6 * 6 * 4 * 9, 6 * 6 * (4 * 9 + 4 * 6)
+    products = 216 * 6 + 6 * 6 + (216 + 6) * 2
+    found = multiply_accumulates((out / "model.tflite").read_bytes())
+    # The input's and the state's product may be one of both side by side.
+    assert depthwise + separable + products <= found <= depthwise + separable + 2 * products
 
 
 def test_what_is_refused_is_named():

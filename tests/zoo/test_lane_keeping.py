@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("Box2D")
 
 import export
+import zoo
 from export import Stepper
 from export.runtimes import KerasStep
 from zoo.data import car_racing as data
@@ -186,3 +187,13 @@ def test_steering_weighs_most():
         assert task.action_error(targets, predictions) == pytest.approx(weight * 0.25 / 3)
         loss = keras.ops.convert_to_numpy(task.action_loss(targets, predictions))
         assert loss.shape == (2, 5) and loss.mean() == pytest.approx(weight * 0.25 / 3)
+
+
+def test_bundled_model_drives(monkeypatch):
+    """The first ten seconds of a track that it was never shown."""
+    if not task.PRESETS[0].weights_sha256:
+        pytest.skip("not released")
+    monkeypatch.setattr(racing, "FRAMES", 500)
+    inputs = {"track": np.array([0, 1]), "noise": np.array([0.0, 0.2])}
+    driven = drive_all(zoo.load("lane-keeping"), inputs)
+    assert driven[:, 0].min() > 300 and driven[:, 1].max() < 0.1

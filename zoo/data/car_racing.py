@@ -20,8 +20,10 @@ TRACKS = {
     "validation": range(500, 516),
     "test": range(50),
 }
-RECORDED = ("train", "practice 1", "practice 2", "validation")
-# Steps of a recorded lap between two bursts and within one, at most; a burst's offsets in standard deviations.
+PRACTICE = ("practice 1", "practice 2")
+RECORDED = ("train", *PRACTICE, "validation")
+# Most steps of a recorded lap between two bursts, and within one; a burst's offsets, as standard
+# deviations.
 PAUSE, BURST = 60, 12
 OFFSETS = (0.25, 0.2, 0.1)
 # A car that has been off the road for as many steps is given up.
@@ -43,8 +45,9 @@ def record() -> dict[str, np.ndarray]:
         for split in ("train", "validation")
     }
     known = list(found["train"])
-    for split in ("practice 1", "practice 2"):
-        found[split] = practise(trained_student(known, found["validation"]), TRACKS[split])
+    for number, split in enumerate(PRACTICE):
+        student = trained_student(number, known, found["validation"])
+        found[split] = practise(student, TRACKS[split])
         known += found[split]
     made = {}
     for split, split_laps in found.items():
@@ -92,7 +95,7 @@ DATASET = Recorded(
     license="MIT",
     record=record,
     settings={
-        "version": 5,
+        "version": 7,
         "tracks": {name: [seeds.start, seeds.stop] for name, seeds in TRACKS.items()},
         "side": SIDE,
         "hold": HOLD,

@@ -23,27 +23,38 @@ DESCRIPTION = """
 **Input and output.** 12.5 times a second a picture of the car and the road around it from above,
 32 x 32 greys from 0 to 1 in rows; steering in [-1, 1], gas and brake in [0, 1].
 
-**Data and protocol.** CarRacing-v3 of gymnasium, the frames of 96 x 96 pixels reduced to the means
-of 3 x 3 luminances. Each action is held for four frames. Judged are laps that the model drives on 50
-tracks that nothing was recorded of (seeds 0 to 49), of 1,000 frames at most, without noise and with
-Gaussian noise of standard deviation 0.1 and 0.2 on every grey, cut off at 0 and 1. A lap returns
-1,000 shared among its tiles less 0.1 a frame. Off the track are the frames in which no wheel touches
-the road. Files were driven on the tracks without noise. Record: 180 laps of a brisk scripted driver
-with bursts of disturbances, and 80 laps of a student of these (DAgger), which the scripted driver
-brings back to the road; targets are what a calm scripted driver would do. Weights are chosen by the
-error of the actions on 16 more tracks.
+**Data and protocol.** CarRacing-v3 of gymnasium, its frames of 96 x 96 pixels reduced to the mean
+luminances of 3 x 3. Each action is held for four frames. Judged are laps that the model drives on
+50 tracks that nothing was recorded of (seeds 0 to 49), of 1,000 frames at most: without noise, and
+with Gaussian noise of standard deviation 0.1 and 0.2 on every grey, cut off at 0 and 1. A lap
+returns 1,000 shared among the tiles of its track, less 0.1 a frame. Off the track are frames in
+which no wheel touches the road. Files were driven on the tracks without noise.
 
-**The scripted driver** knows the track and where the car is: it follows a line of least curvature
-and a speed that the curves allow. On the 50 tracks it returns 922.8 and never leaves the road.
+Recorded were 180 laps of a brisk scripted driver with bursts of disturbances, and twice 80 laps of
+a student of what was recorded before (DAgger), which the scripted driver brings back to the road.
+Targets are what a calm scripted driver would do. Weights are chosen by the error of the actions on
+16 more tracks.
+
+**The scripted driver** knows the track and where on it the car is: it follows a line of least
+curvature at the speed that curves allow. On the 50 tracks it returns 922.8, and never leaves the
+road.
 
 **Model.** Two convolutions and a dense layer look at each picture; a liquid layer remembers what
 they saw; steering and pedals are read from both. Noise of a random level, brightness and contrast
 disturb the pictures in training. Nothing tells it what it did before.
 
-**Intended use.** A reference for driving from pictures in closed loop, on phones and
-microcontrollers.
+**Tried**, on validation tracks. A model of 32 units that learned from the scripted driver's laps
+alone returned 376 on six tracks without noise, and 625 at noise 0.2. With the first student's laps,
+64 units returned 830 and 660 on eight. Actions 25 times a second, learned from the brisk driver
+alone, returned 683 and 771.
 
-**Limits.** A game with one car, flat roads and no traffic. Not for the control of real vehicles.
+**Intended use.** A reference for driving from pictures in closed loop.
+
+**Limits.** A game with one car, flat roads and no traffic. A car that leaves the road spins,
+and then misses tiles: that, and not slowness, is what is missing to 900. Files of integers have
+steering and pedals in one tensor, whose scale is too coarse for light braking: the int8 file for
+microcontrollers misses the model by 9.7 % of the outputs' deviation, the int16x8 file by 4.9 %, and
+neither is written; the float32 file is. Not for the control of real vehicles.
 """
 
 
@@ -112,7 +123,7 @@ def load_splits(seed: int) -> Splits:
         "track": np.tile(data.TRACKS["test"], len(NOISE)),
         "noise": np.repeat(NOISE, len(data.TRACKS["test"])),
     }
-    seen = ("train", "practice 1", "practice 2")
+    seen = ("train", *data.PRACTICE)
     # To drive the tracks, no record is needed, which takes far longer to make.
     return LazySplits(
         train=lambda: data.windows([lap for name in seen for lap in data.laps(name)], WINDOW),
@@ -143,7 +154,7 @@ def load_samples() -> Samples:
     calibration = [noisy(train[150 * i], noise, random) for i, noise in enumerate(levels)]
     return {
         "calibration": np.stack(calibration).astype("float16"),
-        "inputs": (validation[: 2 * WINDOW].astype("float32") / 255).astype("float16"),
+        "inputs": (validation.astype("float32") / 255).astype("float16"),
     }
 
 
@@ -185,17 +196,18 @@ PRESETS = (
         ),
         metrics=_metrics(),
         bars=(
-            Bar(900, "counts as solved: gymnasium's documentation of CarRacing"),
+            Bar(900, "counts as solved: gymnasium's reward threshold of CarRacing-v3"),
             Bar(922.8, "the scripted driver that it learned from, measured on these tracks"),
         ),
         license="Apache-2.0",
-        weights_sha256="",
+        weights_sha256="fe020a8215282b0b342b9613180b52ac9057f1db35e94d825b14518a55afb56c",
         loss=action_loss,
         validation_loss=action_error,
         for_training=with_disturbed_sight,
         predict=drive_all,
         drive=drive,
-        target="micro",
-        export_recipes=("float32", "int8"),
+        target="phone",
+        # Braking is rare and light: with steering in one tensor of 8 bits, it would be lost.
+        export_recipes=("float32", "dynamic"),
     ),
 )

@@ -1,6 +1,6 @@
 """Practice: laps that a student drives, labelled with what the scripted driver would have done.
 
-DAgger (Ross et al., 2011): a student comes where its own mistakes lead, and learns what to do there.
+DAgger (Ross et al., 2011): a student comes where its own mistakes lead, and learns what to do then.
 The scripted driver takes over from a car that is lost, until it is back on the road.
 """
 
@@ -16,7 +16,9 @@ from zoo.driving.lane_keeping import NOISE, PRESETS, WINDOW, LaneKeepingConfig, 
 from zoo.driving.laps import NoisyLap, drive_side_by_side
 from zoo.training import train
 
-STUDENT, SEED, EPOCHS = LaneKeepingConfig(units=32), 0, 25
+SEED = 0
+# The students, one after the other, and the epochs of their training.
+STUDENTS = ((LaneKeepingConfig(units=32), 25), (LaneKeepingConfig(), 24))
 
 # Steps off the road after which the scripted driver takes over, and on it until it hands back.
 LOST, FOUND = 10, 10
@@ -60,17 +62,18 @@ def practise(student: keras.Model, tracks: range) -> list[tuple[np.ndarray, np.n
     return [pupil.record for pupil in pupils]
 
 
-def trained_student(training: list, validation: list) -> keras.Model:
-    """A liquid model trained on recorded laps alone."""
+def trained_student(number: int, training: list, validation: list) -> keras.Model:
+    """One of the students, trained on the laps recorded so far."""
+    config, epochs = STUDENTS[number]
     (preset,) = PRESETS
     keras.utils.set_random_seed(SEED)
-    student = preset.build(STUDENT)
+    student = preset.build(config)
     with tempfile.TemporaryDirectory() as folder:
         train(
             preset.for_training(student),
             data.windows(training, WINDOW),
             with_noise(*data.windows(validation, WINDOW)),
-            replace(preset.recipe, epochs=EPOCHS),
+            replace(preset.recipe, epochs=epochs),
             SEED,
             folder,
             loss=preset.loss,
