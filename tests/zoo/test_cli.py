@@ -169,7 +169,7 @@ def test_export_for_phones_with_nothing_else_given(tmp_path):
         (["export", "no.keras", "--out", "x"], "There is no file no.keras"),
         (["verify", "no.tflite", "--model", NAME], "There is no file no.tflite"),
         (["predict", NAME, "--input", "no.npz"], "There is no file no.npz"),
-        (["data", "check", "mitbd"], "Unknown dataset 'mitbd'; allowed: etth1"),
+        (["data", "check", "mitbd"], "Unknown dataset 'mitbd'; allowed: car_racing, etth1"),
         (["predict", NAME, "--input", "x.txt"], "x.txt must be an .npz, .npy or .csv file"),
     ],
 )
