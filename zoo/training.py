@@ -14,6 +14,8 @@ from export.folder import whole_folder
 from zoo.metrics import mean_squared_error
 
 _CHECKPOINT = "checkpoint"
+# What Keras calls the state of a `SeedGenerator`.
+SEED_STATE = "seed_generator_state"
 
 Inputs = np.ndarray | dict[str, np.ndarray]
 Arrays = tuple[Inputs, np.ndarray]
@@ -83,7 +85,7 @@ def train(
 ) -> list[Epoch]:
     """Train a built model in place; it ends with the weights that validated best.
 
-    The order of the data and the noise depend on the seed and the epoch alone. A
+    The order of the data, the noise and dropout depend on the seed and the epoch alone. A
     run that was killed goes on from its last checkpoint in `directory`, to the
     result it would have had.
 
@@ -121,6 +123,7 @@ def train(
         random = np.random.default_rng([seed, epoch])
         chosen = random.permutation(len(targets))[: steps * recipe.batch_size]
         shown = _noisy(_take(inputs, chosen), inputs, recipe.noise, random)
+        _reseed(model, random)
         fitted = model.fit(
             shown, targets[chosen], batch_size=recipe.batch_size, shuffle=False, verbose=0
         )
@@ -167,6 +170,13 @@ def _noisy(shown, inputs, noise, random):
         return shown + random.standard_normal(shown.shape, "float32") * spread
 
     return keras.tree.map_structure(noisy, shown, inputs)
+
+
+def _reseed(model, random):
+    """Set what dropout and other layers draw from, which no checkpoint holds."""
+    for variable in model.non_trainable_variables:
+        if variable.name == SEED_STATE:
+            variable.assign(random.integers(2**32, size=variable.shape, dtype="uint32"))
 
 
 def _optimizer(recipe, steps):

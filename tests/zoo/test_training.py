@@ -24,7 +24,8 @@ def data(random):
 def make_model():
     keras.utils.set_random_seed(3)
     layer = LiquidRNN(LiquidCell(4, unfolds=1), return_sequences=True)
-    return keras.Sequential([keras.Input((None, 2)), layer, keras.layers.Dense(2)])
+    dropout = keras.layers.Dropout(0.2)
+    return keras.Sequential([keras.Input((None, 2)), layer, dropout, keras.layers.Dense(2)])
 
 
 def run(data, folder, seed=1, recipe=RECIPE, progress=None):
