@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from zoo import presets, store
-from zoo.card import bars
+from zoo.cards import bars
 
 LOAD = """
 import time
@@ -38,7 +38,7 @@ def table() -> str:
             preset.metric.name,
             *(_summary(metrics[kind]) for kind in ("liquid", "lstm", "gru")),
             ", ".join(f"{bar.value:g}" for bar in preset.bars),
-            f"{metrics['liquid']['parameters']:,}",
+            f"{recorded['parameters']:,}",
             f"{recipe} for {preset.target}, {size:,} bytes",
         ]
         rows.append(f"| {' | '.join(cells)} |")

@@ -26,7 +26,8 @@ class EachStep(keras.layers.TimeDistributed):
             keras.layers.Flatten(),
         ]
     )
-    features = lnn_keras.EachStep(eye)(frames)    # (batch, time, 1024) -> (batch, time, 3600)
+    frames = keras.Input((None, 1024))
+    features = lnn_keras.EachStep(eye)(frames)    # (batch, time, 3600)
     ```
     """
 

@@ -14,7 +14,7 @@ _MODULES = {
     "exported": "zoo.store",
     "load": "zoo.store",
     "metadata": "zoo.store",
-    "publish": "zoo.publish",
+    "publish": "zoo.site",
     "samples": "zoo.store",
     "save": "zoo.store",
 }

@@ -130,7 +130,7 @@ def publish(
     only: Annotated[list[str] | None, typer.Option(help="Publish this preset alone.")] = None,
 ) -> None:
     """Write all presets and their exports as LNN_ZOO_URL expects them."""
-    from zoo.publish import publish as write
+    from zoo.site import publish as write
 
     console = _console()
     with console.status("Publishing") as status:

@@ -29,9 +29,17 @@ def _measured(preset: Preset) -> list[str]:
     metrics = recorded["metrics"]
     liquid = metrics["liquid"]
     return [
-        f"{preset.metric.name}\n{liquid['test_mean']:#.3g}±{liquid['test_std']:.1g}",
-        "\n".join(f"{metrics[kind]['test_mean']:#.3g}" for kind in preset.baselines),
+        f"{preset.metric.name}\n{_short(liquid['test_mean'])}{_spread(liquid)}",
+        "\n".join(_short(metrics[kind]["test_mean"]) for kind in preset.baselines),
         "\n".join(f"{bar.value:g}" for bar in preset.bars),
-        f"{liquid['parameters']:,}",
+        f"{recorded['parameters']:,}",
         "\n".join(f"{name} {made['bytes']:,}" for name, made in recorded["exports"].items()),
     ]
+
+
+def _short(value):
+    return f"{value:#.3g}".rstrip(".")
+
+
+def _spread(summary):
+    return f"±{summary['test_std']:.1g}" if len(summary["seeds"]) > 1 else ""

@@ -10,7 +10,7 @@ import numpy as np
 import export
 from zoo import runs as zoo_runs
 from zoo import store
-from zoo.card import card
+from zoo.cards import card
 from zoo.preset import Preset
 from zoo.training import Recipe
 

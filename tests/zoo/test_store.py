@@ -1,6 +1,9 @@
 """Presets: what is loaded is what was published, or an error."""
 
+import importlib
 import json
+import pkgutil
+import types
 
 import keras
 import numpy as np
@@ -75,6 +78,14 @@ def test_bundled_weights_are_pinned(monkeypatch, model, tmp_path):
     monkeypatch.setattr(store, "bundled_folder", lambda preset: tmp_path / "swapped")
     with pytest.raises(zoo.CorruptPresetError, match="not the published ones"):
         zoo.load(NAME)
+
+
+def test_public_names_are_no_modules():
+    """A module of a public name would take its place as soon as it is imported."""
+    for _, name, _ in pkgutil.iter_modules(zoo.__path__):
+        importlib.import_module(f"zoo.{name}")
+    for name in zoo.__all__:
+        assert not isinstance(getattr(zoo, name), types.ModuleType), name
 
 
 def test_unknown_sources():

@@ -29,9 +29,9 @@ def card(preset: Preset, recorded: dict[str, Any]) -> str:
 
 ## Results
 
-{metric} on the untouched test split, mean ± standard deviation over
-{len(liquid["seeds"])} seeds. The weights of each run were chosen on validation alone; all models
-were trained with the same recipe.
+{metric} on the untouched test split, {_over(liquid["seeds"])}.
+The weights of each run were chosen on validation alone; all models were trained with the same
+recipe.
 
 {_results(preset, recorded["metrics"])}
 
@@ -67,6 +67,16 @@ def bars(preset: Preset, value: float) -> str:
     return "\n".join([f"To beat in {preset.metric.name}:", "", *lines])
 
 
+def _over(seeds):
+    if len(seeds) == 1:
+        return "of one seed"
+    return f"mean ± standard deviation over {len(seeds)} seeds"
+
+
+def _spread(summary):
+    return f" ± {summary['test_std']:.2g}" if len(summary["seeds"]) > 1 else ""
+
+
 def _results(preset, metrics):
     others = [metric.name for metric in preset.metrics[1:]]
     lines = [
@@ -78,7 +88,7 @@ def _results(preset, metrics):
             _row(
                 kind,
                 f"{summary['parameters']:,}",
-                f"**{summary['test_mean']:.4g}** ± {summary['test_std']:.2g}",
+                f"**{summary['test_mean']:.4g}**{_spread(summary)}",
                 *(f"{summary['means'][name]:.4g}" for name in others),
                 ", ".join(f"{value:.4g}" for value in summary["test"]),
                 f"{summary['seconds']:.0f}",
