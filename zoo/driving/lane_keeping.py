@@ -51,8 +51,11 @@ alone, returned 683 and 771.
 **Intended use.** A reference for driving from pictures in closed loop.
 
 **Limits.** A game with one car, flat roads and no traffic. A car that leaves the road spins,
-and then misses tiles: that, and not slowness, is what is missing to 900. Files of integers have
-steering and pedals in one tensor, whose scale is too coarse for light braking: the int8 file for
+and then misses tiles: that, and not slowness, is what is missing to 900. Models of nearly the same
+validation error lose few laps or many, so seeds differ much; and one lap may be lost or not as
+rounding decides, which is the difference between the bundled model and its file. On a new machine
+training records the laps first, and trains two students for it, which takes long. Files of integers
+have steering and pedals in one tensor, whose scale is too coarse for light braking: the int8 file for
 microcontrollers misses the model by 9.7 % of the outputs' deviation, the int16x8 file by 4.9 %, and
 neither is written; the float32 file is. Not for the control of real vehicles.
 """
