@@ -55,9 +55,9 @@ and then misses tiles: that, and not slowness, is what is missing to 900. Models
 validation error lose few laps or many, so seeds differ much; and one lap may be lost or not as
 rounding decides, which is the difference between the bundled model and its file. On a new machine
 training records the laps first, and trains two students for it, which takes long. Files of integers
-have steering and pedals in one tensor, whose scale is too coarse for light braking: the int8 file for
-microcontrollers misses the model by 9.7 % of the outputs' deviation, the int16x8 file by 4.9 %, and
-neither is written; the float32 file is. Not for the control of real vehicles.
+have steering and pedals in one tensor, whose scale is too coarse for light braking: the int8 file
+for microcontrollers misses the model by 9.7 % of the outputs' deviation, the int16x8 file by 4.9 %,
+and neither is written; the float32 file is. Not for the control of real vehicles.
 """
 
 
