@@ -78,8 +78,9 @@ def main() -> None:
 
 Made by `python -m benchmarks.zoo` from the results that each preset's folder keeps. Metrics are on
 the test split (etth1-96 and icu-mortality saw it on the way, as their cards say), mean ± standard
-deviation over seeds; the weights of each run were chosen on validation alone; LSTM and GRU have about as many parameters and the same recipe. A bar is met
-or missed by the mean. The cards say how each task is made and where its numbers stand.
+deviation over seeds; the weights of each run were chosen on validation alone; LSTM and GRU have
+about as many parameters and the same recipe. A bar is met or missed by the mean. The cards say how
+each task is made and where its numbers stand.
 
 {table()}
 

@@ -29,7 +29,7 @@ def card(preset: Preset, recorded: dict[str, Any]) -> str:
 
 ## Results
 
-{metric} on the untouched test split, {_over(liquid["seeds"])}.
+{metric} on the test split, {_over(liquid["seeds"])}.
 The weights of each run were chosen on validation alone; all models were trained with the same
 recipe.
 

@@ -164,7 +164,7 @@ def evaluate(
     if tflite:
         measured = runs.evaluate_file(preset, read_content(tflite), loaded, inputs, targets)
         lines += [
-            f"{runtime}: {split} {metric} {found:.4f} ({found / values[metric] - 1:+.2%})"
+            f"{runtime}: {split} {metric} {found:.4f}{_against(found, values[metric])}"
             for runtime, metrics in measured.items()
             for metric, found in metrics.items()
         ]
@@ -271,6 +271,11 @@ def main() -> None:
         for line in details:
             typer.echo(line, err=True)
         raise SystemExit(2) from error
+
+
+def _against(value, reference):
+    """How far a value is off, in percent; of nothing there is no percentage."""
+    return f" ({value / reference - 1:+.2%})" if reference else ""
 
 
 def _console():

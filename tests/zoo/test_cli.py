@@ -10,6 +10,7 @@ import pytest
 
 import lnn_keras
 import zoo
+from zoo import store
 
 NAME = "half-cheetah-micro"
 
@@ -84,6 +85,15 @@ def test_evaluate_model_and_file(exported, real_data):
     assert runtime_lines
     for line in runtime_lines:
         assert float(line.split(": test MSE ")[1].split()[0]) <= 1.03 * reference
+
+
+def test_evaluate_a_shipped_file_of_a_driver(real_data):
+    """One of its metrics is 0, of which there is no percentage."""
+    file = store.find("car-following-micro") / "int8.tflite"
+    result = lnn("evaluate", "car-following-micro", "--tflite", file)
+    assert result.returncode == 0, result.stderr
+    assert "Keras: test collisions 0.0000" in result.stdout
+    assert "LiteRT (XNNPACK): test collisions 0.0000\n" in result.stdout + "\n"
 
 
 def test_presets_and_info():

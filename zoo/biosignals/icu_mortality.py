@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.biosignals.severity import DEATH, severity
 from zoo.biosignals.vitals import FEATURES, ICU_TYPES, features
 from zoo.data import physionet2012 as data
 from zoo.data.tables import NUMBER, NUMBER_OR_BLANK
@@ -21,8 +22,6 @@ PERSON = data.STATIC[:4]
 # The log odds that one of seven dies, where training starts.
 USUAL_RISK = -1.8
 SAMPLE_STAYS = 24
-# The severity of a death in hospital, and of nothing else.
-DEATH = 1
 
 DESCRIPTION = """
 **Input and output.** Of each stay up to 8 rows, one at the last measurement of each 6 hours that
@@ -218,23 +217,6 @@ def rows_of(stay: np.ndarray, static: np.ndarray) -> dict[str, np.ndarray]:
         known[ROWS - len(ends) :] = features(stay, static)[ends]
         elapsed[ROWS - len(ends) :] = np.diff(hours[ends], prepend=0) / HOURS_OF_ROW
     return {"known": known, "elapsed": elapsed}
-
-
-def severity(deaths: np.ndarray, stayed: np.ndarray, survived: np.ndarray) -> np.ndarray:
-    """Targets: what became of each stay, from 0 to below 1, and 1 for a death in hospital.
-
-    A death after discharge counts the less the later it comes, and a long stay counts a little.
-
-    Args:
-        deaths: In hospital, 0 or 1: (stays,).
-        stayed: Days in hospital, NaN where unknown.
-        survived: Days from admission to a death at any time, NaN where none is known.
-    """
-    stayed = np.nan_to_num(stayed)
-    later = np.maximum(np.nan_to_num(survived) - stayed, 0)
-    risk = np.where(np.isfinite(survived), 0.05 + 0.5 * np.exp(-later / 60), 0)
-    risk = risk + 0.3 * np.minimum(stayed / 20, 1)
-    return np.where(deaths == 1, DEATH, risk)
 
 
 def load_splits(seed: int) -> Splits:
