@@ -1,6 +1,7 @@
 """Lane keeping: drive a car around a track from small grey pictures of it."""
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import asdict, dataclass, replace
 
 import keras
 import numpy as np
@@ -8,16 +9,29 @@ import numpy as np
 from lnn_keras import EachStep
 from zoo.data import car_racing as data
 from zoo.data.racing import PIXELS, SIDE
+from zoo.data.recorded import Recorded
+from zoo.driving import practice
 from zoo.driving.laps import drive, drive_all, noisy, with_disturbed_sight
 from zoo.metrics import Metric
 from zoo.preset import Bar, LazySplits, Preset, Samples, Splits
 from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe
+from zoo.training import Inputs, Recipe, train
 
 WINDOW = 48
 NOISE = (0.0, 0.1, 0.2)
-# Steering moves a car off the road; gas and brake make it slower or faster.
-WEIGHTS = (4.0, 1.0, 1.0)
+# Steering moves a car off the road; the pedal makes it slower or faster.
+WEIGHTS = (4.0, 1.0)
+# What a student does before it first practises.
+LESSON = Recipe(
+    epochs=24,
+    batch_size=32,
+    learning_rate=0.003,
+    weight_decay=0.01,
+    average=0.7,
+    checkpoint_every=2,
+)
+# Epochs of a student between two rounds of practice.
+LATER_EPOCHS = 10
 
 DESCRIPTION = """
 **Input and output.** 12.5 times a second a picture of the car and the road around it from above,
@@ -82,7 +96,7 @@ class LaneKeepingConfig:
 
 
 def build(config: LaneKeepingConfig) -> keras.Model:
-    """Return an untrained model from pictures (batch, time, 1024) to actions (batch, time, 3)."""
+    """Return an untrained model from pictures (batch, time, 1024) to actions (batch, time, 2)."""
     first, second = config.filters
     layers = [
         keras.layers.Reshape((SIDE, SIDE, 1)),
@@ -96,9 +110,7 @@ def build(config: LaneKeepingConfig) -> keras.Model:
     x = EachStep(keras.Sequential(layers, name="eye"), name="see")(x)
     state = recurrent(x, config.cell, config.units)
     x = keras.layers.Concatenate()([state, x])
-    steering = keras.layers.Dense(1, activation="tanh", name="steer")(x)
-    pedals = keras.layers.Dense(2, activation="sigmoid", name="pedals")(x)
-    actions = keras.layers.Concatenate(name="actions")([steering, pedals])
+    actions = keras.layers.Dense(2, activation="tanh", name="actions")(x)
     return keras.Model(pictures, actions, name="lane_keeping")
 
 
@@ -117,6 +129,50 @@ def action_error(targets: np.ndarray, predictions: np.ndarray) -> float:
     return float(np.mean(WEIGHTS * (targets - predictions) ** 2))
 
 
+def student() -> keras.Model:
+    """Who drives the laps to practise on: the preset's own model, untrained."""
+    keras.utils.set_random_seed(0)
+    return build(LaneKeepingConfig())
+
+
+def learn(model: keras.Model, training: list, validation: list, number: int) -> None:
+    """Train a student before it practises; later rounds go on from where it is."""
+    recipe = LESSON if number == 0 else replace(LESSON, epochs=LATER_EPOCHS)
+    with tempfile.TemporaryDirectory() as folder:
+        train(
+            with_disturbed_sight(model),
+            data.windows(training, WINDOW),
+            with_noise(*data.windows(validation, WINDOW)),
+            recipe,
+            number,
+            folder,
+            loss=action_loss,
+            validation_loss=action_error,
+        )
+
+
+PRACTICE = Recorded(
+    name="lane_keeping_practice",
+    title="CarRacing laps of a student of lane keeping (gymnasium)",
+    source=data.DATASET.source,
+    license=data.DATASET.license,
+    record=lambda: practice.record(student, learn, NOISE),
+    settings={
+        "version": 1,
+        "scripted": data.DATASET.digest,
+        "rounds": [[tracks.start, tracks.stop] for tracks in practice.ROUNDS],
+        "rules": [practice.KEPT, practice.LOST, practice.FOUND, *NOISE],
+        "student": asdict(LaneKeepingConfig()),
+        "recipe": [asdict(LESSON), LATER_EPOCHS],
+    },
+)
+
+
+def laps(split: str) -> list[data.RecordedLap]:
+    """All recorded laps of a split: those of the scripted driver, and those of the student."""
+    return data.laps(split) + data.laps(split, PRACTICE)
+
+
 def load_splits(seed: int) -> Splits:
     """Windows of recorded laps, and tracks to test on, at each level of noise.
 
@@ -126,11 +182,10 @@ def load_splits(seed: int) -> Splits:
         "track": np.tile(data.TRACKS["test"], len(NOISE)),
         "noise": np.repeat(NOISE, len(data.TRACKS["test"])),
     }
-    seen = ("train", *data.PRACTICE)
     # To drive the tracks, no record is needed, which takes far longer to make.
     return LazySplits(
-        train=lambda: data.windows([lap for name in seen for lap in data.laps(name)], WINDOW),
-        validation=lambda: with_noise(*data.windows(data.laps("validation"), WINDOW)),
+        train=lambda: data.windows(laps("train"), WINDOW),
+        validation=lambda: with_noise(*data.windows(laps("validation"), WINDOW)),
         test=lambda: (tracks, tracks["noise"]),
     )
 
@@ -189,14 +244,7 @@ PRESETS = (
         load_splits=load_splits,
         load_samples=load_samples,
         prepare=prepare,
-        recipe=Recipe(
-            epochs=24,
-            batch_size=32,
-            learning_rate=0.003,
-            weight_decay=0.01,
-            average=0.5,
-            checkpoint_every=2,
-        ),
+        recipe=replace(LESSON, epochs=36),
         metrics=_metrics(),
         bars=(
             Bar(900, "counts as solved: gymnasium's reward threshold of CarRacing-v3"),
