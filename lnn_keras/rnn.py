@@ -4,55 +4,24 @@ import keras
 from keras import ops
 
 from lnn_keras import elapsed as elapsed_time
-from lnn_keras.cells.continuous_time import as_list
-
-
-class _Advance:
-    """The scanned half of a cell, as a cell: its inputs are projected already."""
-
-    def __init__(self, cell, elapsed):
-        self.cell = cell
-        self.elapsed = elapsed
-        self.state_size = cell.state_size
-        self.output_size = cell.output_size
-
-    def call(self, projected, states):
-        elapsed = self.elapsed
-        if elapsed is None:
-            projected, elapsed = elapsed_time.split(projected)
-        return self.cell.advance(projected, states, elapsed)
-
-    __call__ = call
-
-
-class _Repeat:
-    """A cell whose first state is its previous output, which masked steps repeat.
-
-    Keras's scan under JAX takes that for granted; a liquid cell's output may be
-    another than its state.
-    """
-
-    def __init__(self, cell):
-        self.cell = cell
-        self.state_size = [cell.output_size, *as_list(cell.state_size)]
-        self.output_size = cell.output_size
-
-    def call(self, inputs, states):
-        output, states = self.cell.call(inputs, list(states[1:]))
-        return output, [output, *states]
-
-    __call__ = call
+from lnn_keras.choices import require_at_least
+from lnn_keras.pure import pure, weights_of
+from lnn_keras.scan import scan, split
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class LiquidRNN(keras.layers.RNN):
     """`keras.layers.RNN` for liquid cells: faster, and with elapsed time as an argument.
 
-    It calls `cell.project` once on the whole sequence and scans `cell.advance`
-    alone: the numbers of `keras.layers.RNN(cell)`, from fewer and larger operations.
+    It calls `cell.project` once on the whole sequence and scans `cell.advance` alone: the numbers
+    of `keras.layers.RNN(cell)`, from fewer and larger operations. For the gradient it keeps the
+    states between the steps, and computes the rest again.
 
     Args:
         cell: A cell of `lnn_keras`, or any RNN cell that has `project` and `advance`.
+        remat: Steps between the states that are kept for the gradient, all else being computed
+            again. Most is saved with about the square root of the length. None keeps all that
+            every step computes, as `keras.layers.RNN` does; "auto" is the faster of 1 and None.
         **kwargs: Those of `keras.layers.RNN`: return_sequences, return_state,
             go_backwards, stateful, unroll, zero_output_for_mask.
 
@@ -64,7 +33,8 @@ class LiquidRNN(keras.layers.RNN):
         mask: Optional booleans (batch, time); masked steps leave the state alone.
 
     Raises:
-        ValueError: `cell` lacks `project` or `advance`, or `elapsed` has another shape.
+        ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape, or `remat`
+            is neither of these.
 
     Example:
 
@@ -74,7 +44,7 @@ class LiquidRNN(keras.layers.RNN):
     ```
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell, remat: int | str | None = "auto", **kwargs):
         missing = [name for name in ("project", "advance") if not hasattr(cell, name)]
         if missing:
             raise ValueError(
@@ -83,6 +53,7 @@ class LiquidRNN(keras.layers.RNN):
             )
         kwargs.setdefault("dtype", cell.dtype_policy)
         super().__init__(cell, **kwargs)
+        self.remat = remat if remat in (None, "auto") else require_at_least(1, "remat", remat)
 
     def build(self, sequences_shape, elapsed_shape=None, initial_state_shape=None):
         self._features = sequences_shape[-1]
@@ -99,26 +70,120 @@ class LiquidRNN(keras.layers.RNN):
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        elapsed = None
+        elapsed, length = None, sequences.shape[1]
         if sequences.shape[-1] > self._features:
             sequences, elapsed = elapsed_time.split(sequences)
         features, elapsed = self.cell.separate_elapsed(sequences, elapsed)
-        projected = self.cell.project(features)
+        # Pieces of one length leave steps over, which are masked.
+        if mask is None and self._pieces and (length is None or length % self.remat):
+            mask = ops.ones(ops.shape(features)[:2], "bool")
+        # The scan takes one tensor, so elapsed time and mask ride behind the features.
+        riders = []
         if hasattr(elapsed, "shape"):
-            # The stock scan takes one tensor, so elapsed time rides behind the projection.
-            projected, elapsed = elapsed_time.append(projected, elapsed), None
-        cell = _Advance(self.cell, elapsed)
+            riders, elapsed = [ops.cast(elapsed, features.dtype)], None
         if mask is not None:
-            cell = _Repeat(cell)
-            start = ops.zeros((ops.shape(projected)[0], cell.output_size), projected.dtype)
-            initial_state = [start, *initial_state]
-        scan = keras.layers.RNN(
-            cell,
-            return_sequences=self.return_sequences,
-            go_backwards=self.go_backwards,
-            unroll=self.unroll,
-            zero_output_for_mask=self.zero_output_for_mask,
-            name="scan",
-        )
-        last, outputs, states = scan.inner_loop(projected, initial_state, mask, training)
-        return last, outputs, states if mask is None else states[1:]
+            mask = ops.cast(ops.expand_dims(mask, -1), features.dtype)
+            riders = [*riders, mask]
+        rows = [features, *riders]
+        if self.go_backwards:
+            rows = [ops.flip(tensor, axis=1) for tensor in rows]
+            mask = None if mask is None else rows[-1]
+        # Masked steps repeat the last output, so it is the first state.
+        first = ops.zeros((ops.shape(features)[0], self.cell.output_size), features.dtype)
+        step = _Step(self.cell, elapsed, mask is not None, again=self._again)
+        drive = self._scan_pieces if self._pieces else self._scan_steps
+        outputs, (last, *states) = drive(step, rows, [first, *initial_state])
+        if mask is not None and self.zero_output_for_mask:
+            outputs, last = outputs * mask, last * mask[:, -1]
+        return last, outputs if self.return_sequences else ops.expand_dims(last, 1), states
+
+    @property
+    def _again(self):
+        """Whether steps are computed again; those that write to variables must not be."""
+        # Solver steps are many small operations, which it costs more to keep; others are products.
+        pays = self.remat != "auto" or hasattr(self.cell, "unfolds")
+        return self.remat is not None and pays and not self.cell.non_trainable_variables
+
+    @property
+    def _pieces(self):
+        return self._again and self.remat not in ("auto", 1)
+
+    def _scan_steps(self, step, rows, states):
+        """All outputs, and the states at the end, keeping the states of every step."""
+        rows = step.project(ops.concatenate(rows, axis=-1), step.arguments)
+        trace = scan(step, rows, states, step.arguments, self._again, self.unroll)
+        sizes = [state.shape[-1] for state in states]
+        return trace[..., : sizes[0]], split(trace[:, -1], sizes)
+
+    def _scan_pieces(self, step, rows, states):
+        """The same, keeping the states between pieces of `remat` steps alone."""
+        length, steps = ops.shape(rows[0])[1], self.remat
+        rows = ops.concatenate(rows, axis=-1)
+        width, sizes = rows.shape[-1], [state.shape[-1] for state in states]
+        rows = ops.pad(rows, [(0, 0), (0, -length % steps), (0, 0)])
+        rows = ops.reshape(rows, (ops.shape(rows)[0], -1, steps * width))
+
+        def piece(row, states, arguments):
+            rows = step.project(ops.reshape(row, (-1, steps, width)), arguments)
+            trace = scan(step, rows, states, arguments)
+            outputs = ops.reshape(trace[..., : sizes[0]], (-1, steps * sizes[0]))
+            return outputs if self.return_sequences else None, split(trace[:, -1], sizes)
+
+        trace = scan(piece, rows, states, step.arguments, unroll=self.unroll)
+        states = split(trace[:, -1, -sum(sizes) :], sizes)
+        if not self.return_sequences:
+            return ops.expand_dims(states[0], 1), states
+        outputs = ops.reshape(trace[..., : -sum(sizes)], (ops.shape(trace)[0], -1, sizes[0]))
+        return outputs[:, :length], states
+
+    def get_config(self):
+        return {**super().get_config(), "remat": self.remat}
+
+
+class _Step:
+    """A step of a cell as `scan` takes it: its row is projected features, elapsed time, mask.
+
+    Args:
+        cell: The cell.
+        elapsed: The elapsed time of every step, or None where rows hold it.
+        masked: Whether rows hold a mask.
+        again: Whether steps are computed again, and so must be pure.
+
+    Attributes:
+        arguments: What a step depends on beside row and states: the cell's weights, if it must
+            be pure, and its constants.
+    """
+
+    def __init__(self, cell, elapsed, masked, again):
+        def advance(row, states, constants, elapsed=elapsed):
+            given = [constants] if constants else []
+            return cell.advance(row, states, elapsed, *given)
+
+        self._timed, self._masked = elapsed is None, masked
+        self._advance, self._project = pure(cell, advance), pure(cell, cell.project)
+        weights = weights_of(cell) if again else []
+        constants = cell.constants(elapsed) if hasattr(cell, "constants") else ()
+        # What all steps share has gradients that add up, in the precision of the weights.
+        shared = [ops.cast(constant, cell.variable_dtype) for constant in constants]
+        self.arguments, self._count = [*weights, *shared], len(weights)
+
+    def __call__(self, row, states, arguments):
+        weights, constants = arguments[: self._count], arguments[self._count :]
+        unmasked, elapsed = None, []
+        if self._masked:
+            row, unmasked = elapsed_time.split(row)
+        if self._timed:
+            row, *elapsed = elapsed_time.split(row)
+        output, new = self._advance(weights, row, states[1:], constants, *elapsed)
+        new = [output, *new]
+        if self._masked:
+            pairs = zip(new, states, strict=True)
+            new = [ops.where(unmasked > 0, now, before) for now, before in pairs]
+        return None, new
+
+    def project(self, rows, arguments):
+        """Rows of features, elapsed time and mask, their features projected."""
+        riders = self._masked + self._timed
+        features = rows[..., : rows.shape[-1] - riders]
+        projected = self._project(arguments[: self._count], features)
+        return ops.concatenate([projected, rows[..., rows.shape[-1] - riders :]], axis=-1)

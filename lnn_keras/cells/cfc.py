@@ -103,19 +103,30 @@ class CfCCell(ContinuousTimeCell):
         """The input's part of the first layer: (..., features) -> (..., its size)."""
         return ops.matmul(inputs, self.kernel) + self.bias
 
-    def advance(self, projected, states, elapsed):
+    def constants(self, elapsed=None):
+        """The last layer, where all steps are of one length: time_shift - time_scale t is one head."""
+        if elapsed is None or self.mode == "pure" or not self.deeper:
+            return []
+        folded = []
+        for weight in self.deeper[-1]:
+            before, after, scale, shift = ops.split(weight, 4, axis=-1)
+            folded.append(ops.concatenate([before, after, shift - elapsed * scale], axis=-1))
+        return folded
+
+    def advance(self, projected, states, elapsed, constants=None):
         """The closed form at `elapsed` (a number or (batch, 1)): -> (output, [h])."""
         z = projected + ops.matmul(first_state(states), self.recurrent_kernel)
-        for kernel, bias in self.deeper:
+        layers = [*self.deeper[:-1], constants] if constants else self.deeper
+        for kernel, bias in layers:
             z = ops.matmul(self.activation(z), kernel) + bias
-        heads = ops.split(z, len(HEADS[self.mode]), axis=-1)
+        heads = ops.split(z, z.shape[-1] // self.units, axis=-1)
         before = self.head_activation(heads[0])
         if self.mode == "pure":
             rate = ops.abs(self.w_tau) + ops.abs(before)
             h = self.amplitude * (1 - before * ops.exp(-elapsed * rate))
         else:
             after = self.head_activation(heads[1])
-            gate = ops.sigmoid(heads[3] - elapsed * heads[2])
+            gate = ops.sigmoid(heads[2] if constants else heads[3] - elapsed * heads[2])
             kept = before if self.mode == "no_gate" else before * (1 - gate)
             h = kept + after * gate
         return h, [h]

@@ -55,7 +55,17 @@ class ContinuousTimeCell(keras.layers.Layer):
         """What depends on the inputs alone: (..., features) -> (..., any size)."""
         raise TypeError(f"{type(self).__name__} must define `project`.")
 
-    def advance(self, projected, states, elapsed):
+    def constants(self, elapsed=None) -> list:
+        """What steps need of the weights alone, as tensors, for a driver to compute once.
+
+        `advance` takes them from a driver that has them; where there are none, it is not asked to.
+
+        Args:
+            elapsed: The elapsed time of all steps, a number, or None if they differ.
+        """
+        return []
+
+    def advance(self, projected, states, elapsed, constants=None):
         """Step over `elapsed` (a number or (batch, 1)): -> (output, new states)."""
         raise TypeError(f"{type(self).__name__} must define `advance`.")
 

@@ -28,9 +28,9 @@ class CTRNNCell(DenseODECell):
         super().__init__(units, **kwargs)
         self.activation = keras.activations.get(activation)
 
-    def increments(self, projected, h, delta):
+    def increments(self, projected, h, delta, leak):
         z = projected + ops.matmul(self.activation(h), self.recurrent_kernel)
-        rate = delta * ops.exp(-self.log_tau)
+        rate = delta * leak
         return rate * z, rate
 
     def get_config(self):

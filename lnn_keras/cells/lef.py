@@ -109,12 +109,12 @@ class LEFCell(DenseODECell):
         evidence = self._natural(ops.matmul(inputs, self.evidence_kernel) + self.evidence_bias)
         return ops.concatenate([super().project(inputs), evidence - self.prior], axis=-1)
 
-    def increments(self, projected, h, delta):
+    def increments(self, projected, h, delta, leak):
         gates, evidence = projected[..., : self.units], projected[..., self.units :]
         f = ops.sigmoid(gates + ops.matmul(h, self.recurrent_kernel))
         shorter = ops.minimum if hasattr(delta, "shape") else min
         delta = shorter(delta, LONGEST)
-        rate, gate = self._for_each_component(ops.exp(-self.log_tau)), self._for_each_component(f)
+        rate, gate = self._for_each_component(leak), self._for_each_component(f)
         return delta * gate * evidence, delta * (rate + gate)
 
     def read_out(self, h):

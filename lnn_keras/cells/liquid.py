@@ -48,9 +48,9 @@ class LiquidCell(DenseODECell):
             name="reversal", shape=(self.units,), initializer=self.reversal_initializer
         )
 
-    def increments(self, projected, h, delta):
+    def increments(self, projected, h, delta, leak):
         f = ops.sigmoid(projected + ops.matmul(h, self.recurrent_kernel))
-        return f * (delta * self.reversal), delta * ops.exp(-self.log_tau) + delta * f
+        return f * (delta * self.reversal), delta * leak + delta * f
 
     def get_config(self):
         return {

@@ -1,59 +1,16 @@
 """LTCCell: liquid time-constant neurons with conductance-based synapses on a wiring."""
 
 import keras
-import numpy as np
 from keras import ops
 
+from lnn_keras.cells.continuous_time import first_state
 from lnn_keras.cells.ode import ODECell
+from lnn_keras.cells.synapses import Synapses
+from lnn_keras.solvers import solve
 from lnn_keras.wirings import FullyConnected, Wiring
 
 # Least and greatest initial value of what is drawn uniformly.
-INITIAL_RANGES = {
-    "weight": (0.001, 1.0),
-    "sigma": (3.0, 8.0),
-    "mu": (0.3, 0.8),
-    "leak": (0.001, 1.0),
-    "leak_reversal": (-0.2, 0.2),
-    "capacitance": (0.4, 0.6),
-}
-
-
-class _Synapses:
-    """Synapses of one kind as an edge list, with the weights that they alone have."""
-
-    def __init__(self, cell, prefix, matrix):
-        sources, targets = np.nonzero(matrix)
-        count = len(sources)
-        polarity = matrix[sources, targets].astype("float32")
-        # Small devices take no 64-bit positions.
-        self.sources = sources.astype("int32")
-        # Sums what arrives at each neuron; a constant of the graph, not a weight.
-        self.arrivals = np.eye(matrix.shape[1], dtype="float32")[targets]
-        self.weight = cell.add_weight(
-            name=f"{prefix}weight",
-            shape=(count,),
-            initializer=_uniform("weight"),
-            constraint="non_neg",
-        )
-        self.sigma = cell.add_weight(
-            name=f"{prefix}sigma", shape=(count,), initializer=_uniform("sigma")
-        )
-        self.mu = cell.add_weight(name=f"{prefix}mu", shape=(count,), initializer=_uniform("mu"))
-        self.reversal = cell.add_weight(
-            name=f"{prefix}reversal",
-            shape=(count,),
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(polarity, dtype),
-        )
-
-    def currents(self, values):
-        """Sums of w s E and of w s over the synapses of each neuron: two (..., units)."""
-        arriving = ops.take(values, self.sources, axis=-1)
-        conductance = self.weight * ops.sigmoid(self.sigma * (arriving - self.mu))
-        arrivals = ops.cast(self.arrivals, conductance.dtype)
-        return (
-            ops.matmul(conductance * self.reversal, arrivals),
-            ops.matmul(conductance, arrivals),
-        )
+INITIAL_RANGES = {"leak": (0.001, 1.0), "leak_reversal": (-0.2, 0.2), "capacitance": (0.4, 0.6)}
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
@@ -122,8 +79,8 @@ class LTCCell(ODECell):
         self.log_capacitance = self.add_weight(
             name="log_capacitance", shape=(units,), initializer=_log_capacitance
         )
-        self.sensory = _Synapses(self, "sensory_", connections.sensory)
-        self.recurrent = _Synapses(self, "", connections.recurrent)
+        self.sensory = Synapses(self, "sensory_", connections.sensory)
+        self.recurrent = Synapses(self, "", connections.recurrent)
         self.built = True
 
     def project(self, inputs):
@@ -137,6 +94,31 @@ class LTCCell(ODECell):
         rate = delta * ops.exp(-self.log_capacitance)
         drive = drive + projected[..., : self.units]
         return rate * drive, rate * (decay + projected[..., self.units :])
+
+    def constants(self, elapsed=None):
+        """1 / C and what the recurrent synapses need; none for solvers of adaptive steps."""
+        if self.adjoint or self.solver == "dopri5":
+            return []
+        rate = ops.exp(-self.log_capacitance)
+        return [ops.expand_dims(rate, -1), *self.recurrent.constants(rate)]
+
+    def advance(self, projected, states, elapsed, constants=None):
+        """As `ODECell`; with constants, samples are columns while the equation is solved."""
+        if not constants:
+            return super().advance(projected, states, elapsed)
+        rate, *synapses = constants
+        elapsed = ops.transpose(elapsed) if hasattr(elapsed, "shape") else elapsed
+        given_drive, given_decay = (
+            rate * part for part in ops.split(ops.transpose(projected), 2, axis=0)
+        )
+
+        def increments(h, delta):
+            drive, decay = self.recurrent.scaled_currents(h, *synapses)
+            return delta * (drive + given_drive), delta * (decay + given_decay)
+
+        h = ops.transpose(first_state(states))
+        h = ops.transpose(solve(self._method, increments, h, elapsed))
+        return self.read_out(h), [h]
 
     def read_out(self, h):
         """The motor neurons, each with its scale and bias."""

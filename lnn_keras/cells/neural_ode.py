@@ -34,9 +34,9 @@ class NODECell(DenseODECell):
         super().__init__(units, **kwargs)
         self.activation = keras.activations.get(activation)
 
-    def increments(self, projected, h, delta):
+    def increments(self, projected, h, delta, leak):
         g = self.activation(projected + ops.matmul(h, self.recurrent_kernel))
-        return delta * g, delta * ops.exp(-self.log_tau)
+        return delta * g, delta * leak
 
     def get_config(self):
         return {

@@ -7,6 +7,7 @@ from keras import ops
 
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
 from lnn_keras.choices import require_at_least, require_choice, require_positive
+from lnn_keras.pure import pure, weights_of
 from lnn_keras.solvers import SOLVERS, STEPS, Dopri5, FixedSteps, adjoint, solve
 
 
@@ -61,7 +62,7 @@ class ODECell(ContinuousTimeCell):
         self.max_steps = require_at_least(1, "max_steps", max_steps)
         self.adjoint = bool(adjoint)
 
-    def increments(self, projected, h, delta):
+    def increments(self, projected, h, delta, *constants):
         """The equation over a time delta: (delta drive, delta decay), each (batch, units)."""
         raise TypeError(f"{type(self).__name__} must define `increments`, its equation.")
 
@@ -69,12 +70,19 @@ class ODECell(ContinuousTimeCell):
         """The output, of the new state (batch, units)."""
         return h
 
-    def advance(self, projected, states, elapsed):
+    def advance(self, projected, states, elapsed, constants=None):
         """Solve over `elapsed` (a number or (batch, 1)): -> (output, [h])."""
         h = first_state(states)
-        solve = self._solve_with_adjoint if self.adjoint else self._solve
-        h = solve(projected, h, elapsed)
+        if self.adjoint:
+            h = self._solve_with_adjoint(projected, h, elapsed)
+        else:
+            increments = functools.partial(self._increments, projected, constants)
+            h = solve(self._method, increments, h, elapsed)
         return self.read_out(h), [h]
+
+    def _increments(self, projected, constants, h, delta):
+        constants = self.constants() if constants is None else constants
+        return self.increments(projected, h, delta, *constants)
 
     @property
     def _method(self):
@@ -82,25 +90,15 @@ class ODECell(ContinuousTimeCell):
             return Dopri5(self.rtol, self.atol, self.max_steps, least_steps=self.unfolds)
         return FixedSteps(STEPS[self.solver], self.unfolds)
 
-    def _solve(self, projected, h, elapsed):
-        return solve(self._method, functools.partial(self.increments, projected), h, elapsed)
-
     def _solve_with_adjoint(self, projected, h, elapsed):
-        equation = _Equation(self)
+        equation = pure(self, self._increments)
 
         def field(arguments):
             projected, *weights = arguments
-            mapping = list(zip(self.variables, weights, strict=True))
-
-            def increments(h, delta):
-                with keras.StatelessScope(state_mapping=mapping):
-                    return equation(projected, h, delta)
-
-            return increments
+            return functools.partial(equation, weights, projected, None)
 
         elapsed = ops.zeros_like(h[:, :1]) + ops.cast(elapsed, h.dtype)
-        weights = [ops.cast(weight.value, weight.dtype) for weight in self.variables]
-        return adjoint.solve(self._method, field, h, elapsed, [projected, *weights])
+        return adjoint.solve(self._method, field, h, elapsed, [projected, *weights_of(self)])
 
     def get_config(self):
         return {
@@ -113,17 +111,6 @@ class ODECell(ContinuousTimeCell):
             "max_steps": self.max_steps,
             "adjoint": self.adjoint,
         }
-
-
-class _Equation(keras.layers.Layer):
-    """A cell's increments as a layer, so that Keras casts weights in gradients too."""
-
-    def __init__(self, cell):
-        super().__init__(dtype=cell.dtype_policy)
-        self.increments = cell.increments
-
-    def call(self, projected, h, delta):
-        return self.increments(projected, h, delta)
 
 
 class DenseODECell(ODECell):
@@ -188,6 +175,10 @@ class DenseODECell(ODECell):
     def tau(self):
         """The time constants (units,), above 0."""
         return ops.exp(self.log_tau)
+
+    def constants(self, elapsed=None):
+        """1 / tau, as `increments` takes it behind delta."""
+        return [ops.exp(-self.log_tau)]
 
     def project(self, inputs):
         """x kernel + bias: (..., features) -> (..., units)."""

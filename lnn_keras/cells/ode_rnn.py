@@ -68,7 +68,7 @@ class ODERNNCell(ODECell):
         hidden = ops.tanh(ops.matmul(h, self.hidden_kernel) + self.hidden_bias)
         return delta * (ops.matmul(hidden, self.out_kernel) + self.out_bias), 0.0
 
-    def advance(self, projected, states, elapsed):
+    def advance(self, projected, states, elapsed, constants=None):
         """Solve over `elapsed` (a number or (batch, 1)), then jump: -> (output, [h])."""
         h, _ = super().advance(projected, states, elapsed)
         gates = projected[..., : 2 * self.units] + ops.matmul(h, self.gate_kernel)
