@@ -88,11 +88,14 @@ class LiquidRNN(keras.layers.RNN):
         if self.go_backwards:
             rows = [ops.flip(tensor, axis=1) for tensor in rows]
             mask = None if mask is None else rows[-1]
-        # Masked steps repeat the last output, so it is the first state.
-        first = ops.zeros((ops.shape(features)[0], self.cell.output_size), features.dtype)
-        step = _Step(self.cell, elapsed, mask is not None, again=self._again)
+        step = _Step(self.cell, elapsed, mask is not None, self._again, self._pieces)
+        states = list(initial_state)
+        if step.holds_output:
+            batch = ops.shape(features)[0]
+            states = [ops.zeros((batch, self.cell.output_size), features.dtype), *states]
         drive = self._scan_pieces if self._pieces else self._scan_steps
-        outputs, (last, *states) = drive(step, rows, [first, *initial_state])
+        outputs, last, states = drive(step, rows, states)
+        states = states[step.holds_output :]
         if mask is not None and self.zero_output_for_mask:
             outputs, last = outputs * mask, last * mask[:, -1]
         return last, outputs if self.return_sequences else ops.expand_dims(last, 1), states
@@ -109,11 +112,12 @@ class LiquidRNN(keras.layers.RNN):
         return self._again and self.remat not in ("auto", 1)
 
     def _scan_steps(self, step, rows, states):
-        """All outputs, and the states at the end, keeping the states of every step."""
+        """All outputs, the last one and the last states, keeping the states of every step."""
         rows = step.project(ops.concatenate(rows, axis=-1), step.arguments)
         trace = scan(step, rows, states, step.arguments, self._again, self.unroll)
         sizes = [state.shape[-1] for state in states]
-        return trace[..., : sizes[0]], split(trace[:, -1], sizes)
+        outputs = trace[..., : self.cell.output_size]
+        return outputs, outputs[:, -1], split(trace[:, -1, -sum(sizes) :], sizes)
 
     def _scan_pieces(self, step, rows, states):
         """The same, keeping the states between pieces of `remat` steps alone."""
@@ -132,9 +136,9 @@ class LiquidRNN(keras.layers.RNN):
         trace = scan(piece, rows, states, step.arguments, unroll=self.unroll)
         states = split(trace[:, -1, -sum(sizes) :], sizes)
         if not self.return_sequences:
-            return ops.expand_dims(states[0], 1), states
+            return ops.expand_dims(states[0], 1), states[0], states
         outputs = ops.reshape(trace[..., : -sum(sizes)], (ops.shape(trace)[0], -1, sizes[0]))
-        return outputs[:, :length], states
+        return outputs[:, :length], states[0], states
 
     def get_config(self):
         return {**super().get_config(), "remat": self.remat}
@@ -148,18 +152,20 @@ class _Step:
         elapsed: The elapsed time of every step, or None where rows hold it.
         masked: Whether rows hold a mask.
         again: Whether steps are computed again, and so must be pure.
+        pieces: Whether they are driven in pieces.
 
     Attributes:
+        holds_output: Whether the first state is the last output: what masked steps repeat.
         arguments: What a step depends on beside row and states: the cell's weights, if it must
             be pure, and its constants.
     """
 
-    def __init__(self, cell, elapsed, masked, again):
+    def __init__(self, cell, elapsed, masked, again, pieces):
         def advance(row, states, constants, elapsed=elapsed):
             given = [constants] if constants else []
             return cell.advance(row, states, elapsed, *given)
 
-        self._timed, self._masked = elapsed is None, masked
+        self._timed, self._masked, self.holds_output = elapsed is None, masked, masked or pieces
         self._advance, self._project = pure(cell, advance), pure(cell, cell.project)
         weights = weights_of(cell) if again else []
         constants = cell.constants(elapsed) if hasattr(cell, "constants") else ()
@@ -174,7 +180,11 @@ class _Step:
             row, unmasked = elapsed_time.split(row)
         if self._timed:
             row, *elapsed = elapsed_time.split(row)
-        output, new = self._advance(weights, row, states[1:], constants, *elapsed)
+        before = states[self.holds_output :]
+        output, new = self._advance(weights, row, before, constants, *elapsed)
+        if not self.holds_output:
+            # An output that is the first state is not kept twice.
+            return None if output is new[0] else output, new
         new = [output, *new]
         if self._masked:
             pairs = zip(new, states, strict=True)

@@ -70,7 +70,8 @@ def scan(step, rows, states, arguments, again=True, unroll=False):
 
 def split(tensor, sizes):
     """The parts of a tensor along its last axis, of these sizes."""
-    return ops.split(tensor, [sum(sizes[:end]) for end in range(1, len(sizes))], axis=-1)
+    ends = [sum(sizes[:end]) for end in range(1, len(sizes))]
+    return ops.split(tensor, ends, axis=-1) if ends else [tensor]
 
 
 def _scan_back(traced, rows, trace, states, arguments, upstream, unroll):

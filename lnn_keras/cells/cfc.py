@@ -104,7 +104,7 @@ class CfCCell(ContinuousTimeCell):
         return ops.matmul(inputs, self.kernel) + self.bias
 
     def constants(self, elapsed=None):
-        """The last layer, where all steps are of one length: time_shift - time_scale t is one head."""
+        """The last layer for steps of one length, where shift and scale are one head."""
         if elapsed is None or self.mode == "pure" or not self.deeper:
             return []
         folded = []

@@ -105,7 +105,7 @@ class LTCCell(ODECell):
     def advance(self, projected, states, elapsed, constants=None):
         """As `ODECell`; with constants, samples are columns while the equation is solved."""
         if not constants:
-            return super().advance(projected, states, elapsed)
+            return super().advance(projected, states, elapsed, constants=[])
         rate, *synapses = constants
         elapsed = ops.transpose(elapsed) if hasattr(elapsed, "shape") else elapsed
         given_drive, given_decay = (

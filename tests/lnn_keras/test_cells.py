@@ -126,7 +126,7 @@ def test_theorem_effective_time_constant(x, h, tau):
     cell = built(LiquidCell(4))
     cell.log_tau.assign(np.log(tau))
     projected = cell.project(np.array([x], "float32"))
-    _, decay = cell.increments(projected, np.array([h], "float32"), delta=1.0)
+    _, decay = cell.increments(projected, np.array([h], "float32"), 1.0, *cell.constants())
     tau, tau_sys = numbers(cell.tau), 1 / numbers(decay)
     assert (tau_sys <= tau * (1 + 1e-5)).all()
     assert (tau_sys >= tau / (1 + tau) * (1 - 1e-5)).all()
