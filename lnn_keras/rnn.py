@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from lnn_keras import elapsed as elapsed_time
+from lnn_keras import parallel as in_parallel
 from lnn_keras.cells.continuous_time import as_list
 
 
@@ -53,6 +54,9 @@ class LiquidRNN(keras.layers.RNN):
 
     Args:
         cell: A cell of `lnn_keras`, or any RNN cell that has `project` and `advance`.
+        parallel: None, or on JAX "newton" or "quasi_newton": all steps at once, by iterations
+            that repeat until the scan's states are found, as `lnn_keras.parallel` describes.
+            For LiquidCell, CfCCell and others whose one state tells their output (`read_out`).
         **kwargs: Those of `keras.layers.RNN`: return_sequences, return_state,
             go_backwards, stateful, unroll, zero_output_for_mask.
 
@@ -64,7 +68,8 @@ class LiquidRNN(keras.layers.RNN):
         mask: Optional booleans (batch, time); masked steps leave the state alone.
 
     Raises:
-        ValueError: `cell` lacks `project` or `advance`, or `elapsed` has another shape.
+        ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape, or the
+            backend or the cell does not allow `parallel`.
 
     Example:
 
@@ -74,7 +79,7 @@ class LiquidRNN(keras.layers.RNN):
     ```
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell, parallel: str | None = None, **kwargs):
         missing = [name for name in ("project", "advance") if not hasattr(cell, name)]
         if missing:
             raise ValueError(
@@ -83,6 +88,7 @@ class LiquidRNN(keras.layers.RNN):
             )
         kwargs.setdefault("dtype", cell.dtype_policy)
         super().__init__(cell, **kwargs)
+        self.parallel = in_parallel.require_supported(parallel, self)
 
     def build(self, sequences_shape, elapsed_shape=None, initial_state_shape=None):
         self._features = sequences_shape[-1]
@@ -108,6 +114,8 @@ class LiquidRNN(keras.layers.RNN):
             # The stock scan takes one tensor, so elapsed time rides behind the projection.
             projected, elapsed = elapsed_time.append(projected, elapsed), None
         cell = _Advance(self.cell, elapsed)
+        if self.parallel:
+            return in_parallel.inner_loop(self, cell, projected, initial_state, mask)
         if mask is not None:
             cell = _Repeat(cell)
             start = ops.zeros((ops.shape(projected)[0], cell.output_size), projected.dtype)
@@ -122,3 +130,13 @@ class LiquidRNN(keras.layers.RNN):
         )
         last, outputs, states = scan.inner_loop(projected, initial_state, mask, training)
         return last, outputs, states if mask is None else states[1:]
+
+    def get_config(self):
+        return {**super().get_config(), "parallel": self.parallel}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # What was trained in parallel is the same model elsewhere, where a scan evaluates it.
+        if keras.backend.backend() != "jax":
+            config = {**config, "parallel": None}
+        return super().from_config(config, custom_objects=custom_objects)
