@@ -6,9 +6,9 @@ python -m benchmarks.parallel --units 64 --batch 16 --lengths 1024 65536 --page 
 All steps at once pays where a device is wide and a scan leaves it idle: an iteration of
 Newton's method computes more than `units` times what a scan does, but in a few hundred
 wide operations, however long the sequence, while a scan's operations wait for each other.
-So long sequences of few units and small batches may gain on an accelerator. On a CPU it
-loses, by factors of three to a hundred: XLA fuses a scan's step to a microsecond there,
-and a few lanes have nothing idle to fill.
+So long sequences of few units and small batches may gain on an accelerator, which nobody
+has measured yet. On a CPU it loses, as docs/parallel.md shows: XLA fuses a scan's step to a
+microsecond there, and a few lanes have nothing idle to fill.
 """
 
 import argparse
@@ -152,10 +152,10 @@ Made by `python -m benchmarks.parallel` on {device()}.
 `LiquidRNN(cell, parallel="newton")` and `"quasi_newton"` against the scan, batch {arguments.batch},
 random weights and inputs. In brackets: how many times as fast as the scan; below 1 the scan is
 faster. Iterations are those of newton / quasi_newton, until the largest change is below 1e-6.
-Compilation is not counted; it takes seconds, and a scan's a fraction of one.
+Compilation is not counted; that of all steps at once takes seconds.
 
 It is made for accelerators, where each of a scan's operations waits for a launch. On a CPU it does
-not pay, and this page says so; run the benchmark on the device in question before choosing it.
+not pay. Run the benchmark on the device in question before choosing it.
 
 {table}
 """

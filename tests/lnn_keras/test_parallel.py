@@ -73,7 +73,7 @@ def test_long_sequences_and_all_gradients(make, methods, random):
 
 
 @on_jax
-@pytest.mark.parametrize("name", ["liquid", "ltc-ncp", "lef", "cfc-wired", "ode-rnn"])
+@pytest.mark.parametrize("name", ["liquid", "ltc-ncp", "lef", "cfc-wired"])
 def test_other_cells_with_all_options(name, x, elapsed):
     mask = np.array([[0, 1, 1, 0, 1, 1, 0], [1] * 7, [0] * 7], bool)
     cell = CELLS[name](elapsed="last_feature")
