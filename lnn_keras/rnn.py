@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from lnn_keras import elapsed as elapsed_time
+from lnn_keras import parallel as in_parallel
 from lnn_keras.choices import require_at_least
 from lnn_keras.pure import pure, weights_of
 from lnn_keras.scan import scan, split
@@ -22,6 +23,9 @@ class LiquidRNN(keras.layers.RNN):
         remat: Steps between the states that are kept for the gradient, all else being computed
             again. Most is saved with about the square root of the length. None keeps all that
             every step computes, as `keras.layers.RNN` does; "auto" is the faster of 1 and None.
+        parallel: None, or on JAX "newton" or "quasi_newton": all steps at once, by iterations
+            that repeat until the scan's states are found, as `lnn_keras.parallel` describes.
+            For LiquidCell, CfCCell and others whose one state tells their output (`read_out`).
         **kwargs: Those of `keras.layers.RNN`: return_sequences, return_state,
             go_backwards, stateful, unroll, zero_output_for_mask.
 
@@ -33,8 +37,8 @@ class LiquidRNN(keras.layers.RNN):
         mask: Optional booleans (batch, time); masked steps leave the state alone.
 
     Raises:
-        ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape, or `remat`
-            is neither of these.
+        ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape, `remat`
+            is neither of these, or the backend or the cell does not allow `parallel`.
 
     Example:
 
@@ -44,7 +48,9 @@ class LiquidRNN(keras.layers.RNN):
     ```
     """
 
-    def __init__(self, cell, remat: int | str | None = "auto", **kwargs):
+    def __init__(
+        self, cell, remat: int | str | None = "auto", parallel: str | None = None, **kwargs
+    ):
         missing = [name for name in ("project", "advance") if not hasattr(cell, name)]
         if missing:
             raise ValueError(
@@ -54,6 +60,7 @@ class LiquidRNN(keras.layers.RNN):
         kwargs.setdefault("dtype", cell.dtype_policy)
         super().__init__(cell, **kwargs)
         self.remat = remat if remat in (None, "auto") else require_at_least(1, "remat", remat)
+        self.parallel = in_parallel.require_supported(parallel, self)
 
     def build(self, sequences_shape, elapsed_shape=None, initial_state_shape=None):
         self._features = sequences_shape[-1]
@@ -88,12 +95,15 @@ class LiquidRNN(keras.layers.RNN):
         if self.go_backwards:
             rows = [ops.flip(tensor, axis=1) for tensor in rows]
             mask = None if mask is None else rows[-1]
-        step = _Step(self.cell, elapsed, mask is not None, self._again, self._pieces)
+        # Masked steps repeat the last output; so does every step of a piece, for its end.
+        holds_output = not self.parallel and (mask is not None or self._pieces)
+        step = _Step(self.cell, elapsed, mask is not None, self._again, holds_output)
         states = list(initial_state)
         if step.holds_output:
             batch = ops.shape(features)[0]
             states = [ops.zeros((batch, self.cell.output_size), features.dtype), *states]
         drive = self._scan_pieces if self._pieces else self._scan_steps
+        drive = self._iterate if self.parallel else drive
         outputs, last, states = drive(step, rows, states)
         states = states[step.holds_output :]
         if mask is not None and self.zero_output_for_mask:
@@ -104,6 +114,8 @@ class LiquidRNN(keras.layers.RNN):
     def _again(self):
         """Whether steps are computed again; those that write to variables must not be."""
         # Solver steps are many small operations, which it costs more to keep; others are products.
+        if self.parallel:
+            return False
         pays = self.remat != "auto" or hasattr(self.cell, "unfolds")
         return self.remat is not None and pays and not self.cell.non_trainable_variables
 
@@ -140,8 +152,31 @@ class LiquidRNN(keras.layers.RNN):
         outputs = ops.reshape(trace[..., : -sum(sizes)], (ops.shape(trace)[0], -1, sizes[0]))
         return outputs[:, :length], states[0], states
 
+    def _iterate(self, step, rows, states):
+        """The same, all steps at once by Newton's method."""
+        mask = rows[-1]
+        rows = ops.swapaxes(step.project(ops.concatenate(rows, axis=-1), step.arguments), 0, 1)
+        found, _, _ = in_parallel.parallel_scan(
+            lambda h, row: step(row, [h], step.arguments)[1][0],
+            states[0],
+            rows,
+            method=self.parallel,
+        )
+        outputs = ops.swapaxes(self.cell.read_out(found), 0, 1)
+        if step.masked:
+            # A masked step repeats the output before it, and zeros where there is none.
+            outputs = ops.where(ops.cumsum(mask, axis=1) > 0, outputs, 0)
+        return outputs, outputs[:, -1], [found[-1]]
+
     def get_config(self):
-        return {**super().get_config(), "remat": self.remat}
+        return {**super().get_config(), "remat": self.remat, "parallel": self.parallel}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # What was trained in parallel is the same model elsewhere, where a scan evaluates it.
+        if keras.backend.backend() != "jax":
+            config = {**config, "parallel": None}
+        return super().from_config(config, custom_objects=custom_objects)
 
 
 class _Step:
@@ -152,20 +187,20 @@ class _Step:
         elapsed: The elapsed time of every step, or None where rows hold it.
         masked: Whether rows hold a mask.
         again: Whether steps are computed again, and so must be pure.
-        pieces: Whether they are driven in pieces.
+        holds_output: Whether the first state is the last output.
 
     Attributes:
-        holds_output: Whether the first state is the last output: what masked steps repeat.
+        masked: Whether rows hold a mask.
         arguments: What a step depends on beside row and states: the cell's weights, if it must
             be pure, and its constants.
     """
 
-    def __init__(self, cell, elapsed, masked, again, pieces):
+    def __init__(self, cell, elapsed, masked, again, holds_output):
         def advance(row, states, constants, elapsed=elapsed):
             given = [constants] if constants else []
             return cell.advance(row, states, elapsed, *given)
 
-        self._timed, self._masked, self.holds_output = elapsed is None, masked, masked or pieces
+        self._timed, self.masked, self.holds_output = elapsed is None, masked, holds_output
         self._advance, self._project = pure(cell, advance), pure(cell, cell.project)
         weights = weights_of(cell) if again else []
         constants = cell.constants(elapsed) if hasattr(cell, "constants") else ()
@@ -176,24 +211,22 @@ class _Step:
     def __call__(self, row, states, arguments):
         weights, constants = arguments[: self._count], arguments[self._count :]
         unmasked, elapsed = None, []
-        if self._masked:
+        if self.masked:
             row, unmasked = elapsed_time.split(row)
         if self._timed:
             row, *elapsed = elapsed_time.split(row)
         before = states[self.holds_output :]
         output, new = self._advance(weights, row, before, constants, *elapsed)
-        if not self.holds_output:
-            # An output that is the first state is not kept twice.
-            return None if output is new[0] else output, new
-        new = [output, *new]
-        if self._masked:
+        new = [output, *new] if self.holds_output else new
+        if self.masked:
             pairs = zip(new, states, strict=True)
             new = [ops.where(unmasked > 0, now, before) for now, before in pairs]
-        return None, new
+        # An output that is the first state is not kept twice.
+        return None if self.holds_output or output is new[0] else output, new
 
     def project(self, rows, arguments):
         """Rows of features, elapsed time and mask, their features projected."""
-        riders = self._masked + self._timed
+        riders = self.masked + self._timed
         features = rows[..., : rows.shape[-1] - riders]
         projected = self._project(arguments[: self._count], features)
         return ops.concatenate([projected, rows[..., rows.shape[-1] - riders :]], axis=-1)

@@ -129,7 +129,11 @@ class CfCCell(ContinuousTimeCell):
             gate = ops.sigmoid(heads[2] if constants else heads[3] - elapsed * heads[2])
             kept = before if self.mode == "no_gate" else before * (1 - gate)
             h = kept + after * gate
-        return h, [h]
+        return self.read_out(h), [h]
+
+    def read_out(self, h):
+        """The output, of the new state (batch, units)."""
+        return h
 
     def get_config(self):
         return {

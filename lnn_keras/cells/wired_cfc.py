@@ -94,6 +94,11 @@ class WiredCfCCell(ContinuousTimeCell):
         # A wiring of one layer holds the motor neurons first.
         return new[-1][..., : self.output_size], [ops.concatenate(new, axis=-1)]
 
+    def read_out(self, h):
+        """The output, of the new state (..., units)."""
+        start = h.shape[-1] - self.cells[-1].units
+        return h[..., start : start + self.output_size]
+
     def get_config(self):
         return {
             **super().get_config(),
