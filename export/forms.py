@@ -22,10 +22,20 @@ def whole_outputs(
 
     A model whose inputs have a fixed length runs on the first rows alone.
     """
+    import tensorflow as tf
+
     functional = as_functional(model)
-    flat = [values[np.newaxis] for values in _sequence_inputs(functional, step, rows).values()]
-    outputs = functional(keras.tree.pack_sequence_as(functional.input, flat), training=False)
-    arrays = [keras.ops.convert_to_numpy(value)[0] for value in keras.tree.flatten(outputs)]
+    flat = [
+        tf.constant(values[np.newaxis])
+        for values in _sequence_inputs(functional, step, rows).values()
+    ]
+
+    # Traced, since a loop over 1000 steps takes Python many seconds.
+    @tf.function(autograph=False)
+    def run(*flat):
+        return functional(keras.tree.pack_sequence_as(functional.input, flat), training=False)
+
+    arrays = [keras.ops.convert_to_numpy(value)[0] for value in keras.tree.flatten(run(*flat))]
     return dict(zip(step.outputs, arrays, strict=True))
 
 

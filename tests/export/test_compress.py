@@ -45,8 +45,9 @@ def make_model(name="liquid", rows=4):
     )
 
 
-def fit(model, data, *callbacks, epochs=3):
-    model.compile(keras.optimizers.Adam(0.01), "mse")
+def fit(model, data, *callbacks, epochs=3, jit_compile=False):
+    # Compiling takes seconds, training here a fraction of one.
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit_compile)
     history = model.fit(
         data[:, :-1], data[:, 1:], epochs=epochs, verbose=0, callbacks=list(callbacks)
     )
@@ -190,13 +191,13 @@ def test_quantize_aware(name, data, tmp_path):
 
 
 def test_all_three_in_turn(data):
-    """As README has it: pruned, then clustered, then trained with rounding."""
+    """As README has it: pruned, then clustered, then trained with rounding; compiled."""
     model = make_model()
-    fit(model, data, prune(model, 0.5))
-    fit(model, data, cluster(model, 6))
+    fit(model, data, prune(model, 0.5), jit_compile=True)
+    fit(model, data, cluster(model, 6), jit_compile=True)
     zeros = {path: weights == 0 for path, weights in weights_of(model).items()}
     aware = quantize_aware(model)
-    fit(aware, data, cluster(aware, 6))
+    fit(aware, data, cluster(aware, 6), jit_compile=True)
     for path, weights in weights_of(model).items():
         assert len(np.unique(weights)) <= 6
         np.testing.assert_array_equal(weights == 0, zeros[path])
@@ -237,7 +238,7 @@ def test_outputs_of_any_size_are_learned(data):
     np.testing.assert_array_equal(
         aware.predict(inputs, verbose=0), model.predict(inputs, verbose=0)
     )
-    aware.compile(keras.optimizers.Adam(1.0), "mse")
+    aware.compile(keras.optimizers.Adam(1.0), "mse", jit_compile=False)
     aware.fit(inputs, 50 * inputs, epochs=60, verbose=0)
     predicted = aware.predict(inputs, verbose=0)
     assert np.abs(predicted - 50 * inputs).max() < 3
@@ -249,7 +250,7 @@ def test_irregular_time_trains_and_exports(data, tmp_path):
     model = keras.Model([x, elapsed], layers.Dense(4)(h))
     inputs = [data[:, :-1], np.random.default_rng(0).random((64, 32)).astype("float32")]
     aware = quantize_aware(model)
-    aware.compile(keras.optimizers.Adam(0.01), "mse")
+    aware.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
     first, *_, last = aware.fit(inputs, data[:, 1:], epochs=8, verbose=0).history["loss"]
     assert last < first
     named = {"x": inputs[0][:8], "elapsed": inputs[1][:8]}

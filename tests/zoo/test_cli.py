@@ -1,5 +1,7 @@
 """The command line, as its users call it."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -10,12 +12,32 @@ import pytest
 
 import lnn_keras
 import zoo
-from zoo import store
+from zoo import cli, store
 
 NAME = "half-cheetah-micro"
 
 
-def lnn(*arguments, cwd=None, **environment):
+def lnn(*arguments, cwd=None):
+    """The command within this process, which has loaded TensorFlow already."""
+    out, err = io.StringIO(), io.StringIO()
+    arguments = ["lnn", *map(str, arguments)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", arguments)
+        patch.setenv("COLUMNS", "100")
+        patch.chdir(cwd or os.curdir)
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as stopped,
+        ):
+            cli.main()
+    return subprocess.CompletedProcess(
+        arguments, stopped.value.code or 0, out.getvalue(), err.getvalue()
+    )
+
+
+def lnn_process(*arguments, cwd=None, **environment):
+    """The command in a process of its own, whose output goes into pipes."""
     return subprocess.run(
         [sys.executable, "-c", "from zoo.cli import main; main()", *map(str, arguments)],
         capture_output=True,
@@ -30,7 +52,7 @@ def exported(tmp_path_factory):
     """The demo, run once, without a network and without data."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {"LNN_DATA_DIR": str(folder / "none"), "http_proxy": "http://127.0.0.1:9"}
-    return lnn("demo", cwd=folder, **environment), folder / "build" / NAME
+    return lnn_process("demo", cwd=folder, **environment), folder / "build" / NAME
 
 
 def test_demo(exported):
@@ -191,13 +213,20 @@ def test_errors_are_one_line_and_status_2(arguments, said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_line_of_an_error_is_all_that_a_process_writes():
+    """TensorFlow's notices, which go past Python, included."""
+    result = lnn_process("info", "half-cheeta")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_wrong_option_is_status_2():
     assert lnn("demo", "--colour", "red").returncode == 2
 
 
 def test_presets_fit_a_narrow_terminal():
     """Nothing is cut, neither on 80 columns nor in a pipe."""
-    result = lnn("presets", COLUMNS="80")
+    result = lnn_process("presets", COLUMNS="80")
     assert result.returncode == 0, result.stderr
     assert "…" not in result.stdout
     for name, preset in zoo.PRESETS.items():
