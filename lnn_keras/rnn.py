@@ -197,8 +197,8 @@ class _Step:
 
     def __init__(self, cell, elapsed, masked, again, holds_output):
         def advance(row, states, constants, elapsed=elapsed):
-            given = [constants] if constants else []
-            return cell.advance(row, states, elapsed, *given)
+            given = [ops.cast(constant, row.dtype) for constant in constants]
+            return cell.advance(row, states, elapsed, *([given] if given else []))
 
         self._timed, self.masked, self.holds_output = elapsed is None, masked, holds_output
         self._advance, self._project = pure(cell, advance), pure(cell, cell.project)

@@ -85,9 +85,23 @@ class LTCCell(ODECell):
 
     def project(self, inputs):
         """Currents of the leaks and the sensory synapses: (..., features) -> (..., 2 units)."""
-        drive, decay = self.sensory.currents(inputs * self.input_scale + self.input_bias)
+        inputs = inputs * self.input_scale + self.input_bias
+        if len(inputs.shape) > 2:
+            drive, decay = self._sensory_currents(inputs)
+        else:
+            drive, decay = self.sensory.currents(inputs)
         drive = drive + self.leak * self.leak_reversal
         return ops.concatenate([drive, decay + self.leak], axis=-1)
+
+    def _sensory_currents(self, inputs):
+        """Those of whole sequences, whose steps are columns."""
+        columns = ops.transpose(ops.reshape(inputs, (-1, inputs.shape[-1])))
+        constants = self.sensory.constants(ops.ones((self.units,), inputs.dtype))
+        shape = (*ops.shape(inputs)[:-1], self.units)
+        return (
+            ops.reshape(ops.transpose(found), shape)
+            for found in self.sensory.scaled_currents(columns, *constants)
+        )
 
     def increments(self, projected, h, delta):
         drive, decay = self.recurrent.currents(h)

@@ -28,7 +28,6 @@ class Synapses:
         self._targets = targets.astype("int32")
         # Sums what arrives at each neuron; a constant of the graph, not a weight.
         self.arrivals = np.eye(matrix.shape[1], dtype="float32")[targets]
-        self._departures = np.eye(len(matrix), dtype="float32")[sources]
         self._fans = _Fans(matrix, sources, targets)
         initial = {
             name: keras.initializers.RandomUniform(*bounds)
@@ -55,26 +54,13 @@ class Synapses:
 
     def currents(self, values):
         """Sums of w s E and of w s over the synapses of each neuron: two (..., units)."""
-        conductance = self.weight * ops.sigmoid(self.sigma * (self._arriving(values) - self.mu))
+        arriving = ops.take(values, self.sources, axis=-1)
+        conductance = self.weight * ops.sigmoid(self.sigma * (arriving - self.mu))
         arrivals = ops.cast(self.arrivals, conductance.dtype)
         return (
             ops.matmul(conductance * self.reversal, arrivals),
             ops.matmul(conductance, arrivals),
         )
-
-    def _arriving(self, values):
-        """The value of where each synapse comes from: (..., sources) -> (..., synapses)."""
-
-        @ops.custom_gradient
-        def take(values):
-            def backward(*args, upstream=None):
-                upstream = args[0] if upstream is None else upstream
-                # A product, where the gradient of taking would scatter one number after another.
-                return ops.matmul(upstream, ops.cast(self._departures, upstream.dtype))
-
-            return ops.take(values, self.sources, axis=-1), backward
-
-        return take(values)
 
     def constants(self, scale) -> list:
         """What `scaled_currents` needs of the weights, for a scale of each neuron (units,)."""

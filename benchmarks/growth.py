@@ -1,0 +1,118 @@
+"""Memory and time of training over the length of a sequence, and memory beside ncps.
+
+python -m benchmarks.growth                             the lines of docs/speed.md
+python -m benchmarks.growth --side NAME --length 1024   one training step: seconds, mebibytes
+
+What is measured has a process of its own: what it grows by, at its peak, from before the first
+training step, with what compiling takes; and the median seconds of a step.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+LENGTHS = (32, 128, 1024, 4096, 16384)
+SHORT, LONG = 1024, 16384
+ROUNDS = 7
+# Long sequences come in small batches.
+LONG_BATCH = 8
+LIQUID = "LiquidCell, 1 unfold"
+MEMORY_SIDES = ("LTCCell, AutoNCP", "ncps.keras LTC, AutoNCP")
+MEMORY_BATCH = 256
+
+
+def measure(side: str, length: int, batch: int, remat: int | None) -> tuple[float, float]:
+    """Median seconds of a training step, and MiB of its process, of one that is started for it."""
+    command = [sys.executable, "-m", "benchmarks.growth", "--side", side]
+    command += ["--length", str(length), "--batch", str(batch)]
+    command += ["--remat", str(remat)] if remat else []
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(result.stdout.splitlines()[-1])
+    return found["seconds"], found["mebibytes"]
+
+
+def train(side: str, length: int, batch: int, remat: int | None) -> dict[str, float]:
+    """A few training steps in this process."""
+    import keras
+
+    from benchmarks import sides
+
+    keras.utils.set_random_seed(0)
+    layer = sides.layer(side)
+    if remat:
+        layer.remat = remat
+    # A long sequence is read to its end: outputs of every step would take most of the memory.
+    layer.return_sequences = length <= sides.STEPS
+    model = keras.Sequential([keras.Input((length, sides.FEATURES)), layer])
+    model.compile("adam", loss="mse", jit_compile=True)
+    x, y = sides.batch(model.output_shape[-1], batch, length)
+    y = y if layer.return_sequences else y[:, -1]
+    before, times = _resident(), []
+    for _ in range(ROUNDS + 1):
+        start = time.perf_counter()
+        model.train_on_batch(x, y)
+        times.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": statistics.median(times[1:]), "mebibytes": peak - before}
+
+
+def _resident() -> float:
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize() / 2**20
+
+
+def table() -> list[str]:
+    """The lines of both measurements, in Markdown; prints what it does."""
+    lines = [
+        "| training | MiB at its peak | ratio | bar |",
+        "| --- | --- | --- | --- |",
+    ]
+    memory = {}
+    for side in MEMORY_SIDES:
+        _, memory[side] = measure(side, 32, MEMORY_BATCH, None)
+        print(f"{side}: {memory[side]:.0f} MiB", flush=True)
+    ours, peer = memory.values()
+    lines.append(f"| {MEMORY_SIDES[0]}, batch {MEMORY_BATCH} | {ours:.0f} | {ours / peer:.2f} | 0.33 |")
+    lines.append(f"| {MEMORY_SIDES[1]}, batch {MEMORY_BATCH} | {peer:.0f} | 1 | |")
+    lines += ["", "| length | ms a step | MiB | with remat: ms | MiB |", "| --- | --- | --- | --- | --- |"]
+    found = {}
+    for length in LENGTHS:
+        plain = measure(LIQUID, length, LONG_BATCH, None)
+        # The square root of the length, at which least is kept.
+        pieces = measure(LIQUID, length, LONG_BATCH, round(length**0.5))
+        found[length] = plain, pieces
+        numbers = [1000 * plain[0], plain[1], 1000 * pieces[0], pieces[1]]
+        lines.append(f"| {length:,} | {' | '.join(f'{n:.1f}' for n in numbers)} |")
+        print(lines[-1], flush=True)
+    seconds = found[LONG][0][0] / found[SHORT][0][0]
+    mebibytes = found[LONG][1][1] / found[SHORT][1][1]
+    lines += [
+        "",
+        f"{LONG:,} steps against {SHORT:,}: {seconds:.1f} times the time (bar 18), and with remat "
+        f"{mebibytes:.1f} times the memory (bar 5).",
+    ]
+    print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """Measure one process, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side")
+    parser.add_argument("--length", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=LONG_BATCH)
+    parser.add_argument("--remat", type=int)
+    arguments = parser.parse_args()
+    if arguments.side:
+        found = train(arguments.side, arguments.length, arguments.batch, arguments.remat)
+        print(json.dumps(found))
+    else:
+        table()
+
+
+if __name__ == "__main__":
+    main()
