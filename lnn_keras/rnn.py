@@ -97,7 +97,10 @@ class LiquidRNN(keras.layers.RNN):
             mask = None if mask is None else rows[-1]
         # Masked steps repeat the last output; so does every step of a piece, for its end.
         holds_output = not self.parallel and (mask is not None or self._pieces)
-        step = _Step(self.cell, elapsed, mask is not None, self._again, holds_output)
+        # Newton's method asks for derivatives forwards, which constants may not have.
+        has_constants = hasattr(self.cell, "constants") and not self.parallel
+        constants = self.cell.constants(elapsed) if has_constants else []
+        step = _Step(self.cell, constants, elapsed, mask is not None, self._again, holds_output)
         states = list(initial_state)
         if step.holds_output:
             batch = ops.shape(features)[0]
@@ -184,6 +187,7 @@ class _Step:
 
     Args:
         cell: The cell.
+        constants: Its constants for the elapsed time.
         elapsed: The elapsed time of every step, or None where rows hold it.
         masked: Whether rows hold a mask.
         again: Whether steps are computed again, and so must be pure.
@@ -195,7 +199,7 @@ class _Step:
             be pure, and its constants.
     """
 
-    def __init__(self, cell, elapsed, masked, again, holds_output):
+    def __init__(self, cell, constants, elapsed, masked, again, holds_output):
         def advance(row, states, constants, elapsed=elapsed):
             given = [ops.cast(constant, row.dtype) for constant in constants]
             return cell.advance(row, states, elapsed, *([given] if given else []))
@@ -203,7 +207,6 @@ class _Step:
         self._timed, self.masked, self.holds_output = elapsed is None, masked, holds_output
         self._advance, self._project = pure(cell, advance), pure(cell, cell.project)
         weights = weights_of(cell) if again else []
-        constants = cell.constants(elapsed) if hasattr(cell, "constants") else ()
         # What all steps share has gradients that add up, in the precision of the weights.
         shared = [ops.cast(constant, cell.variable_dtype) for constant in constants]
         self.arguments, self._count = [*weights, *shared], len(weights)
