@@ -33,10 +33,10 @@ def test_pictures_and_rewards_are_the_stock_ones(random):
     total = 0.0
     for step in range(30):
         np.testing.assert_array_equal(lap.picture, grey(picture))
-        action = np.array([random.uniform(-0.4, 0.4), 0.6 if step < 20 else 0.0, 0.1])
-        lap.act(action)
+        steering, gas, brake = random.uniform(-0.4, 0.4), *((0.6, 0) if step < 20 else (0, 0.1))
+        lap.act(np.array([steering, gas - brake]))
         for _ in range(HOLD):
-            picture, reward, *_ = stock.step(action)
+            picture, reward, *_ = stock.step(np.array([steering, gas, brake]))
             total += reward
     assert lap.reward == pytest.approx(total) and lap.frames == 30 * HOLD
 
@@ -75,7 +75,7 @@ def test_record_follows_from_its_seed():
     # The second record of the lap shows the car half a step later.
     assert (between[:100] != pictures[:100]).any(axis=1).all()
     assert pictures.shape == (len(actions), PIXELS) and pictures.dtype == np.uint8
-    assert np.abs(actions[:, 0]).max() <= 1 and actions[:, 1:].min() >= 0
+    assert np.abs(actions).max() <= 1 and actions[:, 1].min() < 0 < actions[:, 1].max()
     windows, targets = data.windows([(pictures, actions)], 64)
     assert len(windows) == len(actions) // 64
     np.testing.assert_array_equal(windows[1, 3], pictures[67])
@@ -83,8 +83,9 @@ def test_record_follows_from_its_seed():
 
 
 def test_no_track_is_shared_between_splits():
-    train, validation, test = (set(data.TRACKS[name]) for name in ("train", "validation", "test"))
-    assert len(test) == 50 and not (train & validation or train & test or validation & test)
+    tracks = [*data.TRACKS.values(), *practice.ROUNDS]
+    assert len(data.TRACKS["test"]) == 50
+    assert len(set().union(*tracks)) == sum(map(len, tracks))
 
 
 def test_recorded_once(tmp_path, monkeypatch):
@@ -117,7 +118,7 @@ def test_a_lost_student_is_rescued(monkeypatch):
     pupil = practice.Pupil(3, 0.0)
     rescued = []
     while not pupil.lap.over:
-        pupil.act(np.array([0.6, 0.3, 0.0]))
+        pupil.act(np.array([0.6, 0.3]))
         rescued.append(pupil.rescued)
     assert not rescued[0] and any(rescued)
     # Rescued at first, it is handed back when it has found the road.
@@ -180,13 +181,13 @@ def test_metrics_are_those_of_their_noise():
 
 
 def test_steering_weighs_most():
-    targets = np.zeros((2, 5, 3), "float32")
+    targets = np.zeros((2, 5, 2), "float32")
     for action, weight in enumerate(task.WEIGHTS):
         predictions = targets.copy()
         predictions[..., action] = 0.5
-        assert task.action_error(targets, predictions) == pytest.approx(weight * 0.25 / 3)
+        assert task.action_error(targets, predictions) == pytest.approx(weight * 0.25 / 2)
         loss = keras.ops.convert_to_numpy(task.action_loss(targets, predictions))
-        assert loss.shape == (2, 5) and loss.mean() == pytest.approx(weight * 0.25 / 3)
+        assert loss.shape == (2, 5) and loss.mean() == pytest.approx(weight * 0.25 / 2)
 
 
 def test_bundled_model_drives(monkeypatch):
@@ -197,3 +198,23 @@ def test_bundled_model_drives(monkeypatch):
     inputs = {"track": np.array([0, 1]), "noise": np.array([0.0, 0.2])}
     driven = drive_all(zoo.load("lane-keeping"), inputs)
     assert driven[:, 0].min() > 300 and driven[:, 1].max() < 0.1
+
+
+def test_a_student_learns_and_drives_in_turn(monkeypatch):
+    """Each round learns from all before it; its last laps are kept for validation."""
+    monkeypatch.setattr(racing, "FRAMES", 20)
+    monkeypatch.setattr(practice, "ROUNDS", (range(3, 5), range(7, 9)))
+    monkeypatch.setattr(practice, "KEPT", 1)
+    scripted = [(np.zeros((4, PIXELS), "uint8"), np.zeros((4, 2), "float32"))]
+    monkeypatch.setattr(data, "laps", lambda split: scripted)
+    learned = []
+
+    def learn(model, training, validation, number):
+        learned.append((number, len(training), len(validation)))
+
+    record = practice.record(small_model, learn, (0.0, 0.2))
+    assert learned == [(0, 1, 1), (1, 2, 2)]
+    for split in data.RECORDED:
+        np.testing.assert_array_equal(record[f"{split}/lengths"], [5, 5])
+        assert record[f"{split}/pictures"].shape == (10, PIXELS)
+        assert record[f"{split}/actions"].shape == (10, 2)

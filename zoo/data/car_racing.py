@@ -1,10 +1,11 @@
 """CarRacing: a scripted driver's answers to what a disturbed car sees, on random tracks.
 
-The car follows a brisk driver but for bursts in which its steering, gas and brake are disturbed,
-so that the record holds what to do when the car has left the line, or is too fast. Recorded are the
-answers of a calm driver, not what the car was told. Then a student of this record drives, and the
-calm driver's answers to what it sees are recorded. MIT licence, by the authors of gymnasium.
+The car follows a brisk driver but for bursts in which its steering and pedal are disturbed, so that
+the record holds what to do when the car has left the line, or is too fast. Recorded are the answers
+of a calm driver, not what the car was told. MIT licence, by the authors of gymnasium.
 """
+
+from dataclasses import asdict
 
 import numpy as np
 
@@ -12,20 +13,16 @@ from zoo.data.racing import ACTIONS, HOLD, PIXELS, SIDE, Lap
 from zoo.data.racing_driver import BRISK, CALM, ScriptedDriver
 from zoo.data.recorded import Recorded
 
+# What the car saw, uint8 (steps, 1024), and what to do, float32 (steps, 2).
+RecordedLap = tuple[np.ndarray, np.ndarray]
+
 # Seeds of the tracks; nothing is recorded of those to test on, which are driven.
-TRACKS = {
-    "train": range(1000, 1180),
-    "practice 1": range(2000, 2080),
-    "practice 2": range(3000, 3080),
-    "validation": range(500, 516),
-    "test": range(50),
-}
-PRACTICE = ("practice 1", "practice 2")
-RECORDED = ("train", *PRACTICE, "validation")
+TRACKS = {"train": range(1000, 1180), "validation": range(500, 516), "test": range(50)}
+RECORDED = ("train", "validation")
 # Most steps of a recorded lap between two bursts, and within one; a burst's offsets, as standard
 # deviations.
 PAUSE, BURST = 60, 12
-OFFSETS = (0.25, 0.2, 0.1)
+OFFSETS = (0.25, 0.2)
 # A car that has been off the road for as many steps is given up.
 GIVEN_UP = 60
 
@@ -34,32 +31,19 @@ def record() -> dict[str, np.ndarray]:
     """Drive all tracks but those to test on; takes many minutes.
 
     Returns:
-        For each of `RECORDED`: "pictures" uint8 (steps, 1024), "actions" float32 (steps, 3) and
-        "lengths", the steps of each lap.
+        For each of `RECORDED`, what `arrays` gives.
     """
-    # A student has to be trained for the laps that one drives.
-    from zoo.driving.practice import practise, trained_student
-
-    found = {
-        split: [half for seed in TRACKS[split] for half in record_lap(seed)]
-        for split in ("train", "validation")
+    return {
+        name: array
+        for split in RECORDED
+        for name, array in arrays(
+            split, [half for seed in TRACKS[split] for half in record_lap(seed)]
+        ).items()
     }
-    known = list(found["train"])
-    for number, split in enumerate(PRACTICE):
-        student = trained_student(number, known, found["validation"])
-        found[split] = practise(student, TRACKS[split])
-        known += found[split]
-    made = {}
-    for split, split_laps in found.items():
-        pictures, actions = zip(*split_laps, strict=True)
-        made[f"{split}/pictures"] = np.concatenate(pictures)
-        made[f"{split}/actions"] = np.concatenate(actions)
-        made[f"{split}/lengths"] = np.array([len(lap) for lap in actions])
-    return made
 
 
-def record_lap(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """One disturbed lap, twice: what the car sees, uint8 (steps, 1024), and what to do, (steps, 3).
+def record_lap(seed: int) -> list[RecordedLap]:
+    """One disturbed lap, twice.
 
     The car is told what to do twice as often as later, so that every second picture is what a
     driver may see, beginning with the first or with the second.
@@ -95,31 +79,40 @@ DATASET = Recorded(
     license="MIT",
     record=record,
     settings={
-        "version": 7,
+        "version": 8,
         "tracks": {name: [seeds.start, seeds.stop] for name, seeds in TRACKS.items()},
         "side": SIDE,
         "hold": HOLD,
         "disturbances": [PAUSE, BURST, *OFFSETS, GIVEN_UP],
+        "drivers": [asdict(BRISK), asdict(CALM)],
     },
 )
 
 
-def laps(split: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The recorded laps of a split: pictures, uint8 (steps, 1024), and actions, (steps, 3)."""
+def laps(split: str, dataset: Recorded = DATASET) -> list[RecordedLap]:
+    """The recorded laps of a split."""
     from lnn_keras.choices import require_choice
 
     require_choice("split", split, RECORDED)
-    (path,) = DATASET.fetch().values()
-    with np.load(path, allow_pickle=False) as arrays:
-        ends = np.cumsum(arrays[f"{split}/lengths"])[:-1]
-        pictures = np.split(arrays[f"{split}/pictures"], ends)
-        actions = np.split(arrays[f"{split}/actions"], ends)
+    (path,) = dataset.fetch().values()
+    with np.load(path, allow_pickle=False) as found:
+        ends = np.cumsum(found[f"{split}/lengths"])[:-1]
+        pictures = np.split(found[f"{split}/pictures"], ends)
+        actions = np.split(found[f"{split}/actions"], ends)
     return list(zip(pictures, actions, strict=True))
 
 
-def windows(
-    laps: list[tuple[np.ndarray, np.ndarray]], length: int
-) -> tuple[np.ndarray, np.ndarray]:
+def arrays(split: str, laps: list[RecordedLap]) -> dict[str, np.ndarray]:
+    """Laps of a split as a record keeps them, one after the other, with the steps of each."""
+    pictures, actions = zip(*laps, strict=True)
+    return {
+        f"{split}/pictures": np.concatenate(pictures),
+        f"{split}/actions": np.concatenate(actions),
+        f"{split}/lengths": np.array([len(lap) for lap in actions]),
+    }
+
+
+def windows(laps: list[RecordedLap], length: int) -> tuple[np.ndarray, np.ndarray]:
     """Laps cut into pieces, without what is left at their ends: (windows, length, ...) each."""
     pictures, actions = zip(*laps, strict=True)
     return _cut(pictures, length), _cut(actions, length)

@@ -16,7 +16,8 @@ HOLD = 4
 HERTZ = 50 / HOLD
 SIDE = 32
 PIXELS = SIDE * SIDE
-ACTIONS = ("steering", "gas", "brake")
+# Gas where the pedal is positive, brake where it is negative.
+ACTIONS = ("steering", "pedal")
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
@@ -57,8 +58,9 @@ class Lap:
         return np.array(hull.position), hull.angle + np.pi / 2, speed, hull.angularVelocity
 
     def act(self, action: np.ndarray) -> None:
-        """Steer in [-1, 1], give gas and brake in [0, 1], for the next frames."""
-        action = np.clip(action, [-1, 0, 0], 1)
+        """Steer in [-1, 1], and give gas (1) or brake (-1), for the next frames."""
+        steering, pedal = np.clip(action, -1, 1)
+        action = np.array([steering, max(pedal, 0.0), max(-pedal, 0.0)])
         for held in range(self._hold):
             self._environment.draws = self._sees and held == self._hold - 1
             picture, reward, ended, _, _ = self._environment.step(action)

@@ -46,7 +46,7 @@ class Manner:
 
 # The one is quick to give gas, the other gives what can be told from a picture.
 BRISK = Manner(sideways=170.0, along=40.0, gas=0.1, brake=0.15)
-CALM = Manner(sideways=150.0, along=40.0, gas=0.03, brake=0.03)
+CALM = Manner(sideways=110.0, along=40.0, gas=0.03, brake=0.03)
 
 
 class ScriptedDriver:
@@ -66,7 +66,7 @@ class ScriptedDriver:
         self._at = 0
 
     def __call__(self) -> np.ndarray:
-        """Steering in [-1, 1], gas and brake in [0, 1]."""
+        """Steering in [-1, 1], and the pedal: gas (1) or brake (-1)."""
         manner = self._manner
         position, heading, speed, turning = self._lap.place
         self._at = self._nearest(position)
@@ -85,7 +85,7 @@ class ScriptedDriver:
         error = min(self._speeds[self._at], _speed_in(asked, manner)) - speed
         gas = np.clip(manner.gas * error, 0, MOST_GAS * left * calm)
         brake = np.clip(-manner.brake * error - BRAKE_FROM, 0, MOST_BRAKE * left)
-        return np.array([np.clip(steering, -1, 1), gas, brake])
+        return np.array([np.clip(steering, -1, 1), gas - brake])
 
     def _nearest(self, position):
         near = (self._at + np.arange(-BEHIND, BEYOND)) % len(self._line)

@@ -74,7 +74,7 @@ def drive(driver: Stepper, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """Drive the laps without noise one after the other, which takes its time; NaN for others.
 
     Args:
-        driver: One step of a model, from pictures (1024,) to actions (3,).
+        driver: One step of a model, from pictures (1024,) to actions (2,).
         inputs: "track" and "noise": (laps,).
 
     Returns:

@@ -4,22 +4,19 @@ DAgger (Ross et al., 2011): a student comes where its own mistakes lead, and lea
 The scripted driver takes over from a car that is lost, until it is back on the road.
 """
 
-import tempfile
-from dataclasses import replace
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
 from zoo.data import car_racing as data
+from zoo.data.car_racing import RecordedLap
 from zoo.data.racing_driver import ScriptedDriver
-from zoo.driving.lane_keeping import NOISE, PRESETS, WINDOW, LaneKeepingConfig, with_noise
 from zoo.driving.laps import NoisyLap, drive_side_by_side
-from zoo.training import train
 
-SEED = 0
-# The students, one after the other, and the epochs of their training.
-STUDENTS = ((LaneKeepingConfig(units=32), 25), (LaneKeepingConfig(), 24))
-
+# Tracks of each round; the last ones of each are kept for validation.
+ROUNDS = (range(2000, 2064), range(3000, 3064), range(4000, 4064), range(5000, 5064))
+KEPT = 8
 # Steps off the road after which the scripted driver takes over, and on it until it hands back.
 LOST, FOUND = 10, 10
 
@@ -50,33 +47,39 @@ class Pupil:
             self.rescued, self._count = not self.rescued, 0
 
     @property
-    def record(self) -> tuple[np.ndarray, np.ndarray]:
-        """What the car saw, uint8 (steps, 1024), and what to do, (steps, 3)."""
+    def record(self) -> RecordedLap:
+        """What the car saw, and what to do."""
         return np.stack(self._pictures), np.stack(self._actions).astype("float32")
 
 
-def practise(student: keras.Model, tracks: range) -> list[tuple[np.ndarray, np.ndarray]]:
+def record(
+    student: Callable[[], keras.Model],
+    learn: Callable[[keras.Model, list[RecordedLap], list[RecordedLap], int], None],
+    levels: tuple[float, ...],
+) -> dict[str, np.ndarray]:
+    """Let a student learn and drive in turn, which takes long.
+
+    Args:
+        student: Gives an untrained model.
+        learn: Trains it on laps, with others to validate on, before a round of that number.
+        levels: Standard deviations of the noise on what it sees.
+
+    Returns:
+        The laps of all rounds, for "train" and "validation", as `zoo.data.car_racing` keeps them.
+    """
+    known = {split: data.laps(split) for split in data.RECORDED}
+    driven = {split: [] for split in data.RECORDED}
+    model = student()
+    for number, tracks in enumerate(ROUNDS):
+        learn(model, *(known[split] + driven[split] for split in data.RECORDED), number)
+        found = practise(model, tracks, levels)
+        driven["train"] += found[:-KEPT]
+        driven["validation"] += found[-KEPT:]
+    return data.arrays("train", driven["train"]) | data.arrays("validation", driven["validation"])
+
+
+def practise(model: keras.Model, tracks: range, levels: tuple[float, ...]) -> list[RecordedLap]:
     """The records of laps that a student drives, at each level of noise in turn."""
-    pupils = [Pupil(*lap) for lap in zip(tracks, np.resize(NOISE, len(tracks)), strict=True)]
-    drive_side_by_side(student, [pupil.lap for pupil in pupils], pupils)
+    pupils = [Pupil(*lap) for lap in zip(tracks, np.resize(levels, len(tracks)), strict=True)]
+    drive_side_by_side(model, [pupil.lap for pupil in pupils], pupils)
     return [pupil.record for pupil in pupils]
-
-
-def trained_student(number: int, training: list, validation: list) -> keras.Model:
-    """One of the students, trained on the laps recorded so far."""
-    config, epochs = STUDENTS[number]
-    (preset,) = PRESETS
-    keras.utils.set_random_seed(SEED)
-    student = preset.build(config)
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            preset.for_training(student),
-            data.windows(training, WINDOW),
-            with_noise(*data.windows(validation, WINDOW)),
-            replace(preset.recipe, epochs=epochs),
-            SEED,
-            folder,
-            loss=preset.loss,
-            validation_loss=preset.validation_loss,
-        )
-    return student
