@@ -27,6 +27,7 @@ def recurrent(
     elapsed=None,
     unfolds: int = 1,
     return_sequences: bool = True,
+    backbone_units: int = 128,
 ):
     """Pass sequences through a recurrent layer.
 
@@ -37,6 +38,7 @@ def recurrent(
         elapsed: Tensor (batch, time) of elapsed times; a feature of a stock layer.
         unfolds: Solver steps of a "liquid" cell for each step.
         return_sequences: Whether every step has an output, or the last one alone.
+        backbone_units: Width of the backbone of a "cfc" cell.
 
     Returns:
         Tensor (batch, time, units) or (batch, units).
@@ -45,6 +47,9 @@ def recurrent(
         if elapsed is not None:
             inputs = ops.concatenate([inputs, elapsed[..., None]], axis=-1)
         return STOCK[cell](units, return_sequences=return_sequences, name=cell)(inputs)
-    made = LiquidCell(units, unfolds=unfolds) if cell == "liquid" else CfCCell(units)
+    if cell == "liquid":
+        made = LiquidCell(units, unfolds=unfolds)
+    else:
+        made = CfCCell(units, backbone_units=backbone_units)
     layer = LiquidRNN(made, return_sequences=return_sequences, name=cell)
     return layer(inputs) if elapsed is None else layer(inputs, elapsed=elapsed)
