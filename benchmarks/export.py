@@ -35,7 +35,7 @@ class Table:
 
     def __init__(self, recipe: str):
         self.recipe, self._lines, self._refusals = recipe, [], []
-        headings = ("cell", "parameters", "bytes", "gzipped", "arena", *RUNTIMES)
+        headings = ("cell", "parameters", "bytes", "gzipped", "arena", "operations", *RUNTIMES)
         self._add(headings)
         self._add(["---"] * len(headings))
 
@@ -44,7 +44,7 @@ class Table:
         report = self._report(model)
         if isinstance(report, str):
             refused = [self._refused(report)] * len(RUNTIMES)
-            self._add([name, f"{model.count_params():,}", "", "", "", *refused])
+            self._add([name, f"{model.count_params():,}", "", "", "", "", *refused])
             return
         results = {result.name: result for result in report.results}
         self._add(
@@ -54,6 +54,7 @@ class Table:
                 f"{report.bytes:,}",
                 f"{report.gzip_bytes:,}",
                 "" if report.arena_bytes is None else f"{report.arena_bytes:,}",
+                str(sum(report.operations.values())),
                 *(self._measured(results.get(runtime)) for runtime in RUNTIMES),
             ]
         )

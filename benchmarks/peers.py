@@ -8,7 +8,10 @@ faster of XLA and no XLA counts, as its own times decide.
 """
 
 import argparse
+import platform
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -86,3 +89,106 @@ def sides_of(names: list[str]) -> dict[str, list]:
             made[name] = [keras_side(name, jit_compile) for jit_compile in (False, True)]
         print("built", *made, sep=", ")
     return made
+
+
+def rows(found: dict[str, dict[str, tuple[float, str]]]) -> list[str]:
+    """The table of ratios, in Markdown."""
+    lines = ["| cell | peer | work | times as fast | bar | ms | peer's ms |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for ours, peer, bars in COMPARISONS:
+        for work, bar in zip(WORKS, bars, strict=True):
+            if ours not in found[work] or peer not in found[work]:
+                continue
+            (our_time, our_setting), (peer_time, peer_setting) = (
+                found[work][ours],
+                found[work][peer],
+            )
+            ratio = peer_time / our_time
+            judged = f"{bar:.2f}{'' if ratio >= bar else ' **missed**'}" if bar else ""
+            lines.append(
+                f"| {ours} | {peer} | {work} | **{ratio:.2f}** | {judged} | "
+                f"{our_time:.2f} ({our_setting}) | {peer_time:.2f} ({peer_setting or 'torch'}) |"
+            )
+    return lines
+
+
+def import_seconds(count: int = 7) -> float:
+    """What `import lnn_keras` adds to `import keras`, in seconds: a difference of medians."""
+    times = {"import keras": [], "import keras, lnn_keras": []}
+    for _ in range(count):
+        for code, found in times.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+            found.append(time.perf_counter() - start)
+    without, with_it = map(statistics.median, times.values())
+    return with_it - without
+
+
+def main() -> None:
+    """Print the ratios; write the page if they are of all comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="part of the names of our cells")
+    arguments = parser.parse_args()
+    names = {
+        name: None
+        for comparison in COMPARISONS
+        if arguments.only in comparison.ours
+        for name in (comparison.ours, comparison.peer)
+    }
+    lines = rows(medians(sides_of(list(names))))
+    print(*lines, sep="\n", flush=True)
+    if arguments.only:
+        return
+    from benchmarks import growth
+
+    PAGE.write_text(
+        _PAGE.format(
+            keras=_keras_version(),
+            python=platform.python_version(),
+            rounds=ROUNDS,
+            ratios="\n".join(lines),
+            growth="\n".join(growth.table()),
+            seconds=import_seconds(),
+        )
+    )
+    print(f"written to {PAGE.name}")
+
+
+def _keras_version():
+    import keras
+
+    return f"{keras.__version__} on {keras.backend.backend()}"
+
+
+_PAGE = """# Speed, measured
+
+Made by `python -m benchmarks.peers` (keras {keras}, Python {python}, two CPU cores). Batches of 64
+sequences of 32 steps and 8 features, 32 units, float32, Adam. The sides take turns in one process:
+medians of {rounds} turns each. Of each Keras side the faster of XLA and no XLA counts, which its
+column names; Keras leaves XLA off on machines without an accelerator, so compile with
+`jit_compile=True`. Ratios compare; the times are of one machine.
+
+{ratios}
+
+A training step of LTCCell is 6 unfolds for each of 32 steps. Synapses lie in rows, one for each
+neuron, so that one small product sums them, with samples side by side; peers compute all pairs of
+neurons. The gradient of a scan computes its steps again from the states that it kept.
+
+CfCCell computes what its peer does, two products for each step: with steps of one length its four
+heads become three, which is all there is to save.
+
+## Memory and length
+
+What a process grows by while it trains (`python -m benchmarks.growth`): for a batch of 64, the
+difference of two sizes of batch, without what compiling takes; over the length, a LiquidCell of 32
+units and 1 unfold, batch 8, that reads a sequence to its end, compiling included. With
+`LiquidRNN(cell, remat=k)`, k is the square root of the length.
+
+{growth}
+
+`import lnn_keras` takes {seconds:.2f} s beyond `import keras` (bar 0.3 s).
+"""
+
+
+if __name__ == "__main__":
+    main()
