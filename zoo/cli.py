@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo import cli_data
+from zoo import cli_data, cli_train
 
 # TensorFlow's start-up notices are not part of any answer.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data")
+app.command()(cli_train.train)
+app.command()(cli_train.sweep)
 
 
 @app.callback()
@@ -76,38 +78,6 @@ def demo(
 
     if not run_demo(out, _console()):
         raise typer.Exit(1)
-
-
-@app.command()
-def train(
-    name: PresetName,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
-    model: Annotated[str, typer.Option(help='"liquid", or a baseline: "lstm", "gru".')] = "liquid",
-    runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
-) -> None:
-    """Train a preset from scratch; a run that was stopped goes on where it was."""
-    from zoo import presets
-    from zoo import runs as zoo_runs
-
-    preset = presets.get(name)
-    console = _console()
-
-    def tell(epoch):
-        console.print(
-            f"epoch {epoch.epoch + 1:4d}/{preset.recipe.epochs}  loss {epoch.loss:.4f}  "
-            f"validation {epoch.validation_loss:.4f}  {epoch.seconds:.1f} s",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-    result = zoo_runs.run(preset, model, seed, runs, tell)
-    console.print(
-        f"{name} {model} seed {seed}: test {preset.metric.name} {result['test']:.4f}, validation "
-        f"{result['validation']:.4f}, {result['parameters']:,} parameters, "
-        f"{result['seconds']:.0f} s; {zoo_runs.folder_of(runs, preset, model, seed)}",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Runs: one model of a preset, trained from one seed, with its result kept beside it."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 import export
 from lnn_keras.choices import require_choice
+from zoo import distribution
 from zoo.preset import Preset
 from zoo.training import Epoch, Inputs, train
 
@@ -64,7 +66,8 @@ def run(
         loss=preset.loss,
         validation_loss=preset.validation_loss or preset.metric.loss,
     )
-    metrics = evaluate(preset, model, *splits["test"])
+    with distribution.everywhere_the_same():
+        metrics = evaluate(preset, model, *splits["test"])
     result = {
         "preset": preset.name,
         "kind": kind,
@@ -79,8 +82,9 @@ def run(
         "seconds": sum(epoch.seconds for epoch in history),
         "history": [asdict(epoch) for epoch in history],
     }
-    model.save(folder / MODEL)
-    (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    if distribution.process()[0] == 0:
+        model.save(folder / MODEL)
+        (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -111,7 +115,7 @@ def evaluate_file(
 
 def trainable_parameters(model: keras.Model) -> int:
     """Numbers that training sets."""
-    return sum(int(variable.value.shape.num_elements()) for variable in model.trainable_variables)
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def results(runs: str | Path, preset: Preset) -> dict[str, list[dict[str, Any]]]:

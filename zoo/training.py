@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from export.folder import whole_folder
+from zoo import distribution
 from zoo.metrics import mean_squared_error
 
 _CHECKPOINT = "checkpoint"
@@ -87,7 +88,7 @@ def train(
 
     The order of the data, the noise and dropout depend on the seed and the epoch alone. A
     run that was killed goes on from its last checkpoint in `directory`, to the
-    result it would have had.
+    result it would have had. Under `zoo.distribution`, devices share each batch.
 
     Args:
         model: The model; its weights are its start.
@@ -104,7 +105,8 @@ def train(
         All epochs, those before a resume included.
 
     Raises:
-        ValueError: The checkpoint in `directory` belongs to another recipe or seed.
+        ValueError: The checkpoint in `directory` belongs to another recipe or seed, or the
+            devices cannot share a batch evenly.
         FloatingPointError: The loss is no longer finite.
     """
     checkpoint = Path(directory) / _CHECKPOINT
@@ -115,7 +117,10 @@ def train(
         raise ValueError(
             f"`batch_size` is {recipe.batch_size}, but there are only {len(targets)} sequences."
         )
-    model.compile(_optimizer(recipe, steps), loss=loss, jit_compile=recipe.jit_compile)
+    _require_shares(recipe.batch_size)
+    # JAX without compilation runs operation by operation, each step of a sequence anew.
+    compiled = recipe.jit_compile or keras.backend.backend() == "jax"
+    model.compile(_optimizer(recipe, steps), loss=loss, jit_compile=compiled)
     history, average, best = _resume(checkpoint, identity, model)
 
     while not _finished(history, recipe):
@@ -124,9 +129,8 @@ def train(
         chosen = random.permutation(len(targets))[: steps * recipe.batch_size]
         shown = _noisy(_take(inputs, chosen), inputs, recipe.noise, random)
         _reseed(model, random)
-        fitted = model.fit(
-            shown, targets[chosen], batch_size=recipe.batch_size, shuffle=False, verbose=0
-        )
+        share, size = _share_of_batches((shown, targets[chosen]), recipe.batch_size)
+        fitted = model.fit(*share, batch_size=size, shuffle=False, verbose=0)
         training_loss = fitted.history["loss"][0]
         if not np.isfinite(training_loss):
             raise FloatingPointError(
@@ -153,11 +157,28 @@ def train(
 
 def predict(model: keras.Model, inputs: Inputs) -> np.ndarray:
     """Predictions of a model on all sequences."""
-    return model.predict(inputs, batch_size=512, verbose=0)
+    with distribution.everywhere_the_same():
+        return model.predict(inputs, batch_size=512, verbose=0)
 
 
 def _take(inputs, chosen):
     return keras.tree.map_structure(lambda array: array[chosen], inputs)
+
+
+def _require_shares(batch_size):
+    if batch_size % (devices := distribution.devices()):
+        raise ValueError(
+            f"`batch_size` is {batch_size}, which {devices} devices cannot share evenly."
+        )
+
+
+def _share_of_batches(arrays, batch_size):
+    """What this process is to see of each batch, and how much that is."""
+    index, processes = distribution.process()
+    if processes == 1:
+        return arrays, batch_size
+    order = np.arange(len(arrays[1])).reshape(-1, processes, batch_size // processes)
+    return _take(arrays, order[:, index].ravel()), batch_size // processes
 
 
 def _noisy(shown, inputs, noise, random):
@@ -198,7 +219,11 @@ def _finished(history, recipe):
 
 
 def _values(model):
-    return [variable.numpy() for variable in model.trainable_variables]
+    return _arrays(model.trainable_variables)
+
+
+def _arrays(variables):
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
 def _assign(model, values):
@@ -207,9 +232,11 @@ def _assign(model, values):
 
 
 def _save(checkpoint, identity, model, average, best, history):
+    if distribution.process()[0] != 0:
+        return
     with whole_folder(checkpoint, proof="state.json") as folder:
         np.savez(folder / "weights.npz", *_values(model))
-        np.savez(folder / "optimizer.npz", *(v.numpy() for v in model.optimizer.variables))
+        np.savez(folder / "optimizer.npz", *_arrays(model.optimizer.variables))
         np.savez(folder / "average.npz", *average)
         np.savez(folder / "best.npz", *best)
         state = {**identity, "history": [asdict(epoch) for epoch in history]}
