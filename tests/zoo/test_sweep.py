@@ -16,7 +16,7 @@ from zoo import presets, sweep
 from zoo import runs as zoo_runs
 
 SWEEPING = Path(sweeping.__file__)
-TRIALS = [{"units": units, "seed": seed} for units in (3, 4) for seed in (0, 1, 2)]
+TRIALS = [{"units": units, "seed": seed} for units in (3, 4) for seed in (0, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def start(*arguments, **environment):
 
 def test_grid_is_every_seed_of_every_size():
     preset = presets.get("half-cheetah-micro")
-    assert sweep.grid(preset, (0, 1, 2), {"units": ["3", "4"]}) == TRIALS
+    assert sweep.grid(preset, (0, 1), {"units": ["3", "4"]}) == TRIALS
     assert sweep.grid(preset, (5,), {}) == [{"seed": 5}]
     with pytest.raises(ValueError, match="Unknown field 'unit'"):
         sweep.grid(preset, (0,), {"unit": ["3"]})
@@ -58,7 +58,7 @@ def test_trials_are_trained_as_runs_are(alone):
         assert saved["config"]["units"] == result["units"]
         assert saved["validation"] == pytest.approx(result["validation"])
     best, *others = sweep.summary(results)
-    assert best[1] == 3 and all(best[2] <= row[2] for row in others)
+    assert best[1] == 2 and all(best[2] <= row[2] for row in others)
 
 
 def test_what_is_done_stays_done(alone, monkeypatch):

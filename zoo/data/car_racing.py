@@ -8,10 +8,11 @@ of a calm driver, not what the car was told. MIT licence, by the authors of gymn
 from dataclasses import asdict
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from zoo.data.racing import ACTIONS, HOLD, PIXELS, SIDE, Lap
 from zoo.data.racing_driver import BRISK, CALM, ScriptedDriver
-from zoo.data.recorded import Recorded
+from zoo.data.recorded import Recorded, counted
 
 # What the car saw, uint8 (steps, 1024), and what to do, float32 (steps, 2).
 RecordedLap = tuple[np.ndarray, np.ndarray]
@@ -28,18 +29,19 @@ GIVEN_UP = 60
 
 
 def record() -> dict[str, np.ndarray]:
-    """Drive all tracks but those to test on; takes many minutes.
+    """Drive all tracks but those to test on, on every core; takes many minutes.
 
     Returns:
         For each of `RECORDED`, what `arrays` gives.
     """
-    return {
-        name: array
-        for split in RECORDED
-        for name, array in arrays(
-            split, [half for seed in TRACKS[split] for half in record_lap(seed)]
-        ).items()
-    }
+    found = {}
+    for split in RECORDED:
+        driven = Parallel(n_jobs=-1, return_as="generator")(
+            delayed(record_lap)(seed) for seed in TRACKS[split]
+        )
+        progress = counted(driven, len(TRACKS[split]), f"Driving laps, {split}")
+        found |= arrays(split, [half for halves in progress for half in halves])
+    return found
 
 
 def record_lap(seed: int) -> list[RecordedLap]:

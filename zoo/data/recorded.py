@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,8 +53,17 @@ class Recorded(Dataset):
             return {name: Path(local) / self.name / name}
         path = _home() / self.name / name
         if not path.is_file():
+            print(f"Recording {self.name}, once, to {path}; takes long.", file=sys.stderr)
             _write(path, self.record())
         return {name: path}
+
+
+def counted(things: Iterable, total: int, what: str) -> Iterator:
+    """The same things, counted on a terminal by a bar, in silence elsewhere."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(things, what, total, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def _home():

@@ -12,6 +12,7 @@ import numpy as np
 from zoo.data import car_racing as data
 from zoo.data.car_racing import RecordedLap
 from zoo.data.racing_driver import ScriptedDriver
+from zoo.data.recorded import counted
 from zoo.driving.laps import NoisyLap, drive_side_by_side
 
 # Tracks of each round; the last ones of each are kept for validation.
@@ -70,7 +71,8 @@ def record(
     known = {split: data.laps(split) for split in data.RECORDED}
     driven = {split: [] for split in data.RECORDED}
     model = student()
-    for number, tracks in enumerate(ROUNDS):
+    rounds = counted(enumerate(ROUNDS), len(ROUNDS), "Practising")
+    for number, tracks in rounds:
         learn(model, *(known[split] + driven[split] for split in data.RECORDED), number)
         found = practise(model, tracks, levels)
         driven["train"] += found[:-KEPT]
