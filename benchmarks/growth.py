@@ -9,11 +9,11 @@ training step, with what compiling takes; and the median seconds of a step.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 LENGTHS = (32, 128, 1024, 4096, 16384)
 SHORT, LONG = 1024, 16384
@@ -52,18 +52,21 @@ def train(side: str, length: int, batch: int, remat: int | None) -> dict[str, fl
     model.compile("adam", loss="mse", jit_compile=True)
     x, y = sides.batch(model.output_shape[-1], batch, length)
     y = y if layer.return_sequences else y[:, -1]
-    before, times = _resident(), []
+    before, times = _memory("VmRSS"), []
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()
         model.train_on_batch(x, y)
         times.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = _memory("VmHWM")
     return {"seconds": statistics.median(times[1:]), "mebibytes": peak - before}
 
 
-def _resident() -> float:
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize() / 2**20
+def _memory(name) -> float:
+    """MiB of this process: VmRSS now, VmHWM at its peak, which unlike getrusage's is its own."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"no {name} in /proc/self/status")
 
 
 def memory_of_a_batch(side: str) -> float:

@@ -175,7 +175,8 @@ neuron, so that one small product sums them, with samples side by side; peers co
 neurons. The gradient of a scan computes its steps again from the states that it kept.
 
 CfCCell computes what its peer does, two products for each step: with steps of one length its four
-heads become three, which is all there is to save.
+heads become three, which is all there is to save. That leaves 17,408 of 21,504 multiplications for
+each step of a sequence, a factor of 1.24.
 
 ## Memory and length
 

@@ -65,10 +65,12 @@ and spun. A `LiquidCell` of 64 units in the place of this layer: validation erro
 
 **Intended use.** A reference for driving from pictures in closed loop.
 
-**Limits.** A game with one car, flat roads and no traffic. Some seeds lose a lap here and there:
-the car leaves the road, spins, and then misses tiles; others never leave it and are a little slower
-than the scripted driver. On a new machine training records the laps first, and trains a student
-for them, which takes well over half an hour. Not for the control of real vehicles.
+**Limits.** A game with one car, flat roads and no traffic. A little slower than the scripted
+driver. The record of the student's laps depends on rounding, so that each machine has its own: seed
+0 learned from one, the other seeds from another. In some of its laps a car spins on the grass to
+their end, where even the scripted driver cannot help; they blur the validation error. On a new
+machine training records the laps first, and trains a student for them, which takes well over half
+an hour. Not for the control of real vehicles.
 """
 
 
