@@ -113,15 +113,11 @@ def rows(found: dict[str, dict[str, tuple[float, str]]]) -> list[str]:
 
 
 def import_seconds(count: int = 7) -> float:
-    """What `import lnn_keras` adds to `import keras`, in seconds: a difference of medians."""
-    times = {"import keras": [], "import keras, lnn_keras": []}
-    for _ in range(count):
-        for code, found in times.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-            found.append(time.perf_counter() - start)
-    without, with_it = map(statistics.median, times.values())
-    return with_it - without
+    """What `import lnn_keras` takes after `import keras`, in seconds: a median over processes."""
+    code = "import keras, time; start = time.perf_counter(); import lnn_keras"
+    command = [sys.executable, "-c", f"{code}; print(time.perf_counter() - start)"]
+    runs = [subprocess.run(command, check=True, capture_output=True) for _ in range(count)]
+    return statistics.median(float(run.stdout) for run in runs)
 
 
 def main() -> None:
