@@ -129,10 +129,17 @@ class LiquidRNN(keras.layers.RNN):
     def _scan_steps(self, step, rows, states):
         """All outputs, the last one and the last states, keeping the states of every step."""
         rows = step.project(ops.concatenate(rows, axis=-1), step.arguments)
-        trace = scan(step, rows, states, step.arguments, self._again, self.unroll)
+        trace = self._scan(step, rows, states, step.arguments, self._again, self.unroll)
         sizes = [state.shape[-1] for state in states]
         outputs = trace[..., : self.cell.output_size]
         return outputs, outputs[:, -1], split(trace[:, -1, -sum(sizes) :], sizes)
+
+    def _scan(self, step, rows, states, *options):
+        """`scan`, whose rows and trace are (batch, time, size) for every cell."""
+        if not step.samples_last:
+            return scan(step, rows, states, *options)
+        rows, states = ops.transpose(rows), [ops.transpose(state) for state in states]
+        return ops.transpose(scan(step, rows, states, *options, axis=0))
 
     def _scan_pieces(self, step, rows, states):
         """The same, keeping the states between pieces of `remat` steps alone."""
@@ -144,7 +151,7 @@ class LiquidRNN(keras.layers.RNN):
 
         def piece(row, states, arguments):
             rows = step.project(ops.reshape(row, (-1, steps, width)), arguments)
-            trace = scan(step, rows, states, arguments)
+            trace = self._scan(step, rows, states, arguments)
             outputs = ops.reshape(trace[..., : sizes[0]], (-1, steps * sizes[0]))
             return outputs if self.return_sequences else None, split(trace[:, -1], sizes)
 
@@ -195,6 +202,7 @@ class _Step:
 
     Attributes:
         masked: Whether rows hold a mask.
+        samples_last: Whether rows and states are (size, batch).
         arguments: What a step depends on beside row and states: the cell's weights, if it must
             be pure, and its constants.
     """
@@ -205,6 +213,7 @@ class _Step:
             return cell.advance(row, states, elapsed, *([given] if given else []))
 
         self._timed, self.masked, self.holds_output = elapsed is None, masked, holds_output
+        self.samples_last = bool(constants) and getattr(cell, "samples_last", False)
         self._advance, self._project = pure(cell, advance), pure(cell, cell.project)
         weights = weights_of(cell) if again else []
         # What all steps share has gradients that add up, in the precision of the weights.
@@ -215,9 +224,9 @@ class _Step:
         weights, constants = arguments[: self._count], arguments[self._count :]
         unmasked, elapsed = None, []
         if self.masked:
-            row, unmasked = elapsed_time.split(row)
+            row, unmasked = self._take_rider(row)
         if self._timed:
-            row, *elapsed = elapsed_time.split(row)
+            row, *elapsed = self._take_rider(row)
         before = states[self.holds_output :]
         output, new = self._advance(weights, row, before, constants, *elapsed)
         new = [output, *new] if self.holds_output else new
@@ -226,6 +235,10 @@ class _Step:
             new = [ops.where(unmasked > 0, now, before) for now, before in pairs]
         # An output that is the first state is not kept twice.
         return None if self.holds_output or output is new[0] else output, new
+
+    def _take_rider(self, row):
+        axis = 0 if self.samples_last else -1
+        return split(row, [row.shape[axis] - 1, 1], axis)
 
     def project(self, rows, arguments):
         """Rows of features, elapsed time and mask, their features projected."""

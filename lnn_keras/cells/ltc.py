@@ -46,6 +46,8 @@ class LTCCell(ODECell):
     Neural circuit policies enabling auditable autonomy, 2020, eq. 1-3.
     """
 
+    samples_last = True
+
     def __init__(self, wiring: Wiring | int, unfolds: int = 6, **kwargs):
         if not hasattr(wiring, "connect"):
             if isinstance(wiring, bool) or not isinstance(wiring, int):
@@ -117,22 +119,18 @@ class LTCCell(ODECell):
         return [ops.expand_dims(rate, -1), *self.recurrent.constants(rate)]
 
     def advance(self, projected, states, elapsed, constants=None):
-        """As `ODECell`; with constants, samples are columns while the equation is solved."""
+        """As `ODECell`; with constants, samples are last in all that comes and is returned."""
         if not constants:
             return super().advance(projected, states, elapsed, constants=[])
         rate, *synapses = constants
-        elapsed = ops.transpose(elapsed) if hasattr(elapsed, "shape") else elapsed
-        given_drive, given_decay = (
-            rate * part for part in ops.split(ops.transpose(projected), 2, axis=0)
-        )
+        given_drive, given_decay = (rate * part for part in ops.split(projected, 2, axis=0))
 
         def increments(h, delta):
             drive, decay = self.recurrent.scaled_currents(h, *synapses)
             return delta * (drive + given_drive), delta * (decay + given_decay)
 
-        h = ops.transpose(first_state(states))
-        h = ops.transpose(solve(self._method, increments, h, elapsed))
-        return self.read_out(h), [h]
+        h = solve(self._method, increments, first_state(states), elapsed)
+        return ops.transpose(self.read_out(ops.transpose(h))), [h]
 
     def read_out(self, h):
         """The motor neurons, each with its scale and bias."""
