@@ -1,10 +1,11 @@
 """Memory and time of training over the length of a sequence, and memory beside ncps.
 
 python -m benchmarks.growth                             the lines of docs/speed.md
-python -m benchmarks.growth --side NAME --length 1024   one training step: seconds, mebibytes
+python -m benchmarks.growth --side NAME --length 1024   MiB of some training steps
+python -m benchmarks.growth --times                     seconds of a training step of each length
 
-What is measured has a process of its own: what it grows by, at its peak, from before the first
-training step, with what compiling takes; and the median seconds of a step.
+Memory is that of a process of its own: what it grows by, at its peak, from before the first
+training step, with what compiling takes. Times are of one process, in which the lengths take turns.
 """
 
 import argparse
@@ -26,18 +27,20 @@ MEMORY_BATCHES = (64, 1024)
 STEPS = 32
 
 
-def measure(side: str, length: int, batch: int, remat: int | None) -> tuple[float, float]:
-    """Median seconds of a training step, and MiB of its process, of one that is started for it."""
-    command = [sys.executable, "-m", "benchmarks.growth", "--side", side]
-    command += ["--length", str(length), "--batch", str(batch)]
-    command += ["--remat", str(remat)] if remat else []
+def measured(*arguments):
+    """What this file prints last, run with these arguments."""
+    command = [sys.executable, "-m", "benchmarks.growth", *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(result.stdout.splitlines()[-1])
-    return found["seconds"], found["mebibytes"]
+    return json.loads(result.stdout.splitlines()[-1])
 
 
-def train(side: str, length: int, batch: int, remat: int | None) -> dict[str, float]:
-    """A few training steps in this process."""
+def memory(side: str, length: int, batch: int, remat: int = 0) -> float:
+    """MiB that a process, started for it, takes to train."""
+    return measured("--side", side, "--length", length, "--batch", batch, "--remat", remat)
+
+
+def training(side: str, length: int, batch: int, remat: int):
+    """A function that does one training step."""
     import keras
 
     from benchmarks import sides
@@ -52,13 +55,38 @@ def train(side: str, length: int, batch: int, remat: int | None) -> dict[str, fl
     model.compile("adam", loss="mse", jit_compile=True)
     x, y = sides.batch(model.output_shape[-1], batch, length)
     y = y if layer.return_sequences else y[:, -1]
-    before, times = _memory("VmRSS"), []
+    return lambda: model.train_on_batch(x, y)
+
+
+def growth(step) -> float:
+    """MiB that this process grows by during a few training steps."""
+    before = _memory("VmRSS")
+    for _ in range(ROUNDS):
+        step()
+    return _memory("VmHWM") - before
+
+
+def times() -> list[list[float]]:
+    """Median milliseconds of a step of each length, without remat and with it."""
+    steps = [
+        training(LIQUID, length, LONG_BATCH, remat)
+        for length in LENGTHS
+        for remat in (0, _pieces(length))
+    ]
+    taken = [[] for _ in steps]
     for _ in range(ROUNDS + 1):
-        start = time.perf_counter()
-        model.train_on_batch(x, y)
-        times.append(time.perf_counter() - start)
-    peak = _memory("VmHWM")
-    return {"seconds": statistics.median(times[1:]), "mebibytes": peak - before}
+        for step, values in zip(steps, taken, strict=True):
+            start = time.perf_counter()
+            step()
+            values.append(1000 * (time.perf_counter() - start))
+    # The first turn compiles.
+    middle = [statistics.median(values[1:]) for values in taken]
+    return [middle[i : i + 2] for i in range(0, len(middle), 2)]
+
+
+def _pieces(length) -> int:
+    """The square root of the length, at which least is kept."""
+    return round(length**0.5)
 
 
 def _memory(name) -> float:
@@ -74,14 +102,13 @@ def memory_of_a_batch(side: str) -> float:
 
     What two sizes of batch differ by, for a process keeps what its compiler has used.
     """
-    small, large = (measure(side, STEPS, size, None)[1] for size in MEMORY_BATCHES)
+    small, large = (memory(side, STEPS, size) for size in MEMORY_BATCHES)
     return (large - small) / (MEMORY_BATCHES[1] - MEMORY_BATCHES[0]) * 64
 
 
 def table() -> list[str]:
     """The lines of both measurements, in Markdown; prints what it does."""
-    memory = {side: memory_of_a_batch(side) for side in MEMORY_SIDES}
-    ours, peer = memory.values()
+    ours, peer = (memory_of_a_batch(side) for side in MEMORY_SIDES)
     lines = ["| training | MiB for a batch | ratio | bar |", "| --- | --- | --- | --- |"]
     lines.append(f"| {MEMORY_SIDES[0]} | {ours:.1f} | {ours / peer:.2f} | at most 0.33 |")
     lines.append(f"| {MEMORY_SIDES[1]} | {peer:.1f} | | |")
@@ -89,20 +116,16 @@ def table() -> list[str]:
     lines.append("| --- | --- | --- | --- | --- |")
     print(*lines, sep="\n", flush=True)
     found = {}
-    for length in LENGTHS:
-        plain = measure(LIQUID, length, LONG_BATCH, None)
-        # The square root of the length, at which least is kept.
-        pieces = measure(LIQUID, length, LONG_BATCH, round(length**0.5))
-        found[length] = plain, pieces
-        numbers = [1000 * plain[0], plain[1], 1000 * pieces[0], pieces[1]]
-        lines.append(f"| {length:,} | {' | '.join(f'{n:.1f}' for n in numbers)} |")
+    for length, (plain, pieces) in zip(LENGTHS, measured("--times"), strict=True):
+        sizes = [memory(LIQUID, length, LONG_BATCH, k) for k in (0, _pieces(length))]
+        found[length] = plain, sizes[0], pieces, sizes[1]
+        lines.append(f"| {length:,} | {' | '.join(f'{n:.1f}' for n in found[length])} |")
         print(lines[-1], flush=True)
-    (long, long_pieces), (short, short_pieces) = found[LONG], found[SHORT]
+    plain, _, pieces, size = (a / b for a, b in zip(found[LONG], found[SHORT], strict=True))
     lines += [
         "",
-        f"{LONG:,} steps take {long[0] / short[0]:.1f} times as long as {SHORT:,} (bar 18), "
-        f"with remat {long_pieces[0] / short_pieces[0]:.1f} times as long in "
-        f"{long_pieces[1] / short_pieces[1]:.1f} times the memory (bar 5).",
+        f"{LONG:,} steps take {plain:.1f} times as long as {SHORT:,} (bar 18), "
+        f"with remat {pieces:.1f} times as long in {size:.1f} times the memory (bar 5).",
     ]
     print(lines[-1], flush=True)
     return lines
@@ -114,11 +137,14 @@ def main() -> None:
     parser.add_argument("--side")
     parser.add_argument("--length", type=int, default=32)
     parser.add_argument("--batch", type=int, default=LONG_BATCH)
-    parser.add_argument("--remat", type=int)
+    parser.add_argument("--remat", type=int, default=0, help="0 for none")
+    parser.add_argument("--times", action="store_true")
     arguments = parser.parse_args()
-    if arguments.side:
-        found = train(arguments.side, arguments.length, arguments.batch, arguments.remat)
-        print(json.dumps(found))
+    if arguments.times:
+        print(json.dumps(times()))
+    elif arguments.side:
+        step = training(arguments.side, arguments.length, arguments.batch, arguments.remat)
+        print(json.dumps(growth(step)))
     else:
         table()
 

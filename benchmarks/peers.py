@@ -167,10 +167,10 @@ column names; Keras leaves XLA off on machines without an accelerator, so compil
 {ratios}
 
 A training step of LTCCell is 6 unfolds for each of 32 steps. Synapses lie in rows, one for each
-neuron, so that one small product sums them, with samples side by side through the whole scan; peers
-compute all pairs of neurons. The gradient of a scan computes its steps again from the states that it
-kept. An unfold on a wiring is three small kernels: gather and tanh, the product, the update. A second
-core helps a prediction with them little, and the peer's large kernels much.
+neuron, so that one small product sums them, with samples side by side through the whole scan;
+peers compute all pairs of neurons. The gradient of a scan computes its steps again from the states
+that it kept. An unfold on a wiring is three small kernels: gather and tanh, the product, the
+update. A second core helps a prediction with them little, and the peer's large kernels much.
 
 CfCCell computes what its peer does, two products for each step: with steps of one length its four
 heads become three, which is all there is to save. That leaves 17,408 of 21,504 multiplications for

@@ -96,7 +96,8 @@ def test_every_number_of_steps(count):
         ("semi_implicit", JIT_COMPILE[0], "mixed_float16"),
         ("semi_implicit", JIT_COMPILE[1], "float32"),
         ("dopri5", JIT_COMPILE[0], "float32"),
-        ("dopri5", JIT_COMPILE[1], "mixed_float16"),
+        # XLA compiles loops within loops for a minute.
+        pytest.param("dopri5", JIT_COMPILE[1], "mixed_float16", marks=pytest.mark.slow),
     ],
 )
 def test_training_is_the_same(solver, jit_compile, dtype, random):

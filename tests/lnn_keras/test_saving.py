@@ -8,6 +8,8 @@ from matrix import CELLS, numbers, same
 from lnn_keras import CTRNNCell, LiquidCell, LiquidRNN, NODECell
 
 every_cell = pytest.mark.parametrize("name", CELLS)
+# Compiling takes longest of all: one cell of each kind of step is compiled in every run.
+COMPILED = ("liquid", "liquid-adjoint", "ltc-ncp", "cfc", "mixed-ltc")
 BACKEND = keras.backend.backend()
 
 
@@ -68,7 +70,10 @@ def test_tau_of_the_initializer():
 
 @pytest.mark.skipif(BACKEND == "torch", reason="torch.compile takes no loops like these")
 @pytest.mark.skipif(BACKEND == "jax", reason="Keras compiles there unless told otherwise")
-@every_cell
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in COMPILED else pytest.mark.slow) for name in CELLS],
+)
 def test_compiled_training_is_the_same(name, x, elapsed):
     losses = []
     for jit_compile in (False, True):

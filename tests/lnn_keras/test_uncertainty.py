@@ -14,6 +14,7 @@ from lnn_keras import LEFCell, LiquidRNN, families
 
 THETA, SIGMA, NOISE, MEAN_GAP, STEPS = 0.5, 1.0, 0.3, 0.8, 40
 GAUSSIAN = families.get("gaussian")
+JIT_COMPILE = keras.backend.backend() != "torch"
 
 
 def observations(sequences, seed):
@@ -71,7 +72,8 @@ def gru_inputs(y, gaps):
 
 def trained(model, inputs, target, epochs=150):
     rate = keras.optimizers.schedules.CosineDecay(0.1, epochs)
-    model.compile(keras.optimizers.Adam(rate), families.NegativeLogLikelihood("gaussian"))
+    loss = families.NegativeLogLikelihood("gaussian")
+    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=JIT_COMPILE)
     model.fit(inputs, target, epochs=epochs, batch_size=len(target), verbose=0)
     return model
 
