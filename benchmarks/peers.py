@@ -180,8 +180,9 @@ each step of a sequence, a factor of 1.24.
 
 What a process grows by while it trains (`python -m benchmarks.growth`): for a batch of 64, the
 difference of two sizes of batch, without what compiling takes; over the length, a LiquidCell of 32
-units and 1 unfold, batch 8, that reads a sequence to its end, compiling included. With
-`LiquidRNN(cell, remat=k)`, k is the square root of the length.
+units and 1 unfold, batch 8, that reads a sequence to its end, compiling included. Times are of one
+process, in which the lengths take turns. With `LiquidRNN(cell, remat=k)`, k is the square root of
+the length.
 
 {growth}
 
