@@ -2,7 +2,7 @@
 
 python -m benchmarks.growth                             the lines of docs/speed.md
 python -m benchmarks.growth --side NAME --length 1024   MiB of some training steps
-python -m benchmarks.growth --times                     seconds of a training step of each length
+python -m benchmarks.growth --times                     milliseconds of a step of each length
 
 Memory is that of a process of its own: what it grows by, at its peak, from before the first
 training step, with what compiling takes. Times are of one process, in which the lengths take turns.

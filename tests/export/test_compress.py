@@ -259,7 +259,6 @@ def test_irregular_time_trains_and_exports(data, tmp_path):
 
 
 def test_packed_files_are_smaller(data, tmp_path):
-    model = make_model("lstm")
     model = keras.Sequential(
         [keras.Input((None, 4), name="x"), layers.LSTM(32, return_sequences=True), layers.Dense(4)]
     )

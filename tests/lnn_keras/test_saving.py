@@ -8,7 +8,7 @@ from matrix import CELLS, numbers, same
 from lnn_keras import CTRNNCell, LiquidCell, LiquidRNN, NODECell
 
 every_cell = pytest.mark.parametrize("name", CELLS)
-# Compiling takes longest of all: one cell of each kind of step is compiled in every run.
+# Compiling takes longest of all: in every run some kinds of steps, the others with `-m slow`.
 COMPILED = ("liquid", "liquid-adjoint", "ltc-ncp", "cfc", "mixed-ltc")
 BACKEND = keras.backend.backend()
 
