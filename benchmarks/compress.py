@@ -12,8 +12,8 @@ import export
 import zoo
 from benchmarks.half_cheetah import EPOCHS, UNITS, calibration, fit, test_error, trace, trained
 from export.compress import cluster, prune, quantize_aware, sparsity, strip
-from export.report import percent
-from zoo import presets
+from export.verification.report import percent
+from zoo import registry
 
 PRESET = "half-cheetah-micro"
 CELLS = ("LiquidCell", "LTCCell", "CfCCell", "NODECell", "GRU")
@@ -74,7 +74,7 @@ def sizes() -> str:
 
 def _tune(model, epochs, callback):
     """Train on as the preset was trained: with its noise and decay of weights."""
-    recipe = presets.get(PRESET).recipe
+    recipe = registry.get(PRESET).recipe
     fit(
         model,
         epochs,

@@ -15,8 +15,8 @@ import keras
 
 import export
 from benchmarks.half_cheetah import EPOCHS, LAYERS, UNITS, calibration, trace, trained
-from export.report import percent
 from export.targets import BUILT_IN, MICRO, XNNPACK
+from export.verification.report import percent
 
 STEPS = 1000
 PAGE = Path(__file__).parent.parent / "docs/exports.md"

@@ -19,7 +19,7 @@ def peak(steps: int, adjoint: bool) -> float:
     import numpy as np
 
     import lnn_keras
-    from lnn_keras.solvers.vjp import vjp
+    from lnn_keras.autodiff.vjp import vjp
 
     random = np.random.default_rng(0)
     cell = lnn_keras.LiquidCell(UNITS, unfolds=steps, adjoint=adjoint)

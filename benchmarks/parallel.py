@@ -60,7 +60,7 @@ def iterations(cell, method, x) -> str:
     """How many iterations the method took, and whether a scan had to follow."""
     import jax
 
-    from lnn_keras.parallel import parallel_scan
+    from lnn_keras.layers.parallel_scan import parallel_scan
 
     def run(x):
         projected = cell.project(x).swapaxes(0, 1)
@@ -90,7 +90,7 @@ def rows(arguments):
     import keras
     import numpy as np
 
-    from lnn_keras.parallel import METHODS
+    from lnn_keras.layers.parallel_scan import METHODS
 
     head = ["cell", "steps", "iterations", "scan", *METHODS]
     head += ["scan, gradient", *(f"{method}, gradient" for method in METHODS)]

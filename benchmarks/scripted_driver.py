@@ -6,8 +6,8 @@ python -m benchmarks.scripted_driver
 import numpy as np
 
 from zoo.data.car_racing import TRACKS
-from zoo.data.racing import Lap
-from zoo.data.racing_driver import ScriptedDriver
+from zoo.data.car_racing_env import Lap
+from zoo.data.car_racing_expert import ScriptedDriver
 
 
 def drive(track: int) -> Lap:

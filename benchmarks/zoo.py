@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zoo import presets, store
-from zoo.cards import bars
+from zoo import registry
+from zoo.hub import store
+from zoo.hub.card import bars
 
 LOAD = """
 import time
@@ -28,7 +29,7 @@ def table() -> str:
         "| preset | metric | liquid | LSTM | GRU | to beat | parameters | recommended file |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, preset in presets.PRESETS.items():
+    for name, preset in registry.PRESETS.items():
         recorded = store.metadata(name)
         metrics = recorded["metrics"]
         recipe = preset.export_recipes[0]
@@ -49,14 +50,14 @@ def verdicts() -> str:
     """For each preset, which bars its mean beats, and by how much."""
     return "\n\n".join(
         f"## {name}\n\n{bars(preset, store.metadata(name)['metrics']['liquid']['test_mean'])}"
-        for name, preset in presets.PRESETS.items()
+        for name, preset in registry.PRESETS.items()
     )
 
 
 def loading(runs: int = 3) -> str:
     """Seconds to load each preset in a process that has imported keras, median of some runs."""
     lines = []
-    for name in presets.PRESETS:
+    for name in registry.PRESETS:
         command = [sys.executable, "-c", LOAD.format(name=name)]
         seconds = [
             float(subprocess.check_output(command, stderr=subprocess.DEVNULL)) for _ in range(runs)

@@ -1,15 +1,44 @@
-"""Keras models to verified device files."""
+"""Export of Keras models to verified files for phones and microcontrollers.
 
-from export.data import as_sequences
-from export.evaluate import evaluate_file, predict_file
-from export.recipes import RECIPES, Recipe
-from export.report import Report, RuntimeResult, VerificationError
-from export.sequence import to_sequence
-from export.step import Step, to_step
-from export.stepper import Stepper, steppers
-from export.targets import TARGETS, Target
-from export.tflite import to_tflite
-from export.verify import verify
+Names are imported when first used, so that `import export` does not wait for TensorFlow.
+"""
+
+import importlib
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from export.data import as_sequences
+    from export.forms.sequence import to_sequence
+    from export.forms.step import Step, to_step
+    from export.pipeline import to_tflite
+    from export.recipes import RECIPES, Recipe
+    from export.runtimes.stepper import Stepper, steppers
+    from export.targets import TARGETS, Target
+    from export.verification.evaluate import evaluate_file, predict_file
+    from export.verification.report import Report, RuntimeResult, VerificationError
+    from export.verification.verify import verify
+
+_MODULES = {
+    "RECIPES": "export.recipes",
+    "TARGETS": "export.targets",
+    "Recipe": "export.recipes",
+    "Report": "export.verification.report",
+    "RuntimeResult": "export.verification.report",
+    "Step": "export.forms.step",
+    "Stepper": "export.runtimes.stepper",
+    "Target": "export.targets",
+    "VerificationError": "export.verification.report",
+    "as_sequences": "export.data",
+    "evaluate_file": "export.verification.evaluate",
+    "predict_file": "export.verification.evaluate",
+    "steppers": "export.runtimes.stepper",
+    "to_sequence": "export.forms.sequence",
+    "to_step": "export.forms.step",
+    "to_tflite": "export.pipeline",
+    "verify": "export.verification.verify",
+}
+_REQUIRED = ("tensorflow", "flatbuffers")
 
 __all__ = [
     "RECIPES",
@@ -30,3 +59,22 @@ __all__ = [
     "to_tflite",
     "verify",
 ]
+
+_missing = [name for name in _REQUIRED if find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f"The package `export` needs {' and '.join(_missing)}, which is not installed. "
+        "Install the extra: pip install 'lnn-keras[export]'."
+    )
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'export' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from export.flatbuffer import made_tensors, read_signature
-from export.ranges import visited_numbers
+from export.forms.step import Step
 from export.recipes import Recipe
 from export.runtimes import KerasStep, rollout
 from export.runtimes.litert import make_interpreter
-from export.step import Step
+from export.tflite_file.flatbuffer import made_tensors, read_signature
+from export.tflite_file.narrow_ranges import visited_numbers
 
 FEWEST_NUMBERS = 8
 ONE_NUMBER = 1e-7

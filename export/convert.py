@@ -7,17 +7,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from export import flatbuffer, graph, preflight
 from export.calibration import within_range
-from export.converter import SAMPLES, Converter
-from export.folding import fold_linear_maps
-from export.ranges import visited_numbers
+from export.converter_process import SAMPLES, Converter
+from export.forms.step import NEXT, Step
+from export.graph import kernel_check, tf_graph
+from export.graph.fold_linear import fold_linear_maps
+from export.graph.gptq import round_weights
+from export.graph.substitute_ops import substitute
 from export.recipes import Recipe
-from export.rounding import round_weights
 from export.runtimes.litert import make_interpreter
-from export.step import NEXT, Step
-from export.substitution import substitute
 from export.targets import SEQUENCE, STEP, Target
+from export.tflite_file import flatbuffer
+from export.tflite_file.narrow_ranges import visited_numbers
 
 CALIBRATION_ROUNDS = 3
 RANGE_SAMPLES = 2000
@@ -48,9 +49,9 @@ def convert(
     samples = list(samples)
     functions = {STEP: _step_function(step, recipe, target, samples)}
     if sequence is not None:
-        functions[SEQUENCE] = graph.trace(sequence, None)
+        functions[SEQUENCE] = tf_graph.trace(sequence, None)
     with tempfile.TemporaryDirectory() as folder:
-        graph.save(functions, folder)
+        tf_graph.save(functions, folder)
 
         def run(samples):
             if samples:
@@ -72,15 +73,15 @@ def convert(
 def _step_function(step, recipe, target, samples):
     """The step as a function of operations that the target has."""
     # Ranges are measured sample by sample; shapes of any batch would hide constants.
-    function = graph.trace(step.model, 1 if recipe.is_integer else target.batch)
-    flat = graph.flatten(function)
+    function = tf_graph.trace(step.model, 1 if recipe.is_integer else target.batch)
+    flat = tf_graph.flatten(function)
     if recipe.is_integer:
-        preflight.require_no_loops(flat, step.model, recipe)
-        flat = graph.flatten(fold_linear_maps(flat))
+        kernel_check.require_no_loops(flat, step.model, recipe)
+        flat = tf_graph.flatten(fold_linear_maps(flat))
         function = substitute(flat, step.model, recipe, target, samples)
-        function = round_weights(graph.flatten(function), recipe, samples)
-        flat = graph.flatten(function)
-    preflight.require_kernels(flat, step.model, recipe, target)
+        function = round_weights(tf_graph.flatten(function), recipe, samples)
+        flat = tf_graph.flatten(function)
+    kernel_check.require_kernels(flat, step.model, recipe, target)
     return function
 
 

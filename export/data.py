@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from export.layers import as_functional, takes_elapsed
-from export.step import Step, to_step
+from export.forms.step import Step, to_step
+from export.forms.supported_layers import as_functional, takes_elapsed
 
 
 def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lnn_keras.choices import require_choice
+from lnn_keras.argument_checks import require_choice
 
 ACTIVATIONS = ("float32", "int8", "int16")
 WEIGHTS = ("float32", "float16", "int8")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lnn_keras.choices import require_choice
+from lnn_keras.argument_checks import require_choice
 
 STEP, SEQUENCE = "step", "sequence"
 XNNPACK, BUILT_IN, MICRO = "LiteRT (XNNPACK)", "LiteRT (built-in)", "TFLite Micro"

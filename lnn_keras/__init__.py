@@ -17,9 +17,9 @@ from lnn_keras.cells import (
     ODERNNCell,
     WiredCfCCell,
 )
-from lnn_keras.each_step import EachStep
+from lnn_keras.layers.each_step import EachStep
+from lnn_keras.layers.liquid_rnn import LiquidRNN
 from lnn_keras.migration import from_ncps
-from lnn_keras.rnn import LiquidRNN
 
 __version__ = "0.1.0"
 

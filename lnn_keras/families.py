@@ -15,7 +15,7 @@ import math
 import keras
 from keras import ops
 
-from lnn_keras.choices import require_choice
+from lnn_keras.argument_checks import require_choice
 
 # Keeps natural parameters off the edge of Omega, where no distribution is.
 EDGE = 1e-4

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from lnn_keras.cells import CfCCell, LTCCell, MixedMemoryCell, WiredCfCCell
-from lnn_keras.rnn import LiquidRNN
+from lnn_keras.layers.liquid_rnn import LiquidRNN
 from lnn_keras.wirings import Adjacency, Wiring
 
 _RNN_ARGUMENTS = (

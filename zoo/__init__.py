@@ -6,17 +6,17 @@ Names are imported when first used, so that `lnn --help` need not wait for Tenso
 import importlib
 
 _MODULES = {
-    "PRESETS": "zoo.presets",
-    "CorruptPresetError": "zoo.store",
-    "DownloadError": "zoo.download",
+    "PRESETS": "zoo.registry",
+    "CorruptPresetError": "zoo.hub.store",
+    "DownloadError": "zoo.hub.download",
     "Preset": "zoo.preset",
-    "card": "zoo.store",
-    "exported": "zoo.store",
-    "load": "zoo.store",
-    "metadata": "zoo.store",
-    "publish": "zoo.site",
-    "samples": "zoo.store",
-    "save": "zoo.store",
+    "card": "zoo.hub.store",
+    "exported": "zoo.hub.store",
+    "load": "zoo.hub.store",
+    "metadata": "zoo.hub.store",
+    "publish": "zoo.hub.publish",
+    "samples": "zoo.hub.store",
+    "save": "zoo.hub.store",
 }
 
 __all__ = [

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from export import Stepper
-from zoo.data.fetch import Dataset
-from zoo.metrics import Metric
-from zoo.training import Arrays, Inputs, Recipe, predict
+from zoo.data.dataset import Dataset
+from zoo.training.loop import Arrays, Inputs, Recipe, predict
+from zoo.training.metrics import Metric
 
 Splits = Mapping[str, Arrays]
 Samples = dict[str, Inputs]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from export.compress.kernels import Kernel, kernels_of
-from lnn_keras.choices import require_choice
+from lnn_keras.argument_checks import require_choice
 
 # Names of TFMOT's ways to choose the first centroids.
 INITIALIZATIONS = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from export.rnn import cells_of, is_rnn
+from export.forms.rnn_layers import cells_of, is_rnn
 
 # Last parts of the names of what multiplies inputs or states, in Keras and in `lnn_keras`. A
 # bias, a time constant, a reversal or a slope is no kernel: few numbers, and none may be zero.

@@ -5,8 +5,8 @@ import contextlib
 import keras
 
 from export.compress.kernels import KERNEL_NAME, require_tensorflow
-from export.layers import as_functional, is_convolution
-from export.rnn import is_rnn, with_cell
+from export.forms.rnn_layers import is_rnn, with_cell
+from export.forms.supported_layers import as_functional, is_convolution
 from lnn_keras import LiquidRNN
 
 

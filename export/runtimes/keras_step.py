@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from export.flatbuffer import Signature, Tensor
-from export.step import Step
+from export.forms.step import Step
+from export.tflite_file.flatbuffer import Signature, Tensor
 
 
 class KerasStep:

@@ -4,9 +4,9 @@ import warnings
 
 import numpy as np
 
-from export.flatbuffer import read_signature
-from export.quiet import CapturedErrors
+from export.runtimes.capture_stderr import CapturedErrors
 from export.targets import BUILT_IN, STEP, XNNPACK
+from export.tflite_file.flatbuffer import read_signature
 
 
 def make_interpreter(content: bytes, preserve_all_tensors: bool = False, xnnpack: bool = True):

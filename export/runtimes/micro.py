@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-from export.flatbuffer import read_signature
-from export.quiet import CapturedErrors
+from export.runtimes.capture_stderr import CapturedErrors
+from export.tflite_file.flatbuffer import read_signature
 
 
 class Micro:

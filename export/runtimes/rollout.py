@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from export.flatbuffer import Signature
+from export.tflite_file.flatbuffer import Signature
 
 
 class Runtime(Protocol):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from export.layout import TensorLayout
 from export.source.recording import Recording
+from export.tflite_file.layout import TensorLayout
 
 DTYPES = ("float32", "int8", "int16")
 

@@ -2,7 +2,7 @@
 
 from export.source import micro, phone
 from export.source.device_file import DeviceFile
-from lnn_keras.choices import require_choice
+from lnn_keras.argument_checks import require_choice
 
 FORMS = {"micro": micro.source_files, "phone": phone.source_files}
 

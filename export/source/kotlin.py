@@ -2,10 +2,10 @@
 
 import json
 
+from export.forms.step import NEXT
 from export.source.device_file import DeviceFile
 from export.source.literals import floating, lines
 from export.source.templates import fill
-from export.step import NEXT
 
 _ROUNDED = "(Math.rint(number.toDouble()).toFloat() + zeroPoint)"
 # How a number, handed about as a Float, is held in a ByteBuffer.

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from export import flatbuffer
 from export.source.device_file import DeviceFile
 from export.source.identifiers import identifiers
 from export.source.literals import comment, lines
@@ -10,6 +9,7 @@ from export.source.model_header import NUMBERS, arena_bytes, arena_note, model_h
 from export.source.recording_header import UNITS, recording_header, tolerance, tolerance_note
 from export.source.resolver import op_resolver_header
 from export.source.templates import fill
+from export.tflite_file import flatbuffer
 
 
 def source_files(file: DeviceFile) -> dict[str, str]:

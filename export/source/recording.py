@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from export.data import end_to_end
+from export.forms.step import Step
 from export.runtimes import LiteRT, Micro, rollout
-from export.step import Step
 
 RECORDED_STEPS = 32
 

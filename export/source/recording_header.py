@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from export import flatbuffer
 from export.source.device_file import DeviceFile
 from export.source.literals import comment, comment_lines, floating, lines, number
 from export.source.templates import fill
+from export.tflite_file import flatbuffer
 
 UNITS = {
     "int8": "units of the outputs",

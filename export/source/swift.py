@@ -2,10 +2,10 @@
 
 import json
 
+from export.forms.step import NEXT
 from export.source.device_file import DeviceFile
 from export.source.literals import floating, lines
 from export.source.templates import fill
-from export.step import NEXT
 
 NUMBERS = {"int8": "Int8", "int16": "Int16", "float32": "Float"}
 _QUANTIZED = {

@@ -5,8 +5,8 @@ import itertools
 import keras
 from keras import ops
 
+from lnn_keras.argument_checks import require_at_least, require_choice
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
-from lnn_keras.choices import require_at_least, require_choice
 
 # The heads of each mode: what is read off the backbone, each (batch, units).
 HEADS = {

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from lnn_keras.argument_checks import require_at_least
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
-from lnn_keras.choices import require_at_least
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")

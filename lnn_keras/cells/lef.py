@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from lnn_keras import families
+from lnn_keras.argument_checks import require_at_least, require_choice
 from lnn_keras.cells.ode import DenseODECell
-from lnn_keras.choices import require_at_least, require_choice
 
 PARAMETERS = ("mean", "natural")
 # Beyond this many units of time a step has reached its limit in any number format.

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from lnn_keras.argument_checks import require_choice
 from lnn_keras.cells.ode import ODECell
-from lnn_keras.choices import require_choice
 
 ELASTANCES = ("symmetric", "asymmetric")
 # Least and greatest initial value of what is drawn uniformly, as for conductance-based synapses.

@@ -5,9 +5,9 @@ import functools
 import keras
 from keras import ops
 
+from lnn_keras.argument_checks import require_at_least, require_choice, require_positive
+from lnn_keras.autodiff.functional import pure, weights_of
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
-from lnn_keras.choices import require_at_least, require_choice, require_positive
-from lnn_keras.pure import pure, weights_of
 from lnn_keras.solvers import SOLVERS, STEPS, Dopri5, FixedSteps, adjoint, solve
 
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from lnn_keras.argument_checks import require_choice
 from lnn_keras.cells.cfc import HEADS, CfCCell
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
-from lnn_keras.choices import require_choice
 from lnn_keras.wirings import Wiring
 
 

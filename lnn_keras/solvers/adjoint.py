@@ -13,7 +13,7 @@ checkpointing, 2010.
 
 from keras import ops
 
-from lnn_keras.solvers.vjp import vjp
+from lnn_keras.autodiff.vjp import vjp
 
 SNAPSHOTS = 16
 # Where a new snapshot lies on the way to the state that is needed, in eighths: 16 snapshots

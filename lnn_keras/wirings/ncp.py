@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from lnn_keras.choices import require_at_least
+from lnn_keras.argument_checks import require_at_least
 from lnn_keras.wirings.wiring import Connections, Wiring, polarities, require_share
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lnn_keras.choices import require_at_least
+from lnn_keras.argument_checks import require_at_least
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 import export
-from export import flatbuffer, recipes, targets
+from export import recipes, targets
 from export.calibration import closed_loop_samples
 from export.compress import cluster, prune, quantize_aware, sparsity, strip
 from export.compress.kernels import kernels_of
 from export.convert import convert
+from export.tflite_file import flatbuffer
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN, LTCCell, WiredCfCCell, wirings
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import as_sequences, flatbuffer, graph, recipes, targets, to_step
+from export import as_sequences, recipes, targets, to_step
 from export.calibration import closed_loop_samples
 from export.convert import convert
-from export.folding import fold_linear_maps
-from export.rounding import round_weights, rounded_matrix
+from export.graph import tf_graph
+from export.graph.fold_linear import fold_linear_maps
+from export.graph.gptq import round_weights, rounded_matrix
+from export.tflite_file import flatbuffer
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN, LTCCell, wirings
 
 layers = keras.layers
@@ -39,17 +41,17 @@ def step_of(layer, data):
 
 def flat_step(name, data):
     step, samples = step_of(RECURRENT[name](), data)
-    return graph.flatten(graph.trace(step.model, 1)), samples
+    return tf_graph.flatten(tf_graph.trace(step.model, 1)), samples
 
 
 def outputs_of(flat, samples):
-    return [np.concatenate(v) for v in graph.fetch(flat, list(flat.outputs.values()), samples)]
+    return [np.concatenate(v) for v in tf_graph.fetch(flat, list(flat.outputs.values()), samples)]
 
 
 @pytest.mark.parametrize("name", RECURRENT)
 def test_a_folded_graph_is_the_same_function(name, data):
     flat, samples = flat_step(name, data)
-    folded = graph.flatten(fold_linear_maps(flat))
+    folded = tf_graph.flatten(fold_linear_maps(flat))
     assert list(folded.outputs) == list(flat.outputs)
     pairs = zip(outputs_of(folded, samples), outputs_of(flat, samples), strict=True)
     for ours, expected in pairs:
@@ -57,13 +59,13 @@ def test_a_folded_graph_is_the_same_function(name, data):
 
 
 def types_of(flat):
-    return [operation.type for operation in graph.variable_operations(flat)]
+    return [operation.type for operation in tf_graph.variable_operations(flat)]
 
 
 def test_gates_have_products_of_their_own(data):
     """Of four heads split off one product, two are subtracted: three products, no split."""
     flat, _ = flat_step("cfc", data)
-    folded = graph.flatten(fold_linear_maps(flat))
+    folded = tf_graph.flatten(fold_linear_maps(flat))
     assert "Split" in types_of(flat) and "Split" not in types_of(folded)
     assert types_of(folded).count("MatMul") == types_of(flat).count("MatMul") + 2
 
@@ -73,10 +75,12 @@ def test_gates_have_products_of_their_own(data):
 def test_the_converter_keeps_rounded_weights(recipe, name, data):
     """Each rounded matrix is found in the file, number by number."""
     step, samples = step_of(RECURRENT[name](), data)
-    folded = graph.flatten(fold_linear_maps(graph.flatten(graph.trace(step.model, 1))))
-    rounded = graph.flatten(round_weights(folded, recipes.get(recipe), samples))
-    products = [op for op in graph.variable_operations(rounded) if op.type == "MatMul"]
-    matrices = [m for (m,) in graph.fetch(rounded, [op.inputs[1] for op in products], samples[:1])]
+    folded = tf_graph.flatten(fold_linear_maps(tf_graph.flatten(tf_graph.trace(step.model, 1))))
+    rounded = tf_graph.flatten(round_weights(folded, recipes.get(recipe), samples))
+    products = [op for op in tf_graph.variable_operations(rounded) if op.type == "MatMul"]
+    matrices = [
+        m for (m,) in tf_graph.fetch(rounded, [op.inputs[1] for op in products], samples[:1])
+    ]
     found = kernels_of_file(convert(step, recipes.get(recipe), targets.get("micro"), samples))
     for matrix in matrices:
         assert any(

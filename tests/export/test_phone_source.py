@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from export.layout import TensorLayout
 from export.source import DeviceFile, source_files
+from export.tflite_file.layout import TensorLayout
 
 SIZES = {"int8": (1, "Int8"), "int16": (2, "Int16"), "float32": (4, "Float")}
 AWKWARD = 'di\\r "$x'

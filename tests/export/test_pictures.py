@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import export
-from export import flatbuffer, to_sequence, to_step
-from export.cost import multiply_accumulates
+from export import to_sequence, to_step
 from export.runtimes import KerasStep, rollout
+from export.tflite_file import flatbuffer
+from export.tflite_file.cost import multiply_accumulates
 from lnn_keras import EachStep, LiquidCell, LiquidRNN
 
 layers = keras.layers

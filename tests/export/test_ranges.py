@@ -6,10 +6,11 @@ import pytest
 
 import export
 import zoo
-from export import flatbuffer, ranges, recipes, targets
+from export import recipes, targets
 from export.calibration import closed_loop_samples
 from export.convert import convert
 from export.data import as_sequences
+from export.tflite_file import flatbuffer, narrow_ranges
 from lnn_keras import LiquidCell, LiquidRNN
 
 layers = keras.layers
@@ -46,7 +47,7 @@ def graph_of(model, data):
     ],
 )
 def test_beyond_the_limits_the_output_does_not_change(operation, function, scale, zero_point):
-    limit = ranges.LIMITS[operation]
+    limit = narrow_ranges.LIMITS[operation]
     for sign in (-1, 1):
         beyond = sign * np.linspace(limit + 1e-6, 60, 500)
         numbers = np.clip(np.round(function(beyond) / scale) + zero_point, -128, 127)
@@ -66,10 +67,10 @@ def test_gates_resolve_the_part_that_matters(layer, data):
     checked = 0
     for name, operator in zip(names, graph.operators, strict=True):
         # A state keeps its range: it is given out as well.
-        if name in ranges.LIMITS and operator.inputs[0] not in graph.outputs:
-            low, high = ranges._range(graph.tensors[operator.inputs[0]])
+        if name in narrow_ranges.LIMITS and operator.inputs[0] not in graph.outputs:
+            low, high = narrow_ranges._range(graph.tensors[operator.inputs[0]])
             # TANH and LOGISTIC may share one tensor, split between them.
-            assert max(-low, high) <= ranges.LIMITS["LOGISTIC"] * 1.02
+            assert max(-low, high) <= narrow_ranges.LIMITS["LOGISTIC"] * 1.02
             checked += 1
     assert checked >= 2
 
@@ -87,7 +88,7 @@ def test_a_product_has_its_own_range_and_not_that_of_its_sum(data):
         if name == "FULLY_CONNECTED" and int(operator.inputs[0]) in input_of_state
     ]
     (product,) = products
-    low, high = ranges._range(graph.tensors[product])
+    low, high = narrow_ranges._range(graph.tensors[product])
     assert high - low < 1.3 * (max(recurrent.max(), 0) - min(recurrent.min(), 0))
 
 

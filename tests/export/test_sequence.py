@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from export import flatbuffer, recipes, targets, to_sequence, to_step
+from export import recipes, targets, to_sequence, to_step
 from export.convert import convert
 from export.runtimes.litert import make_interpreter
+from export.tflite_file import flatbuffer
 from lnn_keras import (
     CfCCell,
     CTGRUCell,

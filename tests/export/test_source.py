@@ -10,13 +10,14 @@ import pytest
 from tflm_device import STUB, Device
 
 import export
-from export import flatbuffer, targets
-from export.layout import TensorLayout
+from export import targets
 from export.runtimes import Micro
 from export.source import DeviceFile, Recording, source_files
 from export.source.identifiers import identifiers
 from export.source.recording_header import TOLERANCES, UNITS
 from export.source.resolver import METHODS, op_resolver_header
+from export.tflite_file import flatbuffer
+from export.tflite_file.layout import TensorLayout
 from lnn_keras import LiquidCell, LiquidRNN
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export import as_sequences, flatbuffer, graph, polynomial, recipes, targets, to_step
+from export import as_sequences, recipes, targets, to_step
 from export.calibration import closed_loop_samples
 from export.convert import convert, converter
-from export.converter import SAMPLES
+from export.converter_process import SAMPLES
+from export.graph import polynomial, tf_graph
 from export.runtimes import KerasStep, LiteRT, Micro, rollout
+from export.tflite_file import flatbuffer
 from lnn_keras import (
     CfCCell,
     CTGRUCell,
@@ -136,7 +138,7 @@ def test_a_crash_of_the_converter_is_an_error_and_the_next_one_works(data, tmp_p
     """Calibration of a loop ends the converter's process."""
     step = to_step(make_model(NODECell(4, solver="dopri5")))
     samples = closed_loop_samples(step, as_sequences(step, data[:1, :3]))
-    graph.save({"step": graph.trace(step.model, 1)}, tmp_path)
+    tf_graph.save({"step": tf_graph.trace(step.model, 1)}, tmp_path)
     stacked = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
     np.savez(tmp_path / SAMPLES, **stacked)
     with pytest.raises(RuntimeError, match=r"crashed on the loop \(signal \d+\)"):

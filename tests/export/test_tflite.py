@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import export
-from export import flatbuffer, recipes, targets
+from export import recipes, targets
 from export.calibration import closed_loop_samples
 from export.convert import convert
 from export.data import as_sequences
-from export.drift import relative_rms
 from export.runtimes import LiteRT, Micro, rollout
 from export.runtimes.litert import make_interpreter
+from export.tflite_file import flatbuffer
+from export.verification.error_metrics import relative_rms
 from lnn_keras import LiquidCell, LiquidRNN, NODECell
 
 micro = pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")

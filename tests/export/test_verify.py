@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import export
-from export import drift, recipes, targets
+from export import recipes, targets
 from export.convert import convert
 from export.data import noise
+from export.verification import error_metrics
 from lnn_keras import LiquidCell, LiquidRNN
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
@@ -37,15 +38,15 @@ def make_model(*head, every_step=True, batch=None, name="gru"):
 def test_errors_of_steps():
     reference = {"y": np.array([[0.0], [2.0], [0.0], [2.0]])}  # a standard deviation of 1
     values = {"y": reference["y"] + [[0.0], [0.3], [0.0], [-0.4]]}
-    errors = drift.step_errors(values, reference)
+    errors = error_metrics.step_errors(values, reference)
     np.testing.assert_allclose(errors, [0, 0.3, 0, 0.4])
-    assert drift.largest_rms(values, reference) == pytest.approx(0.25)
-    np.testing.assert_allclose(drift.curve(errors), errors)
+    assert error_metrics.largest_rms(values, reference) == pytest.approx(0.25)
+    np.testing.assert_allclose(error_metrics.curve(errors), errors)
 
 
 def test_a_curve_keeps_the_mean_square():
     errors = np.random.default_rng(0).random(1500)
-    curve = drift.curve(errors)
+    curve = error_metrics.curve(errors)
     assert len(curve) == 500
     assert np.mean(np.square(curve)) == pytest.approx(np.mean(errors**2))
 

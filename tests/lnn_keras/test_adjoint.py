@@ -10,8 +10,8 @@ from gradients import gradients
 from keras import ops
 
 from lnn_keras import CTRNNCell, LiquidCell, LiquidRNN, LTCCell, MixedMemoryCell, NODECell
+from lnn_keras.autodiff.vjp import vjp
 from lnn_keras.solvers import SOLVERS, STEPS, FixedSteps, adjoint
-from lnn_keras.solvers.vjp import vjp
 
 BACKEND = keras.backend.backend()
 # torch.compile does not take custom gradients in loops; JAX without a compiler is for debugging.

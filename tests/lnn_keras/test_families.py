@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from lnn_keras import families
-from lnn_keras.solvers.vjp import vjp
+from lnn_keras.autodiff.vjp import vjp
 
 NAMES = list(families.FAMILIES)
 OBSERVED = {

@@ -7,7 +7,7 @@ from keras import ops
 from matrix import CELLS, numbers, same
 
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN
-from lnn_keras.parallel import METHODS, parallel_scan
+from lnn_keras.layers.parallel_scan import METHODS, parallel_scan
 
 on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on JAX alone")
 

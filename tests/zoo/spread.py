@@ -12,8 +12,8 @@ import keras
 
 import zoo
 from lnn_keras import LiquidCell, LiquidRNN
-from zoo.distribution import distributed
-from zoo.training import Recipe, predict, train
+from zoo.training.distribution import distributed
+from zoo.training.loop import Recipe, predict, train
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01, noise=0.05, average=0.5)
 

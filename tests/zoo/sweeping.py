@@ -9,8 +9,9 @@ import sys
 from dataclasses import replace
 
 import zoo
-from zoo import presets, sweep
-from zoo import runs as zoo_runs
+from zoo import registry
+from zoo.experiments import runs as zoo_runs
+from zoo.experiments import sweep
 
 SEEDS, SIZES = (0, 1), {"units": ["3", "4"]}
 
@@ -23,7 +24,7 @@ def splits(seed):
 
 
 def preset():
-    found = presets.get("half-cheetah-micro")
+    found = registry.get("half-cheetah-micro")
     recipe = replace(found.recipe, epochs=3, batch_size=8, checkpoint_every=1)
     return replace(found, name="small", recipe=recipe, load_splits=splits)
 

@@ -12,7 +12,8 @@ import pytest
 
 import lnn_keras
 import zoo
-from zoo import cli, store
+from zoo.cli import main
+from zoo.hub import store
 
 NAME = "half-cheetah-micro"
 
@@ -30,7 +31,7 @@ def lnn(*arguments, cwd=None):
             contextlib.redirect_stderr(err),
             pytest.raises(SystemExit) as stopped,
         ):
-            cli.main()
+            main.main()
     return subprocess.CompletedProcess(
         arguments, stopped.value.code or 0, out.getvalue(), err.getvalue()
     )
@@ -39,7 +40,7 @@ def lnn(*arguments, cwd=None):
 def lnn_process(*arguments, cwd=None, **environment):
     """The command in a process of its own, whose output goes into pipes."""
     return subprocess.run(
-        [sys.executable, "-c", "from zoo.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", "from zoo.cli.main import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zoo.data import half_cheetah
-from zoo.data.fetch import DataError, Dataset
+from zoo.data.dataset import DataError, Dataset
 
 SHA_OF_HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 

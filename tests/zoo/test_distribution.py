@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.distribution import distributed
+from zoo.training.distribution import distributed
 
 SPREAD = Path(__file__).with_name("spread.py")
 FOUR_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
@@ -107,8 +107,8 @@ def test_hosts_and_index_fit(hosts, index, message, monkeypatch):
 def test_a_batch_is_shared_evenly(monkeypatch, tmp_path):
     from test_training import RECIPE, make_model
 
-    from zoo import distribution
-    from zoo.training import train
+    from zoo.training import distribution
+    from zoo.training.loop import train
 
     monkeypatch.setattr(distribution, "devices", lambda: 3)
     pairs = np.zeros((8, 4, 2), "float32"), np.zeros((8, 4, 2), "float32")

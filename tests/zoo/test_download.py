@@ -14,7 +14,7 @@ import pytest
 
 import zoo
 from lnn_keras import LiquidCell, LiquidRNN
-from zoo import download, store
+from zoo.hub import download, store
 
 
 class Server:

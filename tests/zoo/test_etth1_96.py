@@ -8,7 +8,7 @@ import export
 from zoo.data import etth1 as data
 from zoo.forecasting import etth1_96 as task
 from zoo.forecasting import linear_map
-from zoo.training import Recipe, predict, train
+from zoo.training.loop import Recipe, predict, train
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from zoo import presets, runs
+from zoo import registry
 from zoo.control import half_cheetah
 from zoo.control.half_cheetah import HalfCheetahConfig
-from zoo.recurrent import CELLS
+from zoo.experiments import runs
+from zoo.recurrent_layer import CELLS
 
 NAME = "half-cheetah-micro"
 
@@ -29,7 +30,7 @@ def test_unknown_cell_is_named():
 
 
 def test_the_models_compared_are_of_one_size():
-    preset = presets.get(NAME)
+    preset = registry.get(NAME)
     sizes = [runs.trainable_parameters(preset.build(c)) for c in preset.configs.values()]
     assert max(sizes) <= 10_000
     assert max(sizes) / min(sizes) < 1.05
@@ -37,6 +38,6 @@ def test_the_models_compared_are_of_one_size():
 
 @pytest.mark.slow
 def test_training_beats_the_published_number(real_data, tmp_path):
-    preset = presets.get(NAME)
+    preset = registry.get(NAME)
     result = runs.run(preset, "liquid", 0, tmp_path)
     assert result["test"] < preset.bars[0].value

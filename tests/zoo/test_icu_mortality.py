@@ -7,7 +7,7 @@ import pytest
 from zoo.biosignals import icu_mortality as task
 from zoo.biosignals import vitals
 from zoo.data import physionet2012 as data
-from zoo.metrics import area_under_roc
+from zoo.training.metrics import area_under_roc
 
 PERSON = np.array([70, 1, 180, 2, np.nan])
 CHANNELS = list(vitals.CHANNELS)

@@ -11,13 +11,13 @@ import zoo
 from export import Stepper
 from export.runtimes import KerasStep
 from zoo.data import car_racing as data
-from zoo.data import racing
-from zoo.data.racing import HOLD, PIXELS, Lap, grey
-from zoo.data.racing_driver import CALM, ROOM, ScriptedDriver, racing_line, speeds
-from zoo.data.recorded import Recorded
+from zoo.data import car_racing_env
+from zoo.data.car_racing_env import HOLD, PIXELS, Lap, grey
+from zoo.data.car_racing_expert import CALM, ROOM, ScriptedDriver, racing_line, speeds
+from zoo.data.simulated import Recorded
+from zoo.driving import dagger, evaluation_laps
 from zoo.driving import lane_keeping as task
-from zoo.driving import laps, practice
-from zoo.driving.laps import DisturbedSight, drive, drive_all, noisy
+from zoo.driving.evaluation_laps import DisturbedSight, drive, drive_all, noisy
 
 
 def small_model(cell="cfc"):
@@ -53,7 +53,7 @@ def test_scripted_driver_stays_on_the_road():
     driver = ScriptedDriver(lap)
     while not lap.over:
         lap.act(driver())
-    assert lap.reward > 900 and lap.off_track == 0 and lap.frames < racing.FRAMES
+    assert lap.reward > 900 and lap.off_track == 0 and lap.frames < car_racing_env.FRAMES
 
 
 def test_line_keeps_its_room_and_slows_for_curves():
@@ -85,7 +85,7 @@ def test_record_follows_from_its_seed(monkeypatch):
 
 
 def test_no_track_is_shared_between_splits():
-    tracks = [*data.TRACKS.values(), *practice.ROUNDS]
+    tracks = [*data.TRACKS.values(), *dagger.ROUNDS]
     assert len(data.TRACKS["test"]) == 50
     assert len(set().union(*tracks)) == sum(map(len, tracks))
 
@@ -116,8 +116,8 @@ def test_recorded_once(tmp_path, monkeypatch):
 
 def test_a_lost_student_is_rescued(monkeypatch):
     """Who steers off the road is brought back to it, and its record says how."""
-    monkeypatch.setattr(racing, "FRAMES", 500)
-    pupil = practice.Pupil(3, 0.0)
+    monkeypatch.setattr(car_racing_env, "FRAMES", 500)
+    pupil = dagger.Pupil(3, 0.0)
     rescued = []
     while not pupil.lap.over:
         pupil.act(np.array([0.6, 0.3]))
@@ -149,7 +149,7 @@ def test_sight_is_disturbed_in_training_alone():
 @pytest.mark.parametrize("cell", ["cfc", "gru"])
 def test_files_drive_as_keras_does(cell, monkeypatch, tmp_path):
     """Side by side in Keras, one after the other there, and a file on each of its runtimes."""
-    monkeypatch.setattr(racing, "FRAMES", 60)
+    monkeypatch.setattr(car_racing_env, "FRAMES", 60)
     model = small_model(cell)
     inputs = {"track": np.array([3, 4, 4]), "noise": np.array([0.0, 0.0, 0.2])}
     expected = drive_all(model, inputs)
@@ -164,9 +164,9 @@ def test_files_drive_as_keras_does(cell, monkeypatch, tmp_path):
 
 
 def test_noise_follows_from_track_and_level(monkeypatch):
-    first, second = laps.NoisyLap(3, 0.1), laps.NoisyLap(3, 0.1)
+    first, second = evaluation_laps.NoisyLap(3, 0.1), evaluation_laps.NoisyLap(3, 0.1)
     np.testing.assert_array_equal(first.see(), second.see())
-    assert np.abs(first.see() - laps.NoisyLap(3, 0.2).see()).max() > 0.1
+    assert np.abs(first.see() - evaluation_laps.NoisyLap(3, 0.2).see()).max() > 0.1
 
 
 def test_only_tracks_are_driven():
@@ -196,7 +196,7 @@ def test_bundled_model_drives(monkeypatch):
     """The first ten seconds of a track that it was never shown."""
     if not task.PRESETS[0].weights_sha256:
         pytest.skip("not released")
-    monkeypatch.setattr(racing, "FRAMES", 500)
+    monkeypatch.setattr(car_racing_env, "FRAMES", 500)
     inputs = {"track": np.array([0, 1]), "noise": np.array([0.0, 0.2])}
     driven = drive_all(zoo.load("lane-keeping"), inputs)
     assert driven[:, 0].min() > 300 and driven[:, 1].max() < 0.1
@@ -204,9 +204,9 @@ def test_bundled_model_drives(monkeypatch):
 
 def test_a_student_learns_and_drives_in_turn(monkeypatch):
     """Each round learns from all before it; its last laps are kept for validation."""
-    monkeypatch.setattr(racing, "FRAMES", 20)
-    monkeypatch.setattr(practice, "ROUNDS", (range(3, 5), range(7, 9)))
-    monkeypatch.setattr(practice, "KEPT", 1)
+    monkeypatch.setattr(car_racing_env, "FRAMES", 20)
+    monkeypatch.setattr(dagger, "ROUNDS", (range(3, 5), range(7, 9)))
+    monkeypatch.setattr(dagger, "KEPT", 1)
     scripted = [(np.zeros((4, PIXELS), "uint8"), np.zeros((4, 2), "float32"))]
     monkeypatch.setattr(data, "laps", lambda split: scripted)
     learned = []
@@ -214,7 +214,7 @@ def test_a_student_learns_and_drives_in_turn(monkeypatch):
     def learn(model, training, validation, number):
         learned.append((number, len(training), len(validation)))
 
-    record = practice.record(small_model, learn, (0.0, 0.2))
+    record = dagger.record(small_model, learn, (0.0, 0.2))
     assert learned == [(0, 1, 1), (1, 2, 2)]
     for split in data.RECORDED:
         np.testing.assert_array_equal(record[f"{split}/lengths"], [5, 5])

@@ -5,7 +5,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from zoo import presets, release, runs, store
+from zoo import registry
+from zoo.experiments import runs
+from zoo.hub import release, store
 
 NAME = "half-cheetah-micro"
 
@@ -40,7 +42,7 @@ def test_seeds_that_were_run_again_replace_what_was_recorded():
 @pytest.fixture
 def saved_runs(tmp_path):
     """A run of another seed than those recorded, which validates worse."""
-    preset = presets.get(NAME)
+    preset = registry.get(NAME)
     made = {
         **result(7, 9.0),
         "kind": "liquid",
@@ -59,7 +61,7 @@ def test_a_run_adds_to_what_is_recorded(saved_runs, monkeypatch):
         release, "_write", lambda preset, model, trained, _: written.update(trained)
     )
     before = store.metadata(NAME)
-    release.release(presets.get(NAME), saved_runs)
+    release.release(registry.get(NAME), saved_runs)
     assert written["metrics"]["liquid"]["seeds"] == [*before["metrics"]["liquid"]["seeds"], 7]
     assert written["metrics"]["gru"] == before["metrics"]["gru"]
     # The bundled weights stay: their seed validated best.
@@ -67,7 +69,7 @@ def test_a_run_adds_to_what_is_recorded(saved_runs, monkeypatch):
 
 
 def test_results_of_another_recipe_do_not_count(saved_runs):
-    preset = presets.get(NAME)
+    preset = registry.get(NAME)
     other = replace(preset, recipe=replace(preset.recipe, epochs=3))
     with pytest.raises(ValueError, match=r"No runs of gru, lstm .* `lnn train half-cheetah-micro"):
         release.release(other, saved_runs)

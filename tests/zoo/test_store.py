@@ -13,7 +13,9 @@ import export
 import zoo
 from export import targets
 from lnn_keras import LiquidCell, LiquidRNN
-from zoo import presets, runs, store
+from zoo import registry
+from zoo.experiments import runs
+from zoo.hub import store
 
 NAME = "half-cheetah-micro"
 # What a file for microcontrollers may lose of its model's metric.
@@ -101,7 +103,7 @@ def test_bundled_preset_is_small_and_pretrained():
     assert runs.trainable_parameters(model) <= 10_000
     samples = zoo.samples(NAME)
     predicted = model.predict(samples["inputs"][None], verbose=0)[0]
-    assert np.mean((predicted - samples["targets"]) ** 2) < presets.get(NAME).bars[0].value
+    assert np.mean((predicted - samples["targets"]) ** 2) < registry.get(NAME).bars[0].value
 
 
 def test_bundled_preset_is_readable_for_the_oldest_keras():
@@ -126,10 +128,10 @@ DRIVEN = {"lane-keeping"}
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n in DRIVEN else n for n in presets.PRESETS],
+    [pytest.param(n, marks=pytest.mark.slow) if n in DRIVEN else n for n in registry.PRESETS],
 )
 def test_bundled_metric_is_the_recorded_one(name, real_data):
-    preset, recorded = presets.get(name), zoo.metadata(name)
+    preset, recorded = registry.get(name), zoo.metadata(name)
     liquid, seed = recorded["metrics"]["liquid"], recorded["seed"]
     expected = liquid["test"][liquid["seeds"].index(seed)]
     test = preset.load_splits(seed)["test"]
@@ -143,10 +145,10 @@ def test_bundled_metric_is_the_recorded_one(name, real_data):
 
 
 @pytest.mark.parametrize("recipe", LIMITS)
-@pytest.mark.parametrize("name", [name for name in presets.PRESETS if name.endswith("-micro")])
+@pytest.mark.parametrize("name", [name for name in registry.PRESETS if name.endswith("-micro")])
 def test_shipped_files_lose_little(name, recipe, real_data):
     """Of the float model's metric on the test split, as TensorFlow Lite Micro computes it."""
-    preset, model = presets.get(name), zoo.load(name)
+    preset, model = registry.get(name), zoo.load(name)
     assert runs.trainable_parameters(model) <= 10_000
     recorded = zoo.metadata(name)
     test = preset.load_splits(recorded["seed"])["test"]
@@ -163,10 +165,10 @@ def test_shipped_files_lose_little(name, recipe, real_data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", presets.PRESETS)
+@pytest.mark.parametrize("name", registry.PRESETS)
 def test_recommended_export_keeps_the_metric(name, real_data, tmp_path):
     """Exported anew, and judged on the whole test split."""
-    preset, model = presets.get(name), zoo.load(name)
+    preset, model = registry.get(name), zoo.load(name)
     recipe, samples = preset.export_recipes[0], zoo.samples(name)
     export.to_tflite(
         model,
@@ -194,16 +196,16 @@ def test_recipes_that_do_not_ship_are_named():
         zoo.exported("walker2d", "int8")
 
 
-@pytest.mark.parametrize("name", presets.PRESETS)
+@pytest.mark.parametrize("name", registry.PRESETS)
 def test_what_ships(name):
     """Samples only where the licence allows it; nothing that an old Keras cannot read."""
     folder = store.find(name)
     shipped = {path.name for path in folder.glob("*.tflite")}
-    assert shipped == {f"{recipe}.tflite" for recipe in presets.get(name).shipped_recipes}
-    assert (folder / store.SAMPLES).is_file() == presets.get(name).dataset.shippable
+    assert shipped == {f"{recipe}.tflite" for recipe in registry.get(name).shipped_recipes}
+    assert (folder / store.SAMPLES).is_file() == registry.get(name).dataset.shippable
     assert zoo.metadata(name)["keras_version"].startswith("3.12.")
 
 
 def test_bundled_presets_are_small():
-    folders = [store.bundled_folder(preset) for preset in presets.PRESETS.values()]
+    folders = [store.bundled_folder(preset) for preset in registry.PRESETS.values()]
     assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) < 10e6

@@ -12,8 +12,9 @@ import sweeping
 
 pytest.importorskip("keras_tuner")
 
-from zoo import presets, sweep
-from zoo import runs as zoo_runs
+from zoo import registry
+from zoo.experiments import runs as zoo_runs
+from zoo.experiments import sweep
 
 SWEEPING = Path(sweeping.__file__)
 TRIALS = [{"units": units, "seed": seed} for units in (3, 4) for seed in (0, 1)]
@@ -37,7 +38,7 @@ def start(*arguments, **environment):
 
 
 def test_grid_is_every_seed_of_every_size():
-    preset = presets.get("half-cheetah-micro")
+    preset = registry.get("half-cheetah-micro")
     assert sweep.grid(preset, (0, 1), {"units": ["3", "4"]}) == TRIALS
     assert sweep.grid(preset, (5,), {}) == [{"seed": 5}]
     with pytest.raises(ValueError, match="Unknown field 'unit'"):

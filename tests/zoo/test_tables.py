@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from zoo.data import tables
+from zoo.data import csv_table
 
-COLUMNS = {"speed": tables.NUMBER, "rain": tables.NUMBER_OR_BLANK, "sky": tables.TEXT}
+COLUMNS = {"speed": csv_table.NUMBER, "rain": csv_table.NUMBER_OR_BLANK, "sky": csv_table.TEXT}
 
 
 @pytest.fixture
@@ -19,16 +19,16 @@ def write(tmp_path):
 
 
 def test_columns_in_any_order(write):
-    table = tables.read(write("sky,rain,speed\nclear,,1.5\nfog,2e-1, -3\n"), COLUMNS)
+    table = csv_table.read(write("sky,rain,speed\nclear,,1.5\nfog,2e-1, -3\n"), COLUMNS)
     np.testing.assert_array_equal(table["speed"], [1.5, -3])
     np.testing.assert_array_equal(table["rain"], [np.nan, 0.2])
     assert list(table["sky"]) == ["clear", "fog"]
-    stacked = tables.stacked(table, ["speed", "rain"])
+    stacked = csv_table.stacked(table, ["speed", "rain"])
     assert stacked.shape == (1, 2, 2) and stacked[0, 1, 0] == -3
 
 
 def test_byte_order_mark_and_blank_lines(write):
-    table = tables.read(write("\ufeffspeed,rain,sky\n\n1,2,fog\n\n"), COLUMNS)
+    table = csv_table.read(write("\ufeffspeed,rain,sky\n\n1,2,fog\n\n"), COLUMNS)
     assert table["speed"] == [1]
 
 
@@ -49,10 +49,10 @@ def test_byte_order_mark_and_blank_lines(write):
 )
 def test_faults_are_named(write, text, said):
     with pytest.raises(ValueError, match=said):
-        tables.read(write(text), COLUMNS)
+        csv_table.read(write(text), COLUMNS)
 
 
 def test_no_text_file(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(ValueError, match="is no CSV file"):
-        tables.read(tmp_path / "x.csv", COLUMNS)
+        csv_table.read(tmp_path / "x.csv", COLUMNS)

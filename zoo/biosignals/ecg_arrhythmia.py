@@ -9,11 +9,11 @@ from keras import ops
 
 from zoo.biosignals.beats import FEATURES, features
 from zoo.data import mitdb as data
-from zoo.data.tables import NUMBER
-from zoo.metrics import Metric
+from zoo.data.csv_table import NUMBER
 from zoo.preset import Bar, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Inputs, Recipe
+from zoo.training.metrics import Metric
 
 WINDOW, STRIDE = 64, 16
 FOLDS = 4

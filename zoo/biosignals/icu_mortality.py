@@ -9,11 +9,11 @@ from keras import ops
 from zoo.biosignals.severity import DEATH, severity
 from zoo.biosignals.vitals import FEATURES, ICU_TYPES, features
 from zoo.data import physionet2012 as data
-from zoo.data.tables import NUMBER, NUMBER_OR_BLANK
-from zoo.metrics import Metric, area_under_roc, average_precision
+from zoo.data.csv_table import NUMBER, NUMBER_OR_BLANK
 from zoo.preset import Bar, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Inputs, Recipe
+from zoo.training.metrics import Metric, area_under_roc, average_precision
 
 ROWS = 8
 HOURS_OF_ROW = data.HOURS / ROWS

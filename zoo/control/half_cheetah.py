@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from zoo.data import half_cheetah as data
-from zoo.data.tables import NUMBER, stacked
-from zoo.metrics import MSE, median_squared_error
+from zoo.data.csv_table import NUMBER, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Recipe
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Recipe
+from zoo.training.metrics import MSE, median_squared_error
 
 SAMPLE_STEPS = 500
 BARS = (

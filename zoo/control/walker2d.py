@@ -6,11 +6,11 @@ import keras
 import numpy as np
 
 from zoo.data import walker2d as data
-from zoo.data.tables import NUMBER, stacked
-from zoo.metrics import MSE
+from zoo.data.csv_table import NUMBER, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Inputs, Recipe
+from zoo.training.metrics import MSE
 
 SAMPLES = 4
 

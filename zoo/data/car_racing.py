@@ -10,9 +10,9 @@ from dataclasses import asdict
 import numpy as np
 from joblib import Parallel, delayed
 
-from zoo.data.racing import ACTIONS, HOLD, PIXELS, SIDE, Lap
-from zoo.data.racing_driver import BRISK, CALM, ScriptedDriver
-from zoo.data.recorded import Recorded, counted
+from zoo.data.car_racing_env import ACTIONS, HOLD, PIXELS, SIDE, Lap
+from zoo.data.car_racing_expert import BRISK, CALM, ScriptedDriver
+from zoo.data.simulated import Recorded, counted
 
 # What the car saw, uint8 (steps, 1024), and what to do, float32 (steps, 2).
 RecordedLap = tuple[np.ndarray, np.ndarray]
@@ -93,7 +93,7 @@ DATASET = Recorded(
 
 def laps(split: str, dataset: Recorded = DATASET) -> list[RecordedLap]:
     """The recorded laps of a split."""
-    from lnn_keras.choices import require_choice
+    from lnn_keras.argument_checks import require_choice
 
     require_choice("split", split, RECORDED)
     (path,) = dataset.fetch().values()

@@ -5,8 +5,8 @@ Zhou et al., Informer, 2021. CC BY-ND 4.0: fetched, never shipped.
 
 import numpy as np
 
-from zoo.data import tables
-from zoo.data.fetch import Dataset
+from zoo.data import csv_table
+from zoo.data.dataset import Dataset
 
 COLUMNS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
 # 12, 4 and 4 months of 30 days, as all published results on this file.
@@ -26,8 +26,8 @@ DATASET = Dataset(
 
 def series() -> np.ndarray:
     """The seven variables of each hour: float64 (17420, 7)."""
-    kinds = {"date": tables.TEXT, **dict.fromkeys(COLUMNS, tables.NUMBER)}
-    table = tables.read(DATASET.fetch()["ETTh1.csv"], kinds)
+    kinds = {"date": csv_table.TEXT, **dict.fromkeys(COLUMNS, csv_table.NUMBER)}
+    table = csv_table.read(DATASET.fetch()["ETTh1.csv"], kinds)
     return np.stack([table[name] for name in COLUMNS], axis=-1)
 
 

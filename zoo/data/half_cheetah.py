@@ -6,7 +6,7 @@ Lechner and Hasani for their liquid time-constant networks. Apache-2.0.
 
 import numpy as np
 
-from zoo.data.fetch import Dataset
+from zoo.data.dataset import Dataset
 
 FEATURES = 17
 _JOINTS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
@@ -33,7 +33,7 @@ DATASET = Dataset(
 
 def traces(split: str) -> np.ndarray:
     """The traces of a split: float32 (traces, 1000, 17)."""
-    from lnn_keras.choices import require_choice
+    from lnn_keras.argument_checks import require_choice
 
     numbers = SPLITS[require_choice("split", split, SPLITS)]
     paths = DATASET.fetch()

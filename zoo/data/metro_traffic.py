@@ -7,19 +7,19 @@ from datetime import datetime
 
 import numpy as np
 
-from zoo.data import tables
-from zoo.data.fetch import Dataset
+from zoo.data import csv_table
+from zoo.data.dataset import Dataset
 
 FILE = "Metro_Interstate_Traffic_Volume.csv"
 INPUTS = {
-    "holiday": tables.TEXT,
-    "temp": tables.NUMBER,
-    "rain_1h": tables.NUMBER,
-    "snow_1h": tables.NUMBER,
-    "clouds_all": tables.NUMBER,
-    "weather_main": tables.TEXT,
-    "weather_description": tables.TEXT,
-    "date_time": tables.TEXT,
+    "holiday": csv_table.TEXT,
+    "temp": csv_table.NUMBER,
+    "rain_1h": csv_table.NUMBER,
+    "snow_1h": csv_table.NUMBER,
+    "clouds_all": csv_table.NUMBER,
+    "weather_main": csv_table.TEXT,
+    "weather_description": csv_table.TEXT,
+    "date_time": csv_table.TEXT,
 }
 TARGET = "traffic_volume"
 NO_HOLIDAY = "None"
@@ -39,7 +39,7 @@ DATASET = Dataset(
 
 def table() -> dict[str, np.ndarray]:
     """The columns of the file, in the order of its rows."""
-    return tables.read(DATASET.fetch()[FILE], {**INPUTS, TARGET: tables.NUMBER})
+    return csv_table.read(DATASET.fetch()[FILE], {**INPUTS, TARGET: csv_table.NUMBER})
 
 
 def times(column: np.ndarray) -> list[datetime]:

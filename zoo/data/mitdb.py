@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.fetch import DataError, Dataset
+from zoo.data.dataset import DataError, Dataset
 
 HERTZ = 360
 CLASSES = ("N", "S", "V")

@@ -7,7 +7,7 @@ licence: fetched, never shipped.
 
 import numpy as np
 
-from zoo.data.fetch import Dataset
+from zoo.data.dataset import Dataset
 
 HERTZ = 10.0
 # spacing (m), the follower's speed (m/s), relative speed (m/s), the leader's speed (m/s)

@@ -7,7 +7,7 @@ import csv
 
 import numpy as np
 
-from zoo.data.fetch import Dataset
+from zoo.data.dataset import Dataset
 
 STATIC = ("Age", "Gender", "Height", "ICUType", "Weight")
 VITALS = tuple(

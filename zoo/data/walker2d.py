@@ -6,7 +6,7 @@ their closed-form continuous-time networks. MIT.
 
 import numpy as np
 
-from zoo.data.fetch import Dataset
+from zoo.data.dataset import Dataset
 
 FEATURES = 17
 _JOINTS = ("thigh", "leg", "foot", "left_thigh", "left_leg", "left_foot")

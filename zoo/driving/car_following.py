@@ -8,12 +8,12 @@ import numpy as np
 from keras import ops
 
 from zoo.data import ngsim as data
-from zoo.data.tables import NUMBER, stacked
+from zoo.data.csv_table import NUMBER, stacked
 from zoo.driving.closed_loop import drive, events_as_arrays, simulate, simulation
-from zoo.metrics import Metric
 from zoo.preset import Bar, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Inputs, Recipe
+from zoo.training.metrics import Metric
 
 COLUMNS = ("spacing", "speed", "lead_speed")
 FEATURES = ("spacing", "speed", "relative_speed")

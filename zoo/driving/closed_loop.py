@@ -14,7 +14,7 @@ from keras import ops
 
 from export import Stepper, to_step
 from zoo.data.ngsim import HERTZ
-from zoo.training import predict
+from zoo.training.loop import predict
 
 SECONDS = 1 / HERTZ
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from lnn_keras import EachStep
 from zoo.data import car_racing as data
-from zoo.data.racing import PIXELS, SIDE
-from zoo.data.recorded import Recorded
-from zoo.driving import practice
-from zoo.driving.laps import drive, drive_all, noisy, with_disturbed_sight
-from zoo.metrics import Metric
+from zoo.data.car_racing_env import PIXELS, SIDE
+from zoo.data.simulated import Recorded
+from zoo.driving import dagger
+from zoo.driving.evaluation_laps import drive, drive_all, noisy, with_disturbed_sight
 from zoo.preset import Bar, LazySplits, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe, train
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Inputs, Recipe, train
+from zoo.training.metrics import Metric
 
 WINDOW = 48
 NOISE = (0.0, 0.1, 0.2)
@@ -160,12 +160,12 @@ PRACTICE = Recorded(
     title="CarRacing laps of a student of lane keeping (gymnasium)",
     source=data.DATASET.source,
     license=data.DATASET.license,
-    record=lambda: practice.record(student, learn, NOISE),
+    record=lambda: dagger.record(student, learn, NOISE),
     settings={
         "version": 1,
         "scripted": data.DATASET.digest,
-        "rounds": [[tracks.start, tracks.stop] for tracks in practice.ROUNDS],
-        "rules": [practice.KEPT, practice.LOST, practice.FOUND, *NOISE],
+        "rounds": [[tracks.start, tracks.stop] for tracks in dagger.ROUNDS],
+        "rules": [dagger.KEPT, dagger.LOST, dagger.FOUND, *NOISE],
         "student": asdict(STUDENT),
         "recipe": [asdict(LESSON), LATER_EPOCHS],
     },

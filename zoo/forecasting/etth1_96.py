@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from zoo.data import etth1 as data
-from zoo.data.tables import NUMBER, TEXT
+from zoo.data.csv_table import NUMBER, TEXT
 from zoo.forecasting import linear_map
-from zoo.metrics import MAE, MSE
 from zoo.preset import Bar, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Inputs, Recipe
+from zoo.training.metrics import MAE, MSE
 
 DAY, DAYS, HORIZON = 24, 14, 96
 LOOK_BACK = DAY * DAYS

@@ -8,10 +8,10 @@ import numpy as np
 
 from lnn_keras.elapsed import from_timestamps
 from zoo.data import metro_traffic as data
-from zoo.metrics import MAE, MSE
 from zoo.preset import Bar, Preset, Samples, Splits
-from zoo.recurrent import recurrent, require_cell
-from zoo.training import Inputs, Recipe
+from zoo.recurrent_layer import recurrent, require_cell
+from zoo.training.loop import Inputs, Recipe
+from zoo.training.metrics import MAE, MSE
 
 WINDOW, STRIDE = 168, 12
 SAMPLE_STEPS = 500

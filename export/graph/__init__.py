@@ -1,0 +1,1 @@
+"""TensorFlow graphs: kernel check, folding, weight rounding and op substitution."""

@@ -1,0 +1,1 @@
+"""Gradients on the backend that Keras runs on."""

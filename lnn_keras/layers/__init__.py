@@ -1,0 +1,1 @@
+"""Layers that apply cells, or other layers, to sequences."""

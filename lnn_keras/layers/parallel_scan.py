@@ -1,0 +1,255 @@
+"""Parallel in time: all steps of a recurrence at once, by Newton's method (JAX only).
+
+A scan computes h_t = step(h_{t-1}, x_t) for one t after another. Here all h_t are guessed
+at once and improved together: with J_t the Jacobian of the step at the guess, the changes
+that solve the linearized equations
+
+    change_t = J_t change_{t-1} + (step(h_{t-1}, x_t) - h_t),    change_{-1} = 0
+
+are a linear recurrence, which an associative scan solves in about log2(time) wide
+operations. After k iterations at least the first k states are exact, and states that
+forget their past need a few iterations, however long the sequence. "quasi_newton" keeps
+the diagonal of J_t alone: no products of matrices, but more iterations.
+
+Gradients are those of the implicit function: one linear recurrence backwards in time,
+with whole Jacobians in both methods, then one gradient of the step at all times at once.
+
+What it costs, for d units: memory for Jacobians of time * batch * d^2 numbers, a few times
+over, in the iterations and in the gradient (between them, the states alone are kept), and
+in each iteration more than d times what a scan computes. So it pays where a device is
+idle otherwise: long sequences, few units, small batches, an accelerator; on a CPU a scan
+is faster. `python -m benchmarks.parallel` measures it.
+
+References: Lim et al., Parallelizing non-linear sequential models over the sequence
+length, ICLR 2024 (Newton); Gonzalez et al., Towards scalable and stable parallelization
+of nonlinear RNNs, NeurIPS 2024 (the diagonal).
+"""
+
+import keras
+
+from lnn_keras.argument_checks import require_choice
+from lnn_keras.cells.continuous_time import as_list
+
+METHODS = ("newton", "quasi_newton")
+TOLERANCE = 1e-6
+MAX_ITERATIONS = 64
+
+
+def require_supported(method, layer):
+    """Return the `parallel` of a LiquidRNN, checked: None, "newton" or "quasi_newton".
+
+    Raises:
+        ValueError: Unknown method, another backend than JAX, half precision, `unroll`, or a
+            cell that has several states, no `read_out`, or a solver of another kind.
+    """
+    if not method:
+        return None
+    require_choice("parallel", method, METHODS)
+    cell, backend = layer.cell, keras.backend.backend()
+    name = type(cell).__name__
+    if backend != "jax":
+        problem = f"Keras to run on 'jax'; it runs on {backend!r}, where parallel=None is allowed"
+    elif layer.unroll:
+        problem = "unroll=False; received unroll=True"
+    elif len(as_list(cell.state_size)) > 1:
+        problem = f"a cell with one state; {name} has {len(cell.state_size)}"
+    elif not hasattr(cell, "read_out"):
+        problem = f"a cell with `read_out`, its output as a function of its state; {name} has none"
+    elif getattr(cell, "solver", None) == "dopri5" or getattr(cell, "adjoint", False):
+        problem = (
+            "a solver of fixed steps and adjoint=False; "
+            f"received solver={cell.solver!r}, adjoint={cell.adjoint}"
+        )
+    elif not {layer.compute_dtype, cell.compute_dtype} <= {"float32", "float64"}:
+        problem = (
+            'layer and cell of dtype="float32" or "float64", since half precision cannot meet the '
+            f"tolerance; received {layer.dtype_policy.name!r} and {cell.dtype_policy.name!r}"
+        )
+    else:
+        return method
+    raise ValueError(f"parallel={method!r} needs {problem}.")
+
+
+def parallel_scan(
+    step,
+    initial,
+    inputs,
+    *,
+    method: str = "newton",
+    tolerance: float = TOLERANCE,
+    max_iterations: int = MAX_ITERATIONS,
+):
+    """The states of a recurrence, with gradients for all that they depend on.
+
+    Args:
+        step: Function (h, inputs of a step) -> new h, each (batch, units), that computes
+            every row by itself. It may use other tensors, such as weights.
+        initial: The state before the first step (batch, units).
+        inputs: Floating-point tensor (time, batch, any size), or a structure of them.
+        method: "newton" or "quasi_newton".
+        tolerance: The largest change of the last iteration, relative to the largest
+            state, or absolute where that is below 1.
+        max_iterations: Iterations at most; a scan takes their place if they do not suffice
+            or meet a number that is not finite.
+
+    Returns:
+        The states after each step (time, batch, units); the number of iterations; whether
+        they converged, so that no scan was needed.
+    """
+    import jax
+
+    require_choice("method", method, METHODS)
+    # An accelerator's short products would let the iterations stall above the tolerance.
+    with jax.default_matmul_precision("highest"):
+        first = jax.tree.map(lambda tensor: tensor[0], inputs)
+        step, weights = jax.closure_convert(step, initial, first)
+    steps = jax.vmap(lambda h, inputs, weights: step(h, inputs, *weights), in_axes=(0, 0, None))
+
+    @jax.custom_vjp
+    def solve(initial, inputs, weights):
+        guess, iterations, converged = _iterate(
+            lambda before: steps(before, inputs, weights),
+            initial,
+            jax.tree.leaves(inputs)[0].shape[0],
+            _CHANGES[method],
+            tolerance,
+            max_iterations,
+        )
+        states = jax.lax.cond(
+            converged, lambda: guess, lambda: _scan(step, initial, inputs, weights)
+        )
+        return states, iterations, converged
+
+    def forward(initial, inputs, weights):
+        # By way of `solve` itself, so that gradients have gradients too.
+        states, iterations, converged = solve(initial, inputs, weights)
+        return (states, iterations, converged), (initial, inputs, weights, states, converged)
+
+    def backward(kept, upstream):
+        initial, inputs, weights, states, converged = kept
+        before = _before(initial, states)
+        _, pull_back = jax.vjp(steps, before, inputs, weights)
+        cotangents = jax.lax.cond(
+            converged,
+            lambda upstream: _back_at_once(lambda v: pull_back(v)[0], upstream),
+            lambda upstream: _back_scan(step, before, inputs, weights, upstream),
+            upstream[0],
+        )
+        of_before, of_inputs, of_weights = pull_back(cotangents)
+        return of_before[0], of_inputs, of_weights
+
+    solve.defvjp(forward, backward)
+    return solve(initial, inputs, weights)
+
+
+def _iterate(steps, initial, length, change_of, tolerance, max_iterations):
+    """Improve a guess of all states: -> (states, iterations, whether they converged)."""
+    import jax
+    from jax import numpy as jnp
+
+    def improve(progress):
+        states, _, iterations = progress
+        values, push = jax.linearize(steps, _before(initial, states))
+        change = change_of(push, values - states)
+        states = states + change
+        size = jnp.max(jnp.abs(change)) / jnp.maximum(1, jnp.max(jnp.abs(states)))
+        # XLA's maximum may pass over what is not a number.
+        size = jnp.where(jnp.all(jnp.isfinite(states)), size, jnp.nan)
+        return states, size, iterations + 1
+
+    def unfinished(progress):
+        _, size, iterations = progress
+        # NaN is neither above the tolerance nor within it: no more iterations, not converged.
+        return (size > tolerance) & (iterations < max_iterations)
+
+    guess = jnp.broadcast_to(initial, (length, *initial.shape))
+    start = guess, jnp.array(jnp.inf, guess.dtype), 0
+    states, size, iterations = jax.lax.while_loop(unfinished, improve, start)
+    return states, iterations, size <= tolerance
+
+
+def _newton(push, residual):
+    """The change of all states, with whole Jacobians."""
+    jacobians = _columns(push, residual)
+    return _linear_recurrence(jacobians, residual[..., None], _matmul)[..., 0]
+
+
+def _quasi_newton(push, residual):
+    """The change of all states, with the diagonals of the Jacobians."""
+    from jax import numpy as jnp
+
+    diagonals = jnp.diagonal(_columns(push, residual), axis1=-2, axis2=-1)
+    return _linear_recurrence(diagonals, residual, jnp.multiply)
+
+
+_CHANGES = {"newton": _newton, "quasi_newton": _quasi_newton}
+
+
+def _back_at_once(pull_back, upstream):
+    """All of gradient_t = upstream_t + J_{t+1}^T gradient_{t+1}, backwards in time."""
+    from jax import numpy as jnp
+
+    transposed = _columns(pull_back, upstream)
+    following = jnp.concatenate([transposed[1:], jnp.zeros_like(transposed[:1])])
+    return _linear_recurrence(following, upstream[..., None], _matmul, reverse=True)[..., 0]
+
+
+def _back_scan(step, before, inputs, weights, upstream):
+    """The same, one step after another."""
+    import jax
+    from jax import numpy as jnp
+
+    def step_back(carried, at_step):
+        before, inputs, upstream = at_step
+        gradient = upstream + carried
+        _, pull_back = jax.vjp(lambda h: step(h, inputs, *weights), before)
+        return pull_back(gradient)[0], gradient
+
+    start = jnp.zeros_like(upstream[0])
+    return jax.lax.scan(step_back, start, (before, inputs, upstream), reverse=True)[1]
+
+
+def _scan(step, initial, inputs, weights):
+    """The states, one step after another."""
+    import jax
+
+    def advance(h, inputs):
+        h = step(h, inputs, *weights)
+        return h, h
+
+    return jax.lax.scan(advance, initial, inputs)[1]
+
+
+def _before(initial, states):
+    """The states that the steps start from."""
+    from jax import numpy as jnp
+
+    return jnp.concatenate([initial[None], states[:-1]])
+
+
+def _columns(linear_map, like):
+    """The matrices (..., units, units) of a linear map of (..., units), column by column."""
+    import jax
+    from jax import numpy as jnp
+
+    units = jnp.eye(like.shape[-1], dtype=like.dtype)
+    return jax.vmap(lambda unit: linear_map(jnp.broadcast_to(unit, like.shape)), out_axes=-1)(units)
+
+
+def _linear_recurrence(factors, terms, product, reverse=False):
+    """x_t = product(factors_t, x_{t-1}) + terms_t, with 0 before the first."""
+    import jax
+
+    def join(earlier, later):
+        return (
+            product(later[0], earlier[0]),
+            product(later[0], earlier[1]) + later[1],
+        )
+
+    return jax.lax.associative_scan(join, (factors, terms), reverse=reverse)[1]
+
+
+def _matmul(a, b):
+    from jax import numpy as jnp
+
+    return jnp.matmul(a, b, precision="highest")

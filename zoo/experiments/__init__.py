@@ -1,0 +1,1 @@
+"""Runs over seeds and sizes, on one machine or several."""

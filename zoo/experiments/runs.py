@@ -1,0 +1,127 @@
+"""Runs: one model of a preset, trained from one seed, with its result kept beside it."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import export
+from lnn_keras.argument_checks import require_choice
+from zoo.preset import Preset
+from zoo.training import distribution
+from zoo.training.loop import Epoch, Inputs, train
+
+RESULT = "result.json"
+MODEL = "model.keras"
+
+
+def folder_of(runs: str | Path, preset: Preset, kind: str, seed: int) -> Path:
+    """Where a run lies under the folder of all runs."""
+    return Path(runs) / preset.name / f"{kind}-seed{seed}"
+
+
+def run(
+    preset: Preset,
+    kind: str,
+    seed: int,
+    runs: str | Path,
+    progress: Callable[[Epoch], None] | None = None,
+) -> dict[str, Any]:
+    """Train, choose the weights on validation, evaluate once on test, keep everything.
+
+    Args:
+        preset: What to train.
+        kind: "liquid", the preset itself, or one of its baselines.
+        seed: Seed of the weights, the order and the noise.
+        runs: Folder of all runs; a run that was killed goes on where it was.
+        progress: Called after each epoch.
+
+    Returns:
+        The result as it was saved: seed, parameters, losses, epochs, seconds, history.
+
+    Raises:
+        ValueError: Unknown `kind`, or a checkpoint of another recipe.
+    """
+    config = preset.configs[require_choice("model", kind, preset.configs)]
+    folder = folder_of(runs, preset, kind, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(seed)
+    model = preset.build(config)
+    splits = preset.load_splits(seed)
+    preset.prepare(model, splits["train"][0])
+    trained = preset.for_training(model)
+    history = train(
+        trained,
+        splits["train"],
+        splits["validation"],
+        preset.recipe,
+        seed,
+        folder,
+        progress,
+        loss=preset.loss,
+        validation_loss=preset.validation_loss or preset.metric.loss,
+    )
+    with distribution.everywhere_the_same():
+        metrics = evaluate(preset, model, *splits["test"])
+    result = {
+        "preset": preset.name,
+        "kind": kind,
+        "config": asdict(config),
+        "recipe": asdict(preset.recipe),
+        "seed": seed,
+        "parameters": trainable_parameters(model),
+        "validation": min(epoch.validation_loss for epoch in history),
+        "test": metrics[preset.metric.name],
+        "metrics": metrics,
+        "epochs": len(history),
+        "seconds": sum(epoch.seconds for epoch in history),
+        "history": [asdict(epoch) for epoch in history],
+    }
+    if distribution.process()[0] == 0:
+        model.save(folder / MODEL)
+        (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def evaluate(
+    preset: Preset, model: keras.Model, inputs: Inputs, targets: np.ndarray
+) -> dict[str, float]:
+    """Every metric of a preset, of one of its models, by name."""
+    predictions = preset.predict(model, inputs)
+    return {metric.name: metric(targets, predictions) for metric in preset.metrics}
+
+
+def evaluate_file(
+    preset: Preset, content: bytes, model: keras.Model, inputs: Inputs, targets: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Every metric of a preset, of a file made of one of its models, by runtime and name."""
+    if preset.drive is None:
+        predictions = export.predict_file(content, model, inputs)
+    else:
+        predictions = {
+            stepper.name: preset.drive(stepper, inputs)
+            for stepper in export.steppers(content, model)
+        }
+    return {
+        runtime: {metric.name: metric(targets, values) for metric in preset.metrics}
+        for runtime, values in predictions.items()
+    }
+
+
+def trainable_parameters(model: keras.Model) -> int:
+    """Numbers that training sets."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
+def results(runs: str | Path, preset: Preset) -> dict[str, list[dict[str, Any]]]:
+    """The saved results of a preset, by kind, in the order of their seeds."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted((Path(runs) / preset.name).glob(f"*/{RESULT}")):
+        result = json.loads(path.read_text())
+        found.setdefault(result["kind"], []).append(result)
+    return {kind: sorted(found[kind], key=lambda r: r["seed"]) for kind in found}

@@ -1,0 +1,1 @@
+"""Preset folders: stored, downloaded, published and released."""
