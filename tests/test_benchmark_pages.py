@@ -45,8 +45,8 @@ def test_exports_page_describes_the_recipes():
 
 
 def test_zoo_page_has_the_recorded_results():
-    from benchmarks.zoo import reference_sections, results_table
+    from benchmarks.zoo import comparison_sections, results_table
 
     page = (DOCS / "zoo.md").read_text()
     assert results_table() in page
-    assert reference_sections() in page
+    assert comparison_sections() in page
