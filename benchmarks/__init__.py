@@ -1,1 +1,1 @@
-"""Measurements, each run by command: `python -m benchmarks.NAME`."""
+"""Benchmarks of the three packages. Most of them write a page in docs/."""

@@ -1,20 +1,23 @@
 """Peak memory of a gradient over the number of solver steps, with and without the adjoint.
 
-python -m benchmarks.memory                 the table, one process for each row
-python -m benchmarks.memory --steps 64 --adjoint     one row, in mebibytes
+python -m benchmarks.memory                        all configurations, one process each
+python -m benchmarks.memory --steps 64 --adjoint   one configuration, in MiB
 """
 
-import argparse
-import resource
 import subprocess
 import sys
+from collections.abc import Callable
 
-BATCH, UNITS, FEATURES = 4096, 64, 8
-ROWS = ((64, False), (64, True), (1024, True))
+from benchmarks.arguments import argument_parser
+from benchmarks.process_memory import peak_mib, resident_mib
+
+BATCH_SIZE, UNITS, FEATURES = 4096, 64, 8
+# Solver steps, and whether the adjoint is used.
+CONFIGURATIONS = ((64, False), (64, True), (1024, True))
 
 
-def peak(steps: int, adjoint: bool) -> float:
-    """What the process grows by while it computes one gradient, in MiB."""
+def gradient_memory(steps: int, adjoint: bool) -> float:
+    """Increase of the memory of this process during one gradient, in MiB."""
     import keras
     import numpy as np
 
@@ -28,21 +31,30 @@ def peak(steps: int, adjoint: bool) -> float:
     def gradient(x, h):
         return vjp(lambda h: [cell(x, [h])[0]], [h], [keras.ops.ones_like(h)])[0]
 
-    gradient = _compiled(gradient)
+    compiled_gradient = _compile(gradient)
 
-    def run(batch):
-        x = random.standard_normal((batch, FEATURES)).astype("float32")
-        h = keras.ops.convert_to_tensor(random.standard_normal((batch, UNITS)).astype("float32"))
-        assert np.isfinite(keras.ops.convert_to_numpy(gradient(x, h))).all()
+    def run(batch_size):
+        x = random.standard_normal((batch_size, FEATURES)).astype("float32")
+        h = random.standard_normal((batch_size, UNITS)).astype("float32")
+        result = compiled_gradient(x, keras.ops.convert_to_tensor(h))
+        assert np.isfinite(np.asarray(keras.ops.convert_to_numpy(result))).all()
 
-    # What the backend sets up on its first gradient is not counted.
+    # The first gradient also allocates memory for the backend itself, which does not count.
     run(1)
-    before = _resident()
-    run(BATCH)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024) - before
+    before = resident_mib()
+    run(BATCH_SIZE)
+    return peak_mib() - before
 
 
-def _compiled(function):
+def gradient_memory_in_subprocess(steps: int, adjoint: bool) -> float:
+    """`gradient_memory` in a new process, in MiB."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--steps", str(steps)]
+    command += ["--adjoint"] if adjoint else []
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(result.stdout)
+
+
+def _compile(function: Callable) -> Callable:
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -56,32 +68,20 @@ def _compiled(function):
     return function
 
 
-def _resident() -> float:
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize() / 2**20
-
-
-def measure(steps: int, adjoint: bool) -> float:
-    """`peak` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.memory", "--steps", str(steps)]
-    command += ["--adjoint"] if adjoint else []
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(result.stdout)
-
-
 def main() -> None:
-    """Print one row, or the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--adjoint", action="store_true")
+    """Print the memory of one configuration, or of all."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("--steps", type=int, help="solver steps; default: all configurations")
+    parser.add_argument("--adjoint", action="store_true", help="use the adjoint")
     arguments = parser.parse_args()
     if arguments.steps:
-        print(round(peak(arguments.steps, arguments.adjoint), 1))
+        print(round(gradient_memory(arguments.steps, arguments.adjoint), 1))
         return
-    print(f"LiquidCell({UNITS}), batch {BATCH}: memory that a gradient adds at its peak")
-    for steps, adjoint in ROWS:
-        way = "adjoint" if adjoint else "backpropagation"
-        print(f"{steps:5d} steps  {way:15s}  {measure(steps, adjoint):7.1f} MiB", flush=True)
+    print(f"LiquidCell({UNITS}), batch size {BATCH_SIZE}: peak memory of one gradient")
+    for steps, adjoint in CONFIGURATIONS:
+        method = "adjoint" if adjoint else "backpropagation"
+        memory = gradient_memory_in_subprocess(steps, adjoint)
+        print(f"{steps:5d} steps  {method:15s}  {memory:7.1f} MiB", flush=True)
 
 
 if __name__ == "__main__":

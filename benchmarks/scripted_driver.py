@@ -1,4 +1,4 @@
-"""How lane keeping's scripted driver does on the tracks that models are judged on.
+"""Return of the scripted driver of the lane-keeping task on the test tracks.
 
 python -m benchmarks.scripted_driver
 """
@@ -10,8 +10,15 @@ from zoo.data.car_racing_env import Lap
 from zoo.data.car_racing_expert import ScriptedDriver
 
 
-def drive(track: int) -> Lap:
-    """A lap that the scripted driver has driven, without pictures."""
+def simulate_lap(track: int) -> Lap:
+    """Simulate a lap of the scripted driver without rendering images.
+
+    Args:
+        track: Seed of the track.
+
+    Returns:
+        The finished lap.
+    """
     lap = Lap(track, sees=False)
     driver = ScriptedDriver(lap)
     while not lap.over:
@@ -20,12 +27,13 @@ def drive(track: int) -> Lap:
 
 
 def main() -> None:
-    """Drive all tracks of the test split, and print what they return."""
-    laps = [drive(track) for track in TRACKS["test"]]
+    """Simulate a lap on each track of the test split and print the returns."""
+    laps = [simulate_lap(track) for track in TRACKS["test"]]
     returns = np.array([lap.reward for lap in laps])
+    off_track = sum(lap.off_track for lap in laps)
     print(
-        f"{len(laps)} tracks: return {returns.mean():.1f}, least {returns.min():.1f}; "
-        f"{sum(lap.off_track for lap in laps)} frames off the track"
+        f"{len(laps)} tracks: mean return {returns.mean():.1f}, minimum {returns.min():.1f}; "
+        f"{off_track} frames off the track"
     )
 
 

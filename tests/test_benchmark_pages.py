@@ -1,0 +1,52 @@
+"""The pages in docs/ that benchmarks write have the text of the templates in the benchmarks."""
+
+import importlib
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+import export
+from benchmarks.markdown import percent
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = {
+    "compress": "compress.md",
+    "export": "exports.md",
+    "parallel": "parallel.md",
+    "speed": "speed.md",
+    "zoo": "zoo.md",
+}
+
+
+def pattern(template):
+    """A pattern that matches a template with any values; all whitespace is equal."""
+    literals = [
+        (re.escape(re.sub(r"\s+", " ", literal)), field)
+        for literal, field, _, _ in string.Formatter().parse(template)
+    ]
+    return "".join(f"{literal}.+?" if field else literal for literal, field in literals)
+
+
+@pytest.mark.parametrize("benchmark", PAGES)
+def test_page_has_the_text_of_its_template(benchmark):
+    template = importlib.import_module(f"benchmarks.{benchmark}").PAGE_TEMPLATE
+    page = re.sub(r"\s+", " ", (DOCS / PAGES[benchmark]).read_text())
+    assert re.fullmatch(pattern(template), page)
+
+
+def test_exports_page_describes_the_recipes():
+    page = (DOCS / "exports.md").read_text()
+    for name, recipe in export.RECIPES.items():
+        line = f"{recipe.description.capitalize()}; tolerance {percent(recipe.tolerance)}."
+        assert f"## {name}, for `" in page
+        assert line in page
+
+
+def test_zoo_page_has_the_recorded_results():
+    from benchmarks.zoo import comparison_sections, results_table
+
+    page = (DOCS / "zoo.md").read_text()
+    assert results_table() in page
+    assert comparison_sections() in page
