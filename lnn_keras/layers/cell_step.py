@@ -81,6 +81,10 @@ class CellStep:
         constants = [ops.cast(constant, projected.dtype) for constant in constants]
         return self._method(projected, states, elapsed, constants=constants)
 
+    def read_out(self, h: Tensor) -> Tensor:
+        """The output of a cell with one state, from the state after the step."""
+        return self._cell.read_out(h)
+
     def zero_output(self, inputs: StepInputs) -> Tensor:
         """The output before the first step (batch, output_size)."""
         features = inputs.features

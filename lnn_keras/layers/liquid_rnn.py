@@ -182,7 +182,7 @@ class LiquidRNN(keras.layers.RNN):
     def _driver(self, recomputed: bool) -> Callable:
         """The function that applies the cell to all steps."""
         if self.parallel:
-            return functools.partial(newton_scan, method=self.parallel, cell=self.cell)
+            return functools.partial(newton_scan, method=self.parallel)
         if not recomputed:
             return full_scan
         if self.remat in ("auto", 1):

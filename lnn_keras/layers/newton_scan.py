@@ -1,7 +1,5 @@
 """All steps of a cell at once, by Newton's method (JAX only)."""
 
-from typing import Any
-
 from lnn_keras.layers.cell_step import CellStep, keep_masked
 from lnn_keras.layers.parallel_scan import parallel_scan
 from lnn_keras.layers.step_inputs import StepInputs
@@ -15,17 +13,15 @@ def newton_scan(
     unroll: bool = False,
     *,
     method: str,
-    cell: Any,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Compute the states by `parallel_scan`, and the outputs from the states.
 
     Args:
-        step: The step of the cell.
+        step: The step of a cell with one state and `read_out`.
         inputs: Inputs of all steps (batch, time, size).
         states: The state before the first step, in a list.
         unroll: Not used, since there is no loop over time.
         method: "newton" or "quasi_newton".
-        cell: The cell, with one state and `read_out`.
 
     Returns:
         All outputs (batch, time, size), the last output, and the state after the last step.
@@ -37,7 +33,7 @@ def newton_scan(
 
     over_time = step.project(inputs).map(lambda tensor: ops.swapaxes(tensor, 0, 1))
     solution, _, _ = parallel_scan(advance, states[0], over_time, method=method)
-    outputs = ops.swapaxes(cell.read_out(solution), 0, 1)
+    outputs = ops.swapaxes(step.read_out(solution), 0, 1)
     if inputs.mask is not None:
         # A masked step repeats the output before it; there is none before the first valid step.
         outputs = ops.where(ops.cumsum(inputs.mask, axis=1) > 0, outputs, 0)
