@@ -30,13 +30,7 @@ class ContinuousTimeCell(keras.layers.Layer):
     Raises:
         ValueError: `elapsed` of another form, or given both as a feature and to the call;
             elapsed times that are negative or not finite, where they are at hand as numbers.
-
-    Attributes:
-        samples_last: Whether `advance`, given constants, takes and returns (size, batch), and
-            elapsed times (1, batch): for steps of which every sample does the same.
     """
-
-    samples_last = False
 
     def __init__(self, state_size, output_size: int, elapsed: float | str = 1.0, **kwargs):
         super().__init__(**kwargs)

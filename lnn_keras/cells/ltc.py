@@ -46,8 +46,6 @@ class LTCCell(ODECell):
     Neural circuit policies enabling auditable autonomy, 2020, eq. 1-3.
     """
 
-    samples_last = True
-
     def __init__(self, wiring: Wiring | int, unfolds: int = 6, **kwargs):
         if not hasattr(wiring, "connect"):
             if isinstance(wiring, bool) or not isinstance(wiring, int):
@@ -119,9 +117,10 @@ class LTCCell(ODECell):
         return [ops.expand_dims(rate, -1), *self.recurrent.constants(rate)]
 
     def advance(self, projected, states, elapsed, constants=None):
-        """As `ODECell`; with constants, samples are last in all that comes and is returned."""
-        if not constants:
-            return super().advance(projected, states, elapsed, constants=[])
+        return super().advance(projected, states, elapsed, constants=[])
+
+    def advance_batch_last(self, projected, states, elapsed, constants, training=False):
+        """`advance` of tensors whose last axis is the batch."""
         rate, *synapses = constants
         given_drive, given_decay = (rate * part for part in ops.split(projected, 2, axis=0))
 
