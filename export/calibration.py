@@ -1,41 +1,49 @@
-"""The states that a model visits on data, and what integers cannot hold of it."""
+"""Calibration data: states of the float model in closed loop, and warnings about their ranges."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from export.forms.step import Step
 from export.recipes import Recipe
-from export.runtimes import KerasStep, rollout
-from export.runtimes.litert import make_interpreter
-from export.tflite_file.flatbuffer import made_tensors, read_signature
-from export.tflite_file.narrow_ranges import visited_numbers
+from export.runtimes.keras_step import KerasStep
+from export.runtimes.observed_ranges import observed_ranges
+from export.runtimes.rollout import rollout
+from export.tflite_file.flatbuffer import computed_tensors
 
-FEWEST_NUMBERS = 8
-ONE_NUMBER = 1e-7
-STILL_SAMPLES = 200
+# Quantization steps that the middle 98 % of a feature's values must span.
+LEAST_LEVELS = 8
+# Largest range of a state that counts as constant.
+CONSTANT_RANGE = 1e-7
+# Samples that are run to find constant tensors.
+CONSTANT_SAMPLES = 200
 
 
-def closed_loop_samples(step: Step, sequences: dict[str, np.ndarray]) -> list[dict]:
-    """Inputs and states of every step of the float model on the sequences, by name."""
+def closed_loop_samples(
+    step: Step, sequences: dict[str, np.ndarray]
+) -> list[dict[str, np.ndarray]]:
+    """Return inputs and states of every step of the float model on the sequences, by name."""
     runtime = KerasStep(step)
-    initial = {state.name: state.initial for state in step.states}
     samples = []
     for index in range(len(next(iter(sequences.values())))):
         named = {name: array[index] for name, array in sequences.items()}
         length = len(next(iter(named.values())))
-        for name, after in rollout(runtime, named, initial).states.items():
-            # Each step starts from the state that the one before it left.
-            named[name] = np.concatenate([initial[name], after[:-1]])
+        for name, after in rollout(runtime, named, step.initial_states).states.items():
+            # Each step starts from the state after the previous step.
+            named[name] = np.concatenate([step.initial_states[name], after[:-1]])
         samples += [
             {name: values[t : t + 1] for name, values in named.items()} for t in range(length)
         ]
     return samples
 
 
-def within_range(samples: list[dict], name: str, low: float, high: float) -> list[dict]:
-    """The samples with a state held within a range, and two more that reach its ends.
+def within_range(
+    samples: Sequence[dict[str, np.ndarray]], name: str, low: float, high: float
+) -> list[dict[str, np.ndarray]]:
+    """Return the samples with a state clipped to a range, and two more that reach its ends.
 
-    In those, the unit that comes nearest an end is moved onto it, in the sample in
-    which it was farthest away: from there it moves inwards and widens no range.
+    For each end, the unit that comes nearest is moved onto it, in the sample in which the unit
+    is farthest from it. This moves the unit inwards, so it widens no other range.
     """
     clipped = [{**sample, name: np.clip(sample[name], low, high)} for sample in samples]
     states = np.stack([sample[name] for sample in clipped])
@@ -49,48 +57,48 @@ def within_range(samples: list[dict], name: str, low: float, high: float) -> lis
 
 
 def data_warnings(step: Step, sequences: dict[str, np.ndarray], recipe: Recipe) -> tuple[str, ...]:
-    """What the inputs of an integer file cannot hold of the data, one sentence each.
+    """Warn of features that an integer file's inputs resolve poorly, one sentence each.
 
-    All features of an input share one scale, which its least and greatest value set.
+    All features of an input share one scale, which its least and greatest value determine.
     """
-    numbers = np.iinfo(recipe.activations).max - np.iinfo(recipe.activations).min
+    limits = np.iinfo(recipe.activations)
     return tuple(
-        sentence
+        warning
         for name, array in sequences.items()
         for feature, values in enumerate(_features(step, name, array))
-        if (sentence := _feature_warning(name, feature, values, np.ptp(array) / numbers))
+        if (
+            warning := _feature_warning(
+                name, feature, values, np.ptp(array) / (limits.max - limits.min)
+            )
+        )
     )
 
 
-def state_warnings(step: Step, samples: list[dict[str, np.ndarray]]) -> tuple[str, ...]:
-    """The states that the data never move, one sentence each."""
+def state_warnings(step: Step, samples: Sequence[dict[str, np.ndarray]]) -> tuple[str, ...]:
+    """Warn of states that stay constant on the data, one sentence each."""
     return tuple(
-        f"State {state.name!r} never leaves its initial value on the calibration data; "
-        "integers cannot hold any other."
+        f"State {state.name!r} never leaves its initial value on the calibration data, so the "
+        "integer file cannot represent any other value."
         for state in step.states
-        if np.ptp(np.stack([s[state.name] for s in samples]), axis=0).max() <= ONE_NUMBER
+        if np.ptp(np.stack([s[state.name] for s in samples]), axis=0).max() <= CONSTANT_RANGE
     )
 
 
-def still_tensors(content: bytes, samples: list[dict[str, np.ndarray]]) -> tuple[str, ...]:
-    """The tensors of an integer file that hold one number on all samples, one sentence each."""
-    signature = read_signature(content)
-    chosen = samples[:: -(-len(samples) // STILL_SAMPLES)]
-    numbers = [[t.quantize(sample[t.name]) for t in signature.inputs] for sample in chosen]
-    interpreter = make_interpreter(content, preserve_all_tensors=True, xnnpack=False)
-    names = {detail["index"]: detail["name"] for detail in interpreter.get_tensor_details()}
-    made = made_tensors(content)
+def constant_tensor_warnings(
+    content: bytes, samples: Sequence[dict[str, np.ndarray]]
+) -> tuple[str, ...]:
+    """Warn of an integer file's tensors that stay constant on all samples, one sentence each."""
+    names = computed_tensors(content)
     return tuple(
-        f"Tensor {names[index]!r} holds one number on all of the calibration data; "
-        "its range is not measured."
-        for index, (least, greatest) in visited_numbers(interpreter, numbers).items()
-        if least == greatest and index in made
+        f"Tensor {names[index]!r} is constant on all of the calibration data, so its range is not "
+        "calibrated."
+        for index, (least, greatest) in observed_ranges(content, samples, CONSTANT_SAMPLES).items()
+        if least == greatest and index in names
     )
 
 
 def _features(step, name, array):
-    size = step.model.input[name].shape[-1]
-    return np.moveaxis(array.reshape(-1, size), 1, 0)
+    return np.moveaxis(array.reshape(-1, step.features(name)), 1, 0)
 
 
 def _feature_warning(name, feature, values, unit):
@@ -98,14 +106,14 @@ def _feature_warning(name, feature, values, unit):
     if np.ptp(values) == 0:
         return (
             f"{where} is always {values[0]:.6g} in the calibration data; "
-            "the file may not tell other values from it."
+            "the file may not distinguish other values from it."
         )
     low, high = np.percentile(values, [1, 99])
-    if high - low >= FEWEST_NUMBERS * unit:
+    if high - low >= LEAST_LEVELS * unit:
         return None
     peak = values[np.argmax(np.abs(values - np.median(values)))]
     return (
         f"{where}: 98 % of its calibration values lie within {high - low:.3g}, which is less than "
-        f"{FEWEST_NUMBERS} units of {unit:.3g} of the input's scale; its farthest value is "
-        f"{peak:.6g}. Remove outliers, or begin the model with Normalization."
+        f"{LEAST_LEVELS} quantization steps of {unit:.3g} of this input; its farthest value is "
+        f"{peak:.6g}. Remove outliers, or start the model with a Normalization layer."
     )

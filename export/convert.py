@@ -1,8 +1,9 @@
-"""The forms of a model, a recipe and a target -> the bytes of a .tflite file."""
+"""Conversion of a model's forms to a .tflite file, for a recipe and a target."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -15,10 +16,11 @@ from export.graph.fold_linear import fold_linear_maps
 from export.graph.gptq import round_weights
 from export.graph.substitute_ops import substitute
 from export.recipes import Recipe
-from export.runtimes.litert import make_interpreter
+from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
-from export.tflite_file import flatbuffer
-from export.tflite_file.narrow_ranges import visited_numbers
+from export.tflite_file import flatbuffer, rewrite
+
+Samples: TypeAlias = Sequence[dict[str, np.ndarray]]
 
 CALIBRATION_ROUNDS = 3
 RANGE_SAMPLES = 2000
@@ -33,17 +35,17 @@ def convert(
     samples: Iterable[dict[str, np.ndarray]] = (),
     sequence: keras.Model | None = None,
 ) -> bytes:
-    """Convert a model's forms to one .tflite file, in which each is a signature.
+    """Convert a model's forms to one .tflite file with one signature per form.
 
     Args:
-        step: The model as one time step.
-        recipe: How numbers are stored and computed.
-        target: Where the file will run.
-        samples: Inputs and states of typical steps, by name; for recipes that calibrate.
-        sequence: The model over sequences, if the file is to hold it as well.
+        step: The step form.
+        recipe: The dtypes of the file.
+        target: The device that runs the file.
+        samples: Inputs and states of typical steps, by name; for integer recipes.
+        sequence: The sequence form, for a file that also has this signature.
 
     Raises:
-        ValueError: The target has no kernel for an operation; its layer is named.
+        ValueError: The target has no kernel for an operation; the message names its layer.
         RuntimeError: The converter failed or crashed.
     """
     samples = list(samples)
@@ -53,9 +55,9 @@ def convert(
     with tempfile.TemporaryDirectory() as folder:
         tf_graph.save(functions, folder)
 
-        def run(samples):
+        def run_converter(samples: Samples) -> bytes:
             if samples:
-                stacked = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
+                stacked: Any = {name: np.stack([s[name] for s in samples]) for name in samples[0]}
                 np.savez(Path(folder) / SAMPLES, **stacked)
             return converter.convert(
                 folder,
@@ -64,15 +66,18 @@ def convert(
                 f"{step.model.name!r} ({', '.join(functions)}) to {recipe.name}",
             )
 
-        content = _calibrated(run, samples) if recipe.is_integer else run(samples)
-        content = flatbuffer.share_constants(content)
+        if recipe.is_integer:
+            content = _convert_calibrated(run_converter, samples)
+        else:
+            content = run_converter(samples)
+        content = rewrite.share_constants(content)
     require_operations(content, target)
     return content
 
 
-def _step_function(step, recipe, target, samples):
-    """The step as a function of operations that the target has."""
-    # Ranges are measured sample by sample; shapes of any batch would hide constants.
+def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples):
+    """The step as a ConcreteFunction of operations that the target has."""
+    # Calibration runs sample by sample, and a dynamic batch would make shapes variable.
     function = tf_graph.trace(step.model, 1 if recipe.is_integer else target.batch)
     flat = tf_graph.flatten(function)
     if recipe.is_integer:
@@ -85,36 +90,26 @@ def _step_function(step, recipe, target, samples):
     return function
 
 
-def _calibrated(run, samples):
-    """Calibrate until each state comes back as it left, then narrow the ranges."""
+def _convert_calibrated(run_converter: Callable[[Samples], bytes], samples: Samples) -> bytes:
+    """Convert until each state has one scale as input and output, then narrow the ranges."""
+    content, different = b"", []
     for _ in range(CALIBRATION_ROUNDS + 1):
-        content = flatbuffer.share_state_scales(run(samples))
-        different = flatbuffer.differently_scaled_states(flatbuffer.read_signature(content))
+        content = rewrite.share_state_scales(run_converter(samples))
+        different = rewrite.states_with_two_scales(flatbuffer.read_signature(content))
         if not different:
             break
-        # A state comes back as its output holds it: in the range of that output, which
-        # calibration cannot move where an operation fixes it, as TANH does.
+        # Calibrate the input on the output's range, which an operation such as TANH may fix.
         for state in different:
-            name = state.name.removeprefix(NEXT)
-            samples = within_range(samples, name, *state.range)
+            samples = within_range(samples, state.name.removeprefix(NEXT), *state.range)
     if different:
         raise ValueError(
             f"The state {different[0].name.removeprefix(NEXT)!r} has another scale as input than "
             f"as output ({different[0].scale:.6g}), so it cannot be fed back."
         )
-    # 16-bit numbers resolve what matters without.
+    # 16-bit activations are fine enough without narrower ranges.
     if flatbuffer.read_signature(content).inputs[0].dtype != "int8":
         return content
-    return flatbuffer.narrow_file(content, _visited(content, samples))
-
-
-def _visited(content, samples):
-    """The numbers that an integer file's tensors hold on at most `RANGE_SAMPLES` samples."""
-    signature = flatbuffer.read_signature(content)
-    chosen = samples[:: -(-len(samples) // RANGE_SAMPLES)]
-    numbers = [[t.quantize(sample[t.name]) for t in signature.inputs] for sample in chosen]
-    interpreter = make_interpreter(content, preserve_all_tensors=True, xnnpack=False)
-    return visited_numbers(interpreter, numbers)
+    return rewrite.narrow_file(content, observed_ranges(content, samples, RANGE_SAMPLES))
 
 
 def require_operations(content: bytes, target: Target) -> None:

@@ -1,8 +1,8 @@
-"""The TFLite converter in a process of its own, which it may crash without harm.
+"""The TFLite converter in a separate process, so that a crash becomes an exception.
 
-Calibration of some graphs ends the process that runs it. So this file is run as a
-program: it reads jobs as lines of JSON, runs the converter, and answers in lines of
-JSON. `Converter` is the other end of its pipes.
+Calibration of some graphs crashes the process (segmentation fault). This file is therefore also
+a program: it reads jobs as lines of JSON, runs the converter, and answers in lines of JSON.
+`Converter` starts it and communicates through its pipes.
 """
 
 import atexit
@@ -11,82 +11,94 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
-JOB, SAMPLES, MODEL = "job.json", "samples.npz", "model.tflite"
+SAMPLES, MODEL = "samples.npz", "model.tflite"
 
 
 class Converter:
-    """A process that converts SavedModels, started at the first use and again after a crash."""
+    """A process that converts SavedModels, started on first use and restarted after a crash."""
 
     def __init__(self):
-        self._process = None
-        self._errors = None
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process, which takes seconds to load TensorFlow, and do not wait."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        atexit.register(self._process.kill)
+        """Start the process without waiting; loading TensorFlow takes seconds."""
+        self._running()
 
-    def convert(self, folder: str, signatures: list[str], settings: dict, what: str) -> bytes:
-        """Convert the SavedModel in a folder, with its samples in `samples.npz` if there are.
+    def _running(self) -> tuple[subprocess.Popen[str], IO[bytes]]:
+        """The process, started if it does not run, and the file of its stderr."""
+        if self._process is None or self._errors is None or self._process.poll() is not None:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the process
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", __file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            )
+            atexit.register(self._process.kill)
+        return self._process, self._errors
+
+    def convert(
+        self, folder: str, signatures: list[str], settings: dict[str, str], subject: str
+    ) -> bytes:
+        """Convert the SavedModel in a folder, calibrated on its `samples.npz` if it has one.
 
         Args:
-            folder: Of the SavedModel.
-            signatures: Those to convert, in this order.
-            settings: activations and weights, as a Recipe has them.
-            what: What is converted, for errors.
+            folder: The folder of the SavedModel.
+            signatures: The signatures to convert, in this order.
+            settings: "activations" and "weights", as in a Recipe.
+            subject: Description of the model, for errors.
 
         Raises:
             RuntimeError: The converter failed or crashed.
         """
-        self.start()
-        # What was written before this job is not about it.
-        self._errors.seek(0)
-        self._errors.truncate()
+        process, errors = self._running()
+        assert process.stdin is not None and process.stdout is not None
+        # Discard the messages of earlier jobs.
+        errors.seek(0)
+        errors.truncate()
         job = {"folder": folder, "signatures": signatures, **settings}
         try:
-            self._process.stdin.write(json.dumps(job) + "\n")
-            self._process.stdin.flush()
-            answer = self._process.stdout.readline()
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
         except BrokenPipeError:
             answer = ""
         if not answer:
-            status = self._process.wait()
+            status = process.wait()
             raise RuntimeError(
-                f"The TFLite converter crashed on {what} "
-                f"({'signal' if status < 0 else 'exit status'} {abs(status)}).\n{self._details()}"
+                f"The TFLite converter crashed on {subject} "
+                f"({'signal' if status < 0 else 'exit status'} {abs(status)}).\n"
+                f"{_last_lines(errors)}"
             )
         failure = json.loads(answer)["failure"]
         if failure:
             raise RuntimeError(
-                f"The TFLite converter failed on {what}.\n{failure}\n{self._details()}"
+                f"The TFLite converter failed on {subject}.\n{failure}\n{_last_lines(errors)}"
             )
         return (Path(folder) / MODEL).read_bytes()
 
-    def _details(self):
-        """The last lines of what the process has written for people."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return "\n".join(line for line in lines[-20:] if line.strip())
+
+def _last_lines(errors):
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return "\n".join(line for line in lines[-20:] if line.strip())
 
 
 def run(folder: str, signatures: list[str], activations: str, weights: str) -> None:
-    """Convert the SavedModel in a folder; leave `model.tflite` beside it."""
+    """Convert the SavedModel in a folder and write `model.tflite` into the folder."""
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=signatures)
-    operations = tf.lite.OpsSet.TFLITE_BUILTINS
+    from export import compat
+
+    converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=signatures)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if weights != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if weights == "float16":
@@ -95,16 +107,13 @@ def run(folder: str, signatures: list[str], activations: str, weights: str) -> N
         converter.representative_dataset = lambda: _samples(folder, signatures[0])
         dtype = {"int8": tf.int8, "int16": tf.int16}[activations]
         converter.inference_input_type = converter.inference_output_type = dtype
-        operations = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     if activations == "int16":
-        operations = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        # CMSIS-NN's FULLY_CONNECTED takes one scale per kernel beside 16-bit numbers.
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    converter.target_spec.supported_ops = [operations]
+        compat.quantize_activations_to_int16(converter)
     (Path(folder) / MODEL).write_bytes(converter.convert())
 
 
-def _samples(folder, signature):
+def _samples(folder: str, signature: str) -> Iterator[tuple[str, dict[str, Any]]]:
     import numpy as np
 
     with np.load(Path(folder) / SAMPLES) as stacked:
@@ -115,13 +124,13 @@ def _samples(folder, signature):
 
 def _serve():
     answers = sys.stdout
-    # The converter writes to both; answers alone go back.
+    # The converter prints to stdout as well, which must carry only answers.
     sys.stdout = sys.stderr
     for line in sys.stdin:
         try:
             run(**json.loads(line))
             failure = ""
-        # It raises many types; all mean the same to the caller.
+        # The converter raises many types.
         except Exception as error:
             failure = str(error).strip() or type(error).__name__
         answers.write(json.dumps({"failure": failure}) + "\n")
@@ -129,6 +138,10 @@ def _serve():
 
 
 if __name__ == "__main__":
-    # The folder of this file, which Python puts first, holds names of other packages.
+    # Python puts this file's folder first in the path, where modules have names of other packages.
+    # Import this checkout's `export` from the parent folder, which then leaves the path as well.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    import export.compat  # noqa: F401 - `run` uses it
+
     sys.path.pop(0)
     _serve()

@@ -1,31 +1,35 @@
-"""User's data as sequences of steps, by input name."""
+"""Conversion of user data to sequences of steps, by input name."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from export.forms.step import Step, to_step
 from export.forms.supported_layers import as_functional, takes_elapsed
 
+Data: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
-def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, np.ndarray]:
-    """Check data for a step's inputs and bring them into one form.
+
+def as_sequences(step: Step, data: Data, argument: str = "calibration") -> dict[str, np.ndarray]:
+    """Check data for a step's inputs and convert them to a common format.
 
     Args:
-        step: The step whose inputs the data feed.
-        data: (batch, time, features), or (time, features) for one sequence; for a
-            model with several inputs a mapping from their names to such arrays,
-            elapsed times as (batch, time).
-        argument: What the data are called in errors.
+        step: The step form that takes the data.
+        data: (batch, time, features), or (time, features) for one sequence; for a model with
+            several inputs a mapping from their names to such arrays, elapsed times as
+            (batch, time).
+        argument: Name of the data in errors.
 
     Returns:
-        By input name, float32 (batch, time, features), as the step sees them: with a
-        folded scaling done, and, where a step takes several rows, these side by side:
-        (batch, time // rows, rows * features), without those that make no whole step.
+        By input name, float32 (batch, time, features), with folded scaling applied. If a step
+        takes several rows, these are concatenated: (batch, time // rows, rows * features), and
+        an incomplete step at the end is dropped.
 
     Raises:
-        ValueError: An input is missing or unknown, of another shape, empty, or not finite.
+        ValueError: An input is missing or unknown, has another shape, is empty or not finite.
     """
     if not isinstance(data, Mapping):
         if len(step.inputs) > 1:
@@ -33,15 +37,14 @@ def as_sequences(step: Step, data, argument: str = "calibration") -> dict[str, n
                 f"The model has the inputs {', '.join(step.inputs)}; `{argument}` must be a "
                 f"mapping from their names to arrays; received {type(data).__name__}."
             )
-        data = {step.inputs[0]: data}
+        data = dict.fromkeys(step.inputs, data)
     if set(data) != set(step.inputs):
         raise ValueError(
             f"`{argument}` must have the keys {', '.join(step.inputs)}; "
             f"received {', '.join(map(str, data)) or 'none'}."
         )
-    features = {name: step.model.input[name].shape[-1] for name in step.inputs}
     sequences = {
-        name: _as_sequence(np.asarray(data[name]), features[name], name, argument)
+        name: _as_sequence(np.asarray(data[name]), step.features(name), name, argument)
         for name in step.inputs
     }
     lengths = {name: array.shape[:2] for name, array in sequences.items()}
@@ -94,16 +97,16 @@ def _as_sequence(array, features, name, argument):
 
 
 def noise(model: keras.Model, step: Step, steps: int) -> dict[str, np.ndarray]:
-    """One sequence of Gaussian noise for each input, as `as_sequences` gives it.
+    """Return one sequence of Gaussian noise per input, in the format of `as_sequences`.
 
-    A model that begins by normalizing its features gets noise of their mean and
-    deviation; one that takes elapsed times gets nothing negative.
+    If the model starts with normalization, the noise has the mean and deviation of its features.
+    If the model takes elapsed times, the noise is not negative.
     """
     random = np.random.default_rng(0)
     scalings = to_step(model, fold_scaling=True).scalings
     rows = {
         name: scalings[name].to_real(
-            random.standard_normal((1, steps * step.rows, step.model.input[name].shape[-1]))
+            random.standard_normal((1, steps * step.rows, step.features(name)))
         )
         for name in step.inputs
     }
@@ -113,14 +116,13 @@ def noise(model: keras.Model, step: Step, steps: int) -> dict[str, np.ndarray]:
 
 
 def end_to_end(sequences: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
-    """The sequences, one after the other, as single ones (time, features) of at most `steps`."""
+    """Concatenate the sequences over time: (time, features), with at most `steps` steps."""
     return {name: array.reshape(-1, array.shape[-1])[:steps] for name, array in sequences.items()}
 
 
 def real_rows(step: Step, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the model itself is given for the rows of a step: (time, features), real values."""
-    features = {name: step.model.input[name].shape[-1] for name in rows}
+    """Return the original model's inputs for the rows of a step: (time, features), real values."""
     return {
-        name: step.scalings[name].to_real(values.reshape(-1, features[name]))
+        name: step.scalings[name].to_real(values.reshape(-1, step.features(name)))
         for name, values in rows.items()
     }

@@ -1,4 +1,4 @@
-"""The whole way from a Keras model to a verified folder of device files."""
+"""`to_tflite`: from a Keras model to a verified folder of device files."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,22 +6,26 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from export import source
-from export.calibration import closed_loop_samples, data_warnings, state_warnings, still_tensors
+from export import recipes, source, targets
+from export.calibration import (
+    closed_loop_samples,
+    constant_tensor_warnings,
+    data_warnings,
+    state_warnings,
+)
 from export.convert import convert
-from export.data import as_sequences, noise
+from export.data import Data, as_sequences, noise
 from export.forms.sequence import to_sequence
 from export.forms.step import to_step
 from export.recipes import Recipe
-from export.recipes import get as get_recipe
 from export.targets import SEQUENCE, Target
-from export.targets import get as get_target
 from export.tflite_file import flatbuffer
 from export.tflite_file.layout import tensor_layout
 from export.verification.report import Report, VerificationError
-from export.verification.report_html import page
-from export.verification.verify import STEPS, verify
+from export.verification.report_html import report_page
+from export.verification.verify import VERIFICATION_STEPS, verify
 from lnn_keras.atomic_folder import whole_folder
 
 
@@ -31,57 +35,48 @@ def to_tflite(
     *,
     target: str | Target = "micro",
     recipe: str | Recipe = "int8",
-    calibration=None,
-    evaluation=None,
-    steps: int = STEPS,
+    calibration: Data | None = None,
+    evaluation: Data | tuple[Data, ArrayLike] | None = None,
+    steps: int = VERIFICATION_STEPS,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
-    """Export a model for a device, prove that the file does what the model did, write it.
+    """Export a model for a device, verify the file against Keras, and write it.
 
-    The model becomes one time step with its state as input and output, and for phones
-    whole sequences as well; it is converted, quantized on the states that it visits on
-    the calibration data, and runs against Keras on every runtime of the target with its
-    state fed back.
-    The folder then holds model.tflite, source code that runs it on the device,
-    report.json and report.html. It appears whole, after verification, or not at all.
+    The model becomes one time step with its states as inputs and outputs; for phones the file
+    also has a signature for whole sequences. Integer recipes are calibrated on the states of the
+    float model in closed loop. The file then runs on every runtime of the target, with its
+    states fed back, and is compared with Keras.
+    The folder has model.tflite, source code that runs it on the device, report.json and
+    report.html. It is written atomically, after verification.
 
     Args:
-        model: Any built Sequential or Functional model whose layers are RNN layers
-            (of Keras or `lnn_keras`), causal Conv1D, and layers that act on each time
-            step alone. Quantizers of `compress.quantize_aware` are left out.
+        model: Any built Sequential or Functional model whose layers are RNN layers (of Keras or
+            `lnn_keras`), causal Conv1D, and layers that act on each time step independently.
+            Quantizers of `compress.quantize_aware` are left out.
         directory: The folder to write; one written before is replaced.
         target: "micro" or "phone".
-        recipe: "float32", "int8" or "int16x8"; for phones "float16" and "dynamic" as well.
-        calibration: Typical sequences (batch, time, features) or (time, features), by
-            input name if there are several. int8 and int16x8 need them.
-        evaluation: Sequences to verify on, or a pair of them and their true outputs;
-            by default the calibration data.
-        steps: Most closed-loop steps to verify.
+        recipe: "float32", "int8" or "int16x8"; for phones also "float16" and "dynamic".
+        calibration: Typical sequences (batch, time, features) or (time, features), by input name
+            if there are several. Required for int8 and int16x8.
+        evaluation: Sequences to verify on, or a pair of them and their true outputs; by default
+            the calibration data.
+        steps: Largest number of closed-loop steps to verify.
         progress: Called with a sentence before each stage.
 
+    Returns:
+        The report of the verification.
+
     Raises:
-        ValueError: Unknown target or recipe, a layer without a step form, an operation
-            that the target lacks, data of a wrong shape or not finite.
+        ValueError: Unknown target or recipe, a layer without a step form, an operation that the
+            target lacks, data of a wrong shape or not finite.
         OSError: The folder cannot be written.
         VerificationError: The file is outside the recipe's tolerance.
     """
-    tell = progress or (lambda sentence: None)
-    recipe, target = get_recipe(recipe), get_target(target)
-    if recipe.name not in target.recipes:
-        raise ValueError(
-            f"Target {target.name!r} does not take recipe {recipe.name!r}; "
-            f"allowed: {', '.join(target.recipes)}."
-        )
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"Export needs the TensorFlow backend of Keras; received {keras.backend.backend()!r}. "
-            "Load the saved model under KERAS_BACKEND=tensorflow."
-        )
-    if recipe.is_integer and calibration is None:
-        raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
-    _require_one_sequence(model, target)
+    report_progress = progress or (lambda sentence: None)
+    recipe, target = recipes.get(recipe), targets.get(target)
+    _require_arguments(model, target, recipe, calibration)
     step = to_step(model, fold_scaling=recipe.is_integer)
-    # The converter cannot measure ranges within a loop, so integers step.
+    # The converter cannot calibrate ranges within a loop, so integer files have only the step.
     with_sequence = SEQUENCE in target.forms and not recipe.is_integer
     sequence = to_sequence(model) if with_sequence else None
     sequences = None if calibration is None else as_sequences(step, calibration)
@@ -89,18 +84,18 @@ def to_tflite(
 
     with whole_folder(directory, proof="report.json") as folder:
         samples, warnings = [], ()
-        if recipe.is_integer:
-            tell("Calibrating on the states that the model visits")
+        if recipe.is_integer and sequences is not None:
+            report_progress("Calibrating in closed loop")
             samples = closed_loop_samples(step, sequences)
-        tell(f"Converting to {recipe.name}")
+        report_progress(f"Converting to {recipe.name}")
         content = convert(step, recipe, target, samples, sequence)
-        if recipe.is_integer:
+        if recipe.is_integer and sequences is not None:
             warnings = (
                 *data_warnings(step, sequences, recipe),
                 *state_warnings(step, samples),
-                *still_tensors(content, samples),
+                *constant_tensor_warnings(content, samples),
             )
-        tell("Verifying against Keras on every runtime")
+        report_progress("Verifying against Keras on every runtime")
         report = verify(
             model, content, inputs, true_outputs, target=target, recipe=recipe, steps=steps
         )
@@ -123,20 +118,32 @@ def to_tflite(
         report = replace(
             report, layout=layout, files={name: str(Path(directory) / name) for name in names}
         )
-        tell("Writing")
+        report_progress("Writing")
         (folder / "model.tflite").write_bytes(content)
-        for name, text in (texts | {"report.html": page(report)}).items():
+        for name, text in (texts | {"report.html": report_page(report)}).items():
             (folder / name).write_text(text)
         report.save(folder / "report.json")
     return report
 
 
-def _require_one_sequence(model, target):
-    """Raise a ValueError if a model keeps states of more sequences than the target runs."""
+def _require_arguments(model, target, recipe, calibration):
+    """Raise a ValueError if the arguments of `to_tflite` do not fit together."""
+    if recipe.name not in target.recipes:
+        raise ValueError(
+            f"Target {target.name!r} does not take recipe {recipe.name!r}; "
+            f"allowed: {', '.join(target.recipes)}."
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"Export needs the TensorFlow backend of Keras; received {keras.backend.backend()!r}. "
+            "Load the saved model under KERAS_BACKEND=tensorflow."
+        )
+    if recipe.is_integer and calibration is None:
+        raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
     batch = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
     if target.batch is not None and batch not in (None, target.batch):
         raise ValueError(
-            f"Model {model.name!r} has a fixed batch of {batch} (stateful layers ask for one); "
+            f"Model {model.name!r} has a fixed batch of {batch} (stateful layers need one); "
             f"target {target.name!r} runs {target.batch}. Build it with a batch of "
             f"{target.batch} or None and load the same weights."
         )

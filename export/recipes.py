@@ -1,4 +1,4 @@
-"""Recipes: how the numbers of a model are stored and computed in a file."""
+"""Recipes: the dtypes of a file's activations and weights, and its tolerances."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,17 @@ WEIGHTS = ("float32", "float16", "int8")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a file holds numbers, and how close it must stay to Keras.
+    """The dtypes of a file, and the largest accepted deviation from Keras.
 
     Attributes:
-        name: What users call it.
-        description: One line for people.
-        activations: Type of the inputs, outputs, states and what lies between them.
-        weights: Type of the kernels; biases and factors may be wider.
-        tolerance: Largest accepted RMS error of the outputs over a closed-loop
-            rollout, as a share of their standard deviation.
-        agreement: The same between two runtimes that run one file.
+        name: The name that users pass.
+        description: Description in one line.
+        activations: Dtype of inputs, outputs, states and intermediate tensors.
+        weights: Dtype of the kernels; biases and factors may be wider.
+        tolerance: Largest accepted RMS error of the outputs over a closed-loop rollout, relative
+            to their standard deviation.
+        agreement: Largest accepted RMS difference between two runtimes on the same file,
+            relative to the same.
         metric_tolerance: Largest accepted relative loss of the task metric.
     """
 
@@ -42,7 +43,7 @@ class Recipe:
 
     @property
     def is_integer(self) -> bool:
-        """Whether activations are integers, whose ranges must be measured on data."""
+        """Whether activations are integers, which need calibration data."""
         return self.activations != "float32"
 
 
@@ -82,7 +83,7 @@ RECIPES = {
             activations="int8",
             weights="int8",
             tolerance=0.05,
-            # One step of an 8-bit output is about 2 % of its deviation.
+            # One quantization step of an 8-bit output is about 2 % of its deviation.
             agreement=0.03,
             metric_tolerance=0.03,
         ),
@@ -100,7 +101,7 @@ RECIPES = {
 
 
 def get(recipe: str | Recipe) -> Recipe:
-    """Return the recipe of that name, or the recipe itself.
+    """Return the recipe with that name, or the recipe itself.
 
     Raises:
         ValueError: No recipe has that name.
@@ -111,15 +112,15 @@ def get(recipe: str | Recipe) -> Recipe:
 
 
 def of_types(activations: str, weights: str) -> Recipe:
-    """The recipe of a file whose numbers have these types.
+    """Return the recipe of a file with these dtypes.
 
     Raises:
-        ValueError: No recipe makes such files.
+        ValueError: No recipe has these activations.
     """
     for recipe in RECIPES.values():
         if (recipe.activations, recipe.weights) == (activations, weights):
             return recipe
-    # A matrix too small to be worth it stays float: a file may hold no 8-bit weight.
+    # The converter keeps small matrices as floats, so a file may have no 8-bit weight.
     for recipe in RECIPES.values():
         if recipe.activations == activations:
             return recipe

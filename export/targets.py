@@ -1,4 +1,4 @@
-"""Targets: what a device can run."""
+"""Targets: the recipes, runtimes and kernels of each kind of device."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,23 @@ from lnn_keras.argument_checks import require_choice
 
 STEP, SEQUENCE = "step", "sequence"
 XNNPACK, BUILT_IN, MICRO = "LiteRT (XNNPACK)", "LiteRT (built-in)", "TFLite Micro"
-ANY = "*"  # stands for every operation that the converter knows
+ANY = "*"  # every operation of the converter
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a device can run.
+    """The recipes, runtimes and kernels of a kind of device.
 
     Attributes:
-        name: What users call it.
-        description: One line for people.
-        recipes: Names of the recipes that it takes.
-        forms: Signatures of its files. Files of integers hold the step alone: the
-            converter cannot measure ranges within a loop.
-        batch: Sequences that are run at once; None for any number.
-        runtimes: Names of the runtimes that prove its files.
-        operations: The (operation, dtype) pairs that its kernels know; the dtype
-            is that of an operation's first output.
+        name: The name that users pass.
+        description: Description in one line.
+        recipes: Names of the supported recipes.
+        forms: Signatures of its files. Integer files have only the step, because the converter
+            cannot calibrate ranges within a loop.
+        batch: Number of sequences per call; None for any number.
+        runtimes: Names of the runtimes that its files are verified on.
+        operations: The (operation, dtype) pairs with a kernel; the dtype is that of the
+            operation's first output.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Target:
     operations: frozenset[tuple[str, str]]
 
     def runs(self, operation: str, dtype: str) -> bool:
-        """Whether there is a kernel for an operation on a type."""
+        """Return whether there is a kernel for an operation on a dtype."""
         return (operation, dtype) in self.operations or (ANY, dtype) in self.operations
 
 
@@ -48,15 +48,15 @@ _INTEGER_OPERATIONS = (
     "DEQUANTIZE PACK UNPACK TRANSPOSE RELU ABS CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D "
     "MAX_POOL_2D PAD"
 )
-# 16-bit SUM is left out: the converter gives it the scale of its input, in which a sum
-# does not fit. Kernels of TensorFlow Lite Micro, as its interpreter accepts them. The
-# converter emits more: int8 EXP, LOG, SQUARE and SQRT among them.
+# Kernels that the TensorFlow Lite Micro interpreter accepts. The converter also emits others,
+# for example int8 EXP, LOG, SQUARE and SQRT. 16-bit SUM is left out, because the converter gives
+# its output the scale of its input, in which a sum overflows.
 _MICRO_OPERATIONS = (
     _pairs(_INTEGER_OPERATIONS, "float32", "int8", "int16")
     | _pairs("SUM DIV GATHER LEAKY_RELU ELU REDUCE_MAX", "float32", "int8")
     | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6", "float32")
 )
-# LiteRT has every kernel but for 16-bit integers, where it has those of TFLite Micro.
+# LiteRT has every kernel, except on 16-bit integers, where it has those of TFLite Micro.
 _PHONE_OPERATIONS = _pairs(ANY, "float32", "float16", "int8", "int32", "int64", "bool") | _pairs(
     _INTEGER_OPERATIONS, "int16"
 )
@@ -66,7 +66,7 @@ TARGETS = {
     for target in (
         Target(
             name="phone",
-            description="phones: a step and whole sequences, any batch and length, LiteRT",
+            description="phones: one time step and whole sequences of any batch and length, LiteRT",
             recipes=("float32", "float16", "dynamic", "int8", "int16x8"),
             forms=(STEP, SEQUENCE),
             batch=None,
@@ -87,7 +87,7 @@ TARGETS = {
 
 
 def get(target: str | Target) -> Target:
-    """Return the target of that name, or the target itself.
+    """Return the target with that name, or the target itself.
 
     Raises:
         ValueError: No target has that name.

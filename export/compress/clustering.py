@@ -1,12 +1,15 @@
-"""Clustering: the weights of each kernel share a few values while a model trains."""
+"""Weight clustering: the weights of each kernel share a few values while a model trains."""
+
+from typing import Any
 
 import keras
 import numpy as np
 
+from export import compat
 from export.compress.kernels import Kernel, kernels_of
 from lnn_keras.argument_checks import require_choice
 
-# Names of TFMOT's ways to choose the first centroids.
+# TFMOT's classes that choose the first centroids.
 INITIALIZATIONS = {
     "linear": "LinearCentroidsInitialisation",
     "kmeans++": "KmeansPlusPlusCentroidsInitialisation",
@@ -18,23 +21,22 @@ ROUNDS = 20
 def cluster(
     model: keras.Model, clusters: int, *, initialization: str = "linear"
 ) -> keras.callbacks.Callback:
-    """A callback that gives the weights of each kernel at most `clusters` values.
+    """Return a callback that gives the weights of each kernel at most `clusters` values.
 
-    Use it in `model.fit(..., callbacks=[cluster(model, 16)])` on a trained model. When the
-    training begins, the centroids that TFMOT proposes move to the means of the weights that
-    are nearest; then each weight stays in its cluster, whose value is the mean of what the
-    optimizer made of its weights. Weights that are zero, pruned or of no synapse, stay
-    zero, and zero is then one of the values.
+    Use it in `model.fit(..., callbacks=[cluster(model, 16)])` on a trained model. At the start of
+    training, k-means moves TFMOT's first centroids to the means of their nearest weights. Then
+    each weight stays in its cluster, and after each batch all weights of a cluster are set to
+    their mean. Zero weights (pruned, or no synapse) stay zero, and zero counts as one of the
+    values.
 
     Args:
         model: A built model.
-        clusters: Most different values of a kernel.
-        initialization: TFMOT's way to choose the first centroids: "linear", "kmeans++" or
-            "density".
+        clusters: Largest number of distinct values per kernel.
+        initialization: TFMOT's choice of the first centroids: "linear", "kmeans++" or "density".
 
     Raises:
-        ValueError: The model is not built or has no kernel, fewer than 2 clusters, an
-            unknown initialization.
+        ValueError: The model is not built or has no kernel, fewer than 2 clusters, an unknown
+            initialization.
 
     Reference: Han et al., Deep Compression, 2016, section 3.
     """
@@ -46,56 +48,57 @@ def cluster(
 
 
 class _Cluster(keras.callbacks.Callback):
-    """The members of each kernel's clusters, brought together after each batch."""
+    """Replaces weights by their cluster's mean after each batch."""
 
-    def __init__(self, kernels: tuple[Kernel, ...], clusters, initialization):
+    def __init__(self, kernels: tuple[Kernel, ...], clusters: int, initialization: str):
         super().__init__()
         self._kernels, self._clusters = kernels, clusters
         self._initialization = initialization
-        self._members = []
+        self._cluster_of_weights = []
 
     def on_train_begin(self, logs=None):
-        self._members = [self._assign(kernel) for kernel in self._kernels]
-        self._bring_together()
+        self._cluster_of_weights = [self._assign(kernel) for kernel in self._kernels]
+        self._average()
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bring_together()
+        self._average()
 
     def _assign(self, kernel):
-        """The cluster of each weight; 0 is that of the zeros."""
+        """The index of each weight's cluster; 0 is the cluster of zeros."""
         kernel.variable.assign(kernel.variable * kernel.live)
         weights = kernel.variable.numpy()
-        some = weights[weights != 0]
-        members = np.zeros(weights.shape, "int32")
-        if some.size == 0:
-            return members
+        nonzero = weights[weights != 0]
+        cluster_of = np.zeros(weights.shape, "int32")
+        if nonzero.size == 0:
+            return cluster_of
         centroids = self._centroids(weights)
         for _ in range(ROUNDS):
-            nearest = np.abs(some[:, np.newaxis] - centroids).argmin(axis=1)
-            centroids = np.array([some[nearest == i].mean() for i in np.unique(nearest)])
-        members[weights != 0] = 1 + np.abs(some[:, np.newaxis] - centroids).argmin(axis=1)
-        return members
+            nearest = np.abs(nonzero[:, np.newaxis] - centroids).argmin(axis=1)
+            centroids = np.array([nonzero[nearest == i].mean() for i in np.unique(nearest)])
+        nearest = np.abs(nonzero[:, np.newaxis] - centroids).argmin(axis=1)
+        cluster_of[weights != 0] = 1 + nearest
+        return cluster_of
 
     def _centroids(self, weights):
-        """TFMOT's first centroids of the weights that are not zero."""
-        import tensorflow  # noqa: F401 - TFMOT, imported first, turns `tf.keras` into Keras 2
-        from tensorflow_model_optimization.python.core.clustering.keras import (
-            clustering_centroids,
-        )
+        """TFMOT's first centroids of the nonzero weights."""
+        library = compat.tfmot_centroid_initializers()
+        initializer = getattr(library, INITIALIZATIONS[self._initialization])
+        has_zeros = bool((weights == 0).any())
+        centroids = initializer(
+            weights, self._clusters, preserve_sparsity=has_zeros
+        ).get_cluster_centroids()
+        centroids = np.unique(np.asarray(centroids))
+        return centroids[centroids != 0] if has_zeros else centroids
 
-        maker = getattr(clustering_centroids, INITIALIZATIONS[self._initialization])
-        zeros = bool((weights == 0).any())
-        made = maker(weights, self._clusters, preserve_sparsity=zeros).get_cluster_centroids()
-        centroids = np.unique(np.asarray(made))
-        return centroids[centroids != 0] if zeros else centroids
-
-    def _bring_together(self):
+    def _average(self):
+        """Set the weights of each cluster to their mean."""
         import tensorflow as tf
 
-        for kernel, members in zip(self._kernels, self._members, strict=True):
-            weights = tf.reshape(kernel.variable.value, [-1])
-            flat = members.ravel()
+        for kernel, cluster_of in zip(self._kernels, self._cluster_of_weights, strict=True):
+            variable: Any = kernel.variable
+            weights = tf.reshape(variable.value, [-1])
+            flat = cluster_of.ravel()
             means = tf.math.unsorted_segment_mean(weights, flat, self._clusters + 1)
-            # The zeros' cluster has the number 0.
+            # Cluster 0 has the zeros.
             means = tf.concat([[0.0], means[1:]], axis=0)
-            kernel.variable.assign(tf.reshape(tf.gather(means, flat), members.shape))
+            variable.assign(tf.reshape(tf.gather(means, flat), cluster_of.shape))

@@ -1,41 +1,42 @@
-"""Which weights of a model are worth compressing: its kernels, and no others."""
+"""The weights of a model that are compressed: its kernels."""
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from export.forms.rnn_layers import cells_of, is_rnn
 
-# Last parts of the names of what multiplies inputs or states, in Keras and in `lnn_keras`. A
-# bias, a time constant, a reversal or a slope is no kernel: few numbers, and none may be zero.
+# Variable names of weights that multiply inputs or states, in Keras and in `lnn_keras`. Biases,
+# time constants, reversal potentials and slopes are few and must not become zero.
 KERNEL_NAME = re.compile(r"(^|_)(kernel|weight)(_\d+)?$")
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A variable worth compressing.
+    """A variable to compress.
 
     Attributes:
         variable: The Keras variable.
-        live: 1 where there is a weight, 0 where the wiring has no synapse; its shape.
+        live: Mask of the variable's shape: 1 for a weight, 0 where the wiring has no synapse.
     """
 
-    variable: keras.Variable
+    variable: Any
     live: np.ndarray
 
     @property
     def live_share(self) -> float:
-        """Share of the numbers that are weights."""
+        """Share of the variable's elements that are weights."""
         return float(self.live.mean())
 
 
 def kernels_of(model: keras.Model) -> tuple[Kernel, ...]:
-    """The trainable kernels of a built model, each once.
+    """Return the trainable kernels of a built model, each once.
 
     Raises:
-        ValueError: The model is not built, has no kernel, or Keras does not run on TensorFlow.
+        ValueError: The model is not built or has no kernel, or the backend is not TensorFlow.
     """
     require_tensorflow()
     if not isinstance(model, keras.Model) or not model.built:
@@ -48,18 +49,18 @@ def kernels_of(model: keras.Model) -> tuple[Kernel, ...]:
         for cell in cells_of(layer.cell)
         if hasattr(cell, "mask")
     }
-    found = tuple(
+    kernels = tuple(
         Kernel(variable, np.asarray(masks.get(id(variable), np.ones(variable.shape)), "float32"))
         for variable in model.trainable_variables
         if KERNEL_NAME.search(variable.name)
     )
-    if not found:
+    if not kernels:
         raise ValueError(f"Model {model.name!r} has no trainable kernel to compress.")
-    return found
+    return kernels
 
 
 def require_tensorflow() -> None:
-    """Raise a ValueError if Keras does not run on TensorFlow, which TFMOT needs."""
+    """Raise a ValueError if the Keras backend is not TensorFlow, which TFMOT needs."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "Compression needs the TensorFlow backend of Keras; received "

@@ -1,42 +1,46 @@
-"""Pruning: the smallest weights become zero while a model trains."""
+"""Magnitude pruning: the smallest weights become zero while a model trains."""
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
+from export import compat
 from export.compress.kernels import Kernel, kernels_of
 
-# Of a number's schedule: zeros grow over this share of the training, in this many updates.
+# For a schedule given as a share: it is reached after this share of the training, in this many
+# updates.
 RAMP, UPDATES = 0.6, 50
 PATTERNS = {"2:4": (2, 4)}
 
 
 def prune(
     model: keras.Model,
-    schedule: float | Callable,
+    schedule: float | Callable[[Any], tuple[Any, Any]],
     *,
     block: tuple[int, int] = (1, 1),
     pattern: str | None = None,
 ) -> keras.callbacks.Callback:
-    """A callback that makes the smallest weights of each kernel zero, and keeps them so.
+    """Return a callback that sets the smallest weights of each kernel to zero and keeps them zero.
 
-    Use it in `model.fit(..., callbacks=[prune(model, 0.75)])` on a trained model: the others
-    learn to do without. Kernels alone are pruned; what a wiring leaves out does not count.
+    Use it in `model.fit(..., callbacks=[prune(model, 0.75)])` on a trained model; the other
+    weights adapt. Only kernels are pruned. Elements without a synapse do not count.
 
     Args:
         model: A built model.
-        schedule: Share of the weights to make zero, reached in steps over the first 60 % of
-            the training; or a schedule of TFMOT, `PolynomialDecay` or `ConstantSparsity`.
-        block: Rows and columns that become zero together, in kernels that are matrices.
-        pattern: "2:4": of four neighbouring weights of a unit, two are zero. The share is
-            then one half, whatever the schedule says.
+        schedule: Share of the weights to prune, reached gradually over the first 60 % of the
+            training; or a TFMOT schedule, `PolynomialDecay` or `ConstantSparsity`.
+        block: Rows and columns that are pruned together, in kernels that are matrices.
+        pattern: "2:4" prunes two of every four consecutive weights of a unit. The share is then
+            one half, whatever the schedule.
 
     Raises:
-        ValueError: The model is not built or has no kernel; a share outside (0, 1), a
-            block that is not two positive numbers, an unknown pattern, both at once, or no
-            kernel that they divide. Some that they do not divide are a warning.
+        ValueError: The model is not built or has no kernel; a share outside (0, 1); a block that
+            is not two positive numbers; an unknown pattern; both a block and a pattern; or no
+            kernel divisible by them. If only some kernels are divisible, a warning names the
+            others.
 
     Reference: Zhu and Gupta, To prune, or not to prune, 2017.
     """
@@ -56,13 +60,13 @@ def prune(
             raise ValueError(f"`pattern` and `block` exclude each other; received {block!r} too.")
         kernels = _divisible(kernels, (PATTERNS[pattern][1], 1), 1, f"groups of {pattern}")
     elif tuple(block) != (1, 1):
-        # TFMOT squeezes an axis of a single block away, and then misses it.
+        # TFMOT fails on an axis of one block, which it squeezes.
         kernels = _divisible(kernels, block, 2, f"blocks of {block}")
-    return _Prune(kernels, schedule, tuple(block), PATTERNS.get(pattern))
+    return _Prune(kernels, schedule, tuple(block), None if pattern is None else PATTERNS[pattern])
 
 
 def sparsity(model: keras.Model) -> float:
-    """Share of the weights of a model's kernels that are zero, among those of its wirings."""
+    """Return the share of zeros among the weights of a model's kernels."""
     kernels = kernels_of(model)
     weights = [kernel.variable.numpy()[kernel.live > 0] for kernel in kernels]
     return float(np.mean(np.concatenate(weights) == 0))
@@ -76,15 +80,15 @@ def _is_pair(block):
     )
 
 
-def _divisible(kernels, block, least, what):
-    """The kernels that are whole blocks, at least so many along each axis."""
-    left = [k for k in kernels if not _is_divisible(k.variable.shape, block, least)]
-    named = ", ".join(f"{k.variable.path} {tuple(k.variable.shape)}" for k in left)
-    if len(left) == len(kernels):
-        raise ValueError(f"No kernel is made of {what}; received {named}.")
-    if left:
-        warnings.warn(f"Kernels that are not made of {what} stay dense: {named}.", stacklevel=3)
-    return tuple(kernel for kernel in kernels if kernel not in left)
+def _divisible(kernels, block, least, parts):
+    """The kernels that consist of whole blocks, at least `least` along each axis."""
+    dense = [k for k in kernels if not _is_divisible(k.variable.shape, block, least)]
+    named = ", ".join(f"{k.variable.path} {tuple(k.variable.shape)}" for k in dense)
+    if len(dense) == len(kernels):
+        raise ValueError(f"No kernel is made of {parts}; received {named}.")
+    if dense:
+        warnings.warn(f"Kernels that are not made of {parts} stay dense: {named}.", stacklevel=3)
+    return tuple(kernel for kernel in kernels if kernel not in dense)
 
 
 def _is_divisible(shape, block, least):
@@ -94,9 +98,15 @@ def _is_divisible(shape, block, least):
 
 
 class _Prune(keras.callbacks.Callback):
-    """One TFMOT `Pruning` for each kernel, asked before each batch, applied after it."""
+    """One TFMOT `Pruning` per kernel: updates masks before each batch, applies them after it."""
 
-    def __init__(self, kernels: tuple[Kernel, ...], schedule, block, pattern):
+    def __init__(
+        self,
+        kernels: tuple[Kernel, ...],
+        schedule: float | Callable[[Any], tuple[Any, Any]],
+        block: tuple[int, ...],
+        pattern: tuple[int, int] | None,
+    ):
         super().__init__()
         self._kernels, self._schedule = kernels, schedule
         self._block, self._pattern = block, pattern
@@ -106,8 +116,9 @@ class _Prune(keras.callbacks.Callback):
 
         schedule = self._schedule
         if not callable(schedule):
-            schedule = _ramp(schedule, self.params["epochs"] * (self.params["steps"] or 1))
-        self._step = tf.Variable(0, dtype=tf.int64)
+            parameters: Any = self.params
+            schedule = _ramp(schedule, parameters["epochs"] * (parameters["steps"] or 1))
+        self._step = tf.Variable(tf.constant(0, dtype=tf.int64))
         self._prunings = [self._pruning(kernel, schedule) for kernel in self._kernels]
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -116,32 +127,31 @@ class _Prune(keras.callbacks.Callback):
             pruning.conditional_mask_update()
 
     def on_train_batch_end(self, batch, logs=None):
-        # The optimizer moves zeros as well.
+        # The optimizer also updates pruned weights.
         for pruning in self._prunings:
             pruning.weight_mask_op()
 
     def _pruning(self, kernel, schedule):
         import tensorflow as tf
-        from tensorflow_model_optimization.python.core.sparsity.keras import pruning_impl
 
-        # TFMOT counts every number of a kernel, also those that are no synapses: they are
-        # zeros to begin with, and the mask that it makes leaves them zero.
+        # TFMOT counts all elements, also those without a synapse. They start as zeros, and
+        # TFMOT's mask keeps them zero.
         variable = kernel.variable
         variable.assign(variable * kernel.live)
         mask = tf.Variable(kernel.live)
-        threshold = tf.Variable(0.0)
-        return pruning_impl.Pruning(
+        threshold = tf.Variable(tf.constant(0.0))
+        return compat.tfmot_pruning()(
             lambda: self._step,
             [(variable.value, mask, threshold)],
-            _OfLive(schedule, kernel.live_share),
+            _ScheduleOfLive(schedule, kernel.live_share),
             self._block,
             "AVG",
             self._pattern,
         )
 
 
-class _OfLive:
-    """A schedule whose share is that of the weights, where TFMOT counts all numbers."""
+class _ScheduleOfLive:
+    """A schedule of the share of weights, converted to the share of all elements for TFMOT."""
 
     def __init__(self, schedule, live_share):
         self._schedule, self._live_share = schedule, live_share
@@ -152,12 +162,9 @@ class _OfLive:
 
 
 def _ramp(share, steps):
-    """TFMOT's polynomial from no zeros to a share of them, in `UPDATES` steps."""
-    import tensorflow  # noqa: F401 - TFMOT, imported first, turns `tf.keras` into Keras 2
-    from tensorflow_model_optimization.python.core.sparsity.keras import pruning_schedule
-
+    """TFMOT's polynomial schedule from 0 to a share of zeros, in `UPDATES` updates."""
     end = max(2, int(RAMP * steps))
-    return pruning_schedule.PolynomialDecay(
+    return compat.tfmot_polynomial_decay()(
         initial_sparsity=0.0,
         final_sparsity=share,
         begin_step=1,

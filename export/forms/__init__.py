@@ -1,1 +1,1 @@
-"""Keras models rebuilt as one time step, or as a whole sequence, for conversion."""
+"""Keras models rebuilt for export: one time step, or whole sequences without TensorList loops."""

@@ -1,4 +1,7 @@
-"""RNN layers: their cells, and the same layer with another cell, as a file has it."""
+"""RNN layers: their cells, and copies of a layer with another cell."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -14,23 +17,23 @@ RNN_ARGUMENTS = (
 )
 
 
-def is_rnn(layer) -> bool:
-    """Whether a layer carries a state over time."""
+def is_rnn(layer: Any) -> bool:
+    """Return whether a layer is recurrent."""
     return isinstance(layer, keras.layers.RNN)
 
 
-def cells_of(cell):
-    """A cell, and the cells within it."""
+def cells_of(cell: Any) -> Iterator[Any]:
+    """Yield a cell and, recursively, the cells that it wraps."""
     yield cell
     for inner in (*getattr(cell, "cells", ()), getattr(cell, "cell", None)):
         if inner is not None:
             yield from cells_of(inner)
 
 
-def exported_layer(layer):
-    """The layer without what serves its training alone, such as quantizers; mostly itself.
+def exported_layer(layer: Any) -> Any:
+    """Return the layer without its training-only parts (quantizers), usually the layer itself.
 
-    Such a layer or cell has the attribute `exported`: what takes its place in a file.
+    A layer or cell with such parts has the attribute `exported`, which replaces it in a file.
     """
     if is_rnn(layer) and any(hasattr(cell, "exported") for cell in cells_of(layer.cell)):
         return with_cell(layer, _exported_cell(layer.cell))
@@ -43,12 +46,12 @@ def _exported_cell(cell):
     return getattr(cell, "exported", cell)
 
 
-def with_cell(layer, cell):
-    """An RNN layer with the arguments of another one and another cell.
+def with_cell(layer: keras.layers.Layer, cell: Any) -> keras.layers.RNN:
+    """Return an RNN layer with another cell and the same name and arguments.
 
     Args:
-        layer: The other layer.
-        cell: The cell, which may be built.
+        layer: The RNN layer to copy.
+        cell: The new cell; it may be built.
 
     Returns:
         A `LiquidRNN` for a `LiquidRNN`, and a `keras.layers.RNN` for any other layer.

@@ -1,11 +1,13 @@
-"""The step form: any Keras model around RNN layers, as one time step with its state outside."""
+"""The step form: a Keras model as one time step, with its states as inputs and outputs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from export.forms import supported_layers
 from export.forms.causal_conv import CausalConvolution, past_rows
 from export.forms.folded_normalization import (
     Scaling,
@@ -15,24 +17,14 @@ from export.forms.folded_normalization import (
 )
 from export.forms.rnn_forms import RecurrentStep
 from export.forms.rnn_layers import is_rnn
-from export.forms.supported_layers import (
-    as_functional,
-    call_pointwise,
-    calls_of,
-    is_convolution,
-    is_last_step,
-    output_names,
-    require_form,
-    require_last_step,
-    rnn_arguments,
-)
+from export.forms.supported_layers import is_convolution
 
 NEXT = "next_"  # output `next_h` is the state that the next step takes as input `h`
 
 
 @dataclass(frozen=True)
 class State:
-    """One state tensor: its input's name (the output's is `next_` + name), and where it starts."""
+    """A state tensor: the name of its input (the output has the prefix `next_`), initial value."""
 
     name: str
     initial: np.ndarray
@@ -43,14 +35,14 @@ class Step:
     """A model as one time step.
 
     Attributes:
-        model: Keras model from a dict of tensors (batch, ...) to a dict of tensors:
-            inputs and states in, outputs and next states out, by name.
+        model: Keras model from a dict of tensors (batch, ...) to a dict of tensors: inputs and
+            states to outputs and next states, by name.
         inputs: Names of the data inputs, in the order of the original model.
         outputs: Names of the outputs, in the order of the original model.
         states: The state tensors.
-        scalings: For each input and output, what turns the model's values into real ones.
-        rows: Rows of the data that a step takes: 1, or the strides of the convolutions
-            multiplied. Inputs are (batch, features), or (batch, rows, features).
+        scalings: By name of each input and output, its conversion to real values.
+        rows: Rows of data per step: 1, or the product of the convolutions' strides. Inputs are
+            (batch, features), or (batch, rows, features).
     """
 
     model: keras.Model
@@ -60,26 +52,36 @@ class Step:
     scalings: dict[str, Scaling]
     rows: int = 1
 
+    @property
+    def initial_states(self) -> dict[str, np.ndarray]:
+        """Initial value of each state, by name."""
+        return {state.name: state.initial for state in self.states}
+
+    def features(self, name: str) -> int:
+        """Return the number of features of an input."""
+        inputs: Any = self.model.input
+        return inputs[name].shape[-1]
+
 
 def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
     """Turn a model over sequences into a model of one time step.
 
-    Every RNN layer becomes its cell, whose state is an input and an output; a causal
-    Conv1D keeps its past as such a state; every other layer must act on each time step
-    alone and is used as it is. The weights are shared, not copied.
+    Every RNN layer becomes its cell, with the state as an input and an output. A causal Conv1D
+    keeps its past rows as such a state. Every other layer must act on each time step
+    independently and is reused. Weights are shared, not copied.
 
     Args:
-        model: A built Sequential or Functional model. Its inputs are
-            (batch, time, features), or (batch, time) for elapsed times.
-        fold_scaling: Leave out a Normalization or Rescaling layer at either end; the
-            step's `scalings` then do what it did.
+        model: A built Sequential or Functional model with inputs (batch, time, features), or
+            (batch, time) for elapsed times.
+        fold_scaling: Leave out a Normalization or Rescaling layer at the model's inputs and
+            outputs, and put its effect into `scalings`.
 
     Raises:
-        ValueError: The model is not built, is subclassed, computes in another type
-            than float32, or holds a layer that has no step form; the message names it.
+        ValueError: The model is not built, is subclassed, computes in another type than float32,
+            or has a layer without a step form; the message names it.
     """
-    functional = as_functional(model)
-    rows = _rows(functional)
+    functional = supported_layers.as_functional(model)
+    rows = _rows_per_step(functional)
     states = {layer.name: _states(layer) for layer in functional.layers}
     state_inputs = {
         state.name: keras.Input(state.initial.shape[1:], name=state.name)
@@ -91,13 +93,13 @@ def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
     folded = [*first.values(), *last.values()]
 
     def call_step(layer, *args, **kwargs):
-        if any(layer is one for one in folded):
+        if any(layer is folded_layer for folded_layer in folded):
             return args[0]
-        if is_last_step(layer):
-            require_last_step(layer, args[1])
+        if supported_layers.is_last_step(layer):
+            supported_layers.require_last_step(layer, args[1])
             return args[0][:, -1] if len(args[0].shape) == 3 else args[0]
         if not (is_rnn(layer) or is_convolution(layer)):
-            return call_pointwise(layer, *args, **kwargs)
+            return supported_layers.call_pointwise(layer, *args, **kwargs)
         names = [state.name for state in states[layer.name]]
         if not next_states.keys().isdisjoint(names):
             raise ValueError(
@@ -115,14 +117,14 @@ def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
     # The clone has the states as inputs only if the original has, connected to an output.
     original_inputs = {tensor.name: tensor for tensor in functional.inputs}
     passed = [keras.layers.Identity()(tensor) for tensor in state_inputs.values()]
-    traced = keras.models.clone_model(
+    traced: Any = keras.models.clone_model(
         keras.Model(original_inputs | state_inputs, [functional.output, passed]),
         input_tensors=inputs | state_inputs,
-        clone_function=require_form,
+        clone_function=supported_layers.require_form,
         call_function=call_step,
     )
     outputs = keras.tree.flatten(traced.output[0])
-    outputs = dict(zip(output_names(functional), outputs, strict=True))
+    outputs = dict(zip(supported_layers.output_names(functional), outputs, strict=True))
     scalings = [
         *(_scaling(scaling_of_input, first.get(i), t) for i, t in enumerate(inputs.values())),
         *(_scaling(scaling_of_output, last.get(i), t) for i, t in enumerate(outputs.values())),
@@ -141,32 +143,32 @@ def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
     )
 
 
-def _rows(functional):
-    """How many rows of the inputs make one row of the outputs."""
-    calls, outputs = calls_of(functional)
+def _rows_per_step(functional):
+    """Number of input rows per output row: the product of the strides on the way."""
+    calls, outputs = supported_layers.calls_of(functional)
     strides = {id(tensor): 1 for tensor in functional.inputs}
     for call in calls:
-        found = {strides[id(tensor)] for tensor in call.inputs}
-        if len(found) > 1:
+        of_inputs = {strides[id(tensor)] for tensor in call.inputs}
+        if len(of_inputs) > 1:
             raise ValueError(
                 f"Layer {call.layer.name!r} joins tensors that have passed different strides: "
-                f"{sorted(found)}; a step has no common row for them."
+                f"{sorted(of_inputs)}, so their rows do not align within a step."
             )
-        stride = found.pop() * (call.layer.strides[0] if is_convolution(call.layer) else 1)
+        stride = of_inputs.pop() * (call.layer.strides[0] if is_convolution(call.layer) else 1)
         strides.update((id(tensor), stride) for tensor in call.outputs)
-    found = {strides[id(tensor)] for tensor in outputs}
-    if len(found) > 1:
+    of_outputs = {strides[id(tensor)] for tensor in outputs}
+    if len(of_outputs) > 1:
         raise ValueError(
-            f"The outputs have passed different strides: {sorted(found)}; one step gives one row "
-            "of each output. Export them as models of their own."
+            f"The outputs have passed different strides: {sorted(of_outputs)}, but a step returns "
+            "one row of each output. Export one model per stride."
         )
-    return found.pop()
+    return of_outputs.pop()
 
 
 def _states(layer):
     if is_rnn(layer):
         initial = keras.tree.flatten(layer.get_initial_state(batch_size=1))
-        values = [ops.convert_to_numpy(value) for value in initial]
+        values = [np.asarray(ops.convert_to_numpy(value)) for value in initial]
     elif is_convolution(layer) and past_rows(layer):
         values = [np.zeros((1, past_rows(layer) * layer.kernel.shape[1] * layer.groups), "float32")]
     else:
@@ -189,7 +191,7 @@ def _scaling(scaling_of, layer, tensor):
 
 
 def _advance_rnn(layer, states, *args, **kwargs):
-    inputs, elapsed = rnn_arguments(layer, args, kwargs)
+    inputs, elapsed = supported_layers.rnn_arguments(layer, args, kwargs)
     output, states = RecurrentStep(layer)(inputs, states, elapsed)
     return ((output, *states) if layer.return_state else output), states
 
@@ -201,11 +203,11 @@ def _advance_convolution(layer, states, inputs):
         past = states
     else:
         past = [ops.reshape(states[0], (-1, past_rows(layer), inputs.shape[-1]))]
-    rows = ops.concatenate([*past, inputs], axis=1)
+    rows: Any = ops.concatenate([*past, inputs], axis=1)
     outputs = CausalConvolution(layer)(rows)
     if len(inputs.shape) == 3 and outputs.shape[1] == 1:
         outputs = outputs[:, 0]
-    # The past moves on by as many rows as came.
-    moved = inputs.shape[1]
-    kept = [ops.reshape(rows[:, moved:], (-1, state.shape[-1])) for state in states]
-    return outputs, kept
+    # Drop as many of the oldest rows as came in.
+    dropped = inputs.shape[1]
+    new_states = [ops.reshape(rows[:, dropped:], (-1, state.shape[-1])) for state in states]
+    return outputs, new_states

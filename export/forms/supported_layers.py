@@ -1,7 +1,8 @@
-"""Which models have a form on a device: checks of a model, layer by layer, by name."""
+"""Which models can be exported: checks of a model's layers, with errors that name the layer."""
 
 import inspect
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from export.forms.rnn_layers import cells_of, exported_layer, is_rnn
 from lnn_keras import EachStep
 from lnn_keras.elapsed import LAST_FEATURE
 
-# Layers that act on each time step alone, and so need no state.
+# Layers that act on each time step independently, and so need no state.
 POINTWISE_LAYERS = {
     getattr(keras.layers, name)
     for name in (
@@ -21,8 +22,8 @@ POINTWISE_LAYERS = {
         "Softmax SpatialDropout1D Subtract UnitNormalization"
     ).split()
 }
-# Layers that act on a picture, which a step is within a layer of `EACH_STEP`.
-PICTURE_LAYERS = {
+# Layers that act on an image, which is one time step inside a layer of `EACH_STEP`.
+IMAGE_LAYERS = {
     getattr(keras.layers, name)
     for name in (
         "AveragePooling2D Conv2D DepthwiseConv2D Flatten GlobalAveragePooling2D "
@@ -30,7 +31,7 @@ PICTURE_LAYERS = {
     ).split()
 }
 EACH_STEP = {EachStep, keras.layers.TimeDistributed}
-# They ask for a time axis, or their weights have the rank of their input.
+# Layers that require a time axis, or weights of the rank of their input.
 RANKED_LAYERS = {
     keras.layers.BatchNormalization,
     keras.layers.Normalization,
@@ -42,11 +43,11 @@ LAST_STEP = (slice(None), -1)
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer in a model's graph: what it reads, and what it gives."""
+    """One call of a layer in a model's graph, with the tensors that it reads and returns."""
 
-    layer: keras.Operation
-    inputs: list
-    outputs: list
+    layer: Any
+    inputs: list[keras.KerasTensor]
+    outputs: list[keras.KerasTensor]
 
 
 def as_functional(model: keras.Model) -> keras.Model:
@@ -54,7 +55,7 @@ def as_functional(model: keras.Model) -> keras.Model:
 
     Raises:
         ValueError: The model is not built, is subclassed, computes in another type than
-            float32, or holds a layer that has no form on a device; the message names it.
+            float32, or has a layer that cannot be exported; the message names it.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model; received {type(model).__name__}.")
@@ -73,7 +74,7 @@ def as_functional(model: keras.Model) -> keras.Model:
         _require_sequence(tensor)
     if any(exported_layer(layer) is not layer for layer in model.layers):
         model = _exported_model(model)
-    # Before the graph is cloned, whose operations would be named instead of their layers.
+    # Before the graph is cloned, so that errors name layers and not their operations.
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer):
             require_form(layer)
@@ -81,18 +82,18 @@ def as_functional(model: keras.Model) -> keras.Model:
     return model
 
 
-def require_form(layer):
-    """Return the layer itself, if it looks at no time but now and the past.
+def require_form(layer: Any) -> Any:
+    """Return the layer itself if it depends only on the present and past time steps.
 
     Raises:
-        ValueError: It has no form on a device; the message says why.
+        ValueError: It cannot be exported; the message says why.
     """
     kind = type(layer)
     if is_rnn(layer):
         if layer.go_backwards:
             raise ValueError(
                 f"Layer {layer.name!r} runs backwards in time (go_backwards=True); "
-                "a device sees time forwards only."
+                "a device receives time steps in order."
             )
         return layer
     if is_convolution(layer):
@@ -102,23 +103,23 @@ def require_form(layer):
         _require_last_axis(layer)
         return layer
     if kind in EACH_STEP:
-        _require_picture_layers(layer)
+        _require_image_layers(layer)
         return layer
     operators = POINTWISE_OPERATORS | {"GetItem"}
     if not isinstance(layer, keras.layers.Layer) and kind.__name__ in operators:
         return layer
     if isinstance(layer, keras.layers.Bidirectional):
-        why = "reads the sequence backwards as well; a device sees time forwards only"
+        why = "reads the sequence backwards as well; a device receives time steps in order"
     elif "Pooling" in kind.__name__ or kind is keras.layers.Flatten:
         why = (
-            "looks at a whole sequence at once, and a device sees one time step after the other; "
-            "let the last step speak: return_sequences=False, or x[:, -1]. Over pictures, wrap it "
+            "looks at a whole sequence at once, but a device receives one time step at a time; "
+            "use the last step instead: return_sequences=False, or x[:, -1]. For images, wrap it "
             "in lnn_keras.EachStep"
         )
-    elif kind in PICTURE_LAYERS:
-        why = "acts on pictures; wrap it in lnn_keras.EachStep, which shows it one step at a time"
+    elif kind in IMAGE_LAYERS:
+        why = "acts on images; wrap it in lnn_keras.EachStep, which calls it once per time step"
     else:
-        why = "has no form for a single time step here"
+        why = "has no form for a single time step"
     allowed = ", ".join(sorted(cls.__name__ for cls in POINTWISE_LAYERS | EACH_STEP))
     raise ValueError(
         f"Layer {layer.name!r} ({kind.__name__}) {why}. "
@@ -126,10 +127,10 @@ def require_form(layer):
     )
 
 
-def calls_of(functional: keras.Model) -> tuple[list[Call], list]:
-    """The calls of a model's layers, in order, and the outputs that they end in.
+def calls_of(functional: keras.Model) -> tuple[list[Call], list[keras.KerasTensor]]:
+    """Return the calls of a model's layers in order, and the model's output tensors.
 
-    The first inputs are `functional.inputs`. A layer that is called twice has two calls.
+    The calls start from `functional.inputs`. A layer that is called twice has two calls.
     """
     calls = []
 
@@ -149,52 +150,52 @@ def calls_of(functional: keras.Model) -> tuple[list[Call], list]:
 
 
 def takes_elapsed(functional: keras.Model) -> bool:
-    """Whether a model is fed elapsed times, which are never negative."""
+    """Return whether an input of the model holds elapsed times, which are never negative."""
     if any(len(tensor.shape) == 2 for tensor in functional.inputs):
         return True
     return any(
         is_rnn(call.layer)
-        and (len(call.inputs) > 1 or any(c.elapsed == LAST_FEATURE for c in _timed(call.layer)))
+        and (len(call.inputs) > 1 or LAST_FEATURE in _elapsed_arguments(call.layer))
         for call in calls_of(functional)[0]
     )
 
 
-def _timed(layer):
-    return [cell for cell in cells_of(layer.cell) if hasattr(cell, "elapsed")]
+def _elapsed_arguments(layer):
+    return [cell.elapsed for cell in cells_of(layer.cell) if hasattr(cell, "elapsed")]
 
 
 def _exported_model(functional):
-    """The model of its layers' exported forms, with the same weights."""
+    """The model with each layer's exported form, with the same weights."""
 
     def call(layer, *args, **kwargs):
-        # Layers that train otherwise than they predict leave traces of it in their calls.
+        # The graph records `training` in calls of layers that behave differently in training.
         kwargs.pop("training", None)
         return layer(*args, **kwargs)
 
     return keras.models.clone_model(functional, clone_function=exported_layer, call_function=call)
 
 
-def is_convolution(layer) -> bool:
-    """Whether a layer looks at a fixed number of past rows."""
+def is_convolution(layer: Any) -> bool:
+    """Return whether a layer reads a fixed number of past rows."""
     return type(layer) is keras.layers.Conv1D
 
 
-def is_last_step(layer) -> bool:
-    """Whether an operation of a graph is `x[...]`, which `require_last_step` narrows down."""
+def is_last_step(layer: Any) -> bool:
+    """Return whether an operation of a graph is `x[...]`; see `require_last_step`."""
     return not isinstance(layer, keras.layers.Layer) and type(layer).__name__ == "GetItem"
 
 
-def require_last_step(layer, key) -> None:
+def require_last_step(layer: Any, key: Any) -> None:
     """Raise a ValueError if `x[key]` is not the last step `x[:, -1]`."""
     if tuple(key) != LAST_STEP:
         raise ValueError(
             f"Operation {layer.name!r} takes x[{key}]; of a sequence only x[:, -1], "
-            "the last step, has a form on a device."
+            "the last step, can be exported."
         )
 
 
-def call_pointwise(layer, *args, **kwargs):
-    """Call a layer that acts on each time step alone on tensors with a time axis, or without."""
+def call_pointwise(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call a layer without state on tensors with a time axis, or without."""
     kwargs = {name: value for name, value in kwargs.items() if name not in ("mask", "training")}
     if type(layer) in EACH_STEP:
         return _call_each_step(layer, *args)
@@ -208,27 +209,27 @@ def call_pointwise(layer, *args, **kwargs):
 def _call_each_step(layer, inputs):
     if len(inputs.shape) < len(layer.get_build_config()["input_shape"]):
         return layer.layer(inputs)
-    # One call for all steps, whose count a traced TimeDistributed takes for that of the batch.
+    # A traced TimeDistributed confuses the number of steps with the batch size.
     return EachStep(layer.layer, name=layer.name)(inputs)
 
 
-def rnn_arguments(layer, args, kwargs) -> tuple:
-    """The sequences, and the elapsed times or None, with which an RNN layer is called.
+def rnn_arguments(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the sequences, and the elapsed times or None, of a call of an RNN layer.
 
     Raises:
-        ValueError: The call carries a state or a mask as well.
+        ValueError: The call has an initial state or a mask.
     """
     arguments = inspect.signature(layer.call).bind(*args, **kwargs).arguments
     for name in ("initial_state", "mask"):
         if arguments.get(name) is not None:
             raise ValueError(
-                f"Layer {layer.name!r} is called with `{name}`, which no form on a device carries."
+                f"Layer {layer.name!r} is called with `{name}`, which cannot be exported."
             )
     return arguments["sequences"], arguments.get("elapsed")
 
 
 def output_names(functional: keras.Model) -> list[str]:
-    """Names of the outputs: the dict's keys, else "output" or "output_0", "output_1", ..."""
+    """Return the outputs' names: dict keys, else "output", or "output_0", "output_1", ..."""
     structure = functional.output
     if isinstance(structure, dict):
         return sorted(structure)
@@ -239,31 +240,30 @@ def output_names(functional: keras.Model) -> list[str]:
 def _require_sequence(tensor):
     if len(tensor.shape) not in (2, 3):
         raise ValueError(
-            f"Input {tensor.name!r} has shape {tuple(tensor.shape)}; only (batch, time, features), "
-            "and (batch, time) for elapsed times, have a form on a device."
+            f"Input {tensor.name!r} has shape {tuple(tensor.shape)}; inputs must be "
+            "(batch, time, features), or (batch, time) for elapsed times."
         )
     if len(tensor.shape) == 3 and tensor.shape[2] is None:
         raise ValueError(f"Input {tensor.name!r} has an unknown number of features.")
 
 
-def _require_picture_layers(layer):
-    """Raise a ValueError if a layer of `EACH_STEP` holds what has no form on a device."""
-    inner = layer.layer
-    within = inner.layers if isinstance(inner, keras.Model) else [inner]
-    for one in within:
-        kind = type(one)
-        if kind not in POINTWISE_LAYERS | PICTURE_LAYERS | {keras.layers.InputLayer}:
-            allowed = ", ".join(sorted(cls.__name__ for cls in POINTWISE_LAYERS | PICTURE_LAYERS))
+def _require_image_layers(layer):
+    """Raise a ValueError if a layer of `EACH_STEP` wraps a layer that cannot be exported."""
+    wrapped = layer.layer
+    allowed = POINTWISE_LAYERS | IMAGE_LAYERS
+    for inner in wrapped.layers if isinstance(wrapped, keras.Model) else [wrapped]:
+        kind = type(inner)
+        if kind not in allowed | {keras.layers.InputLayer}:
             raise ValueError(
-                f"Layer {one.name!r} ({kind.__name__}) within {layer.name!r} has no form for a "
-                f"single time step here. Allowed: {allowed}."
+                f"Layer {inner.name!r} ({kind.__name__}) within {layer.name!r} has no form for a "
+                f"single time step. Allowed: {', '.join(sorted(c.__name__ for c in allowed))}."
             )
-        if getattr(one, "data_format", "channels_last") != "channels_last":
+        if getattr(inner, "data_format", "channels_last") != "channels_last":
             raise ValueError(
-                f"Layer {one.name!r} within {layer.name!r} has data_format={one.data_format!r}; "
-                "export takes 'channels_last'."
+                f"Layer {inner.name!r} within {layer.name!r} has data_format="
+                f"{inner.data_format!r}; export takes 'channels_last'."
             )
-        _require_float32(one)
+        _require_float32(inner)
 
 
 def _require_float32(layer):
@@ -277,8 +277,8 @@ def _require_float32(layer):
 def _require_causal(layer):
     if layer.padding != "causal" and (layer.kernel_size[0] > 1 or layer.padding == "same"):
         raise ValueError(
-            f"Layer {layer.name!r} (Conv1D) has padding={layer.padding!r}, which looks ahead or "
-            "drops the first steps; a device sees the past only. Use padding='causal'."
+            f"Layer {layer.name!r} (Conv1D) has padding={layer.padding!r}, which reads future "
+            "steps or drops the first ones. Use padding='causal'."
         )
     if layer.data_format != "channels_last":
         raise ValueError(
@@ -292,5 +292,5 @@ def _require_last_axis(layer):
     if axes not in ([-1], [2]):
         raise ValueError(
             f"Layer {layer.name!r} ({type(layer).__name__}) works along axis {axes}; "
-            "only the features' axis (-1) is within a single time step."
+            "a single time step has only the feature axis (-1)."
         )

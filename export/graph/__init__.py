@@ -1,1 +1,1 @@
-"""TensorFlow graphs: kernel check, folding, weight rounding and op substitution."""
+"""Rewrites of a step's TensorFlow graph: kernel check, folding, GPTQ, op substitution."""

@@ -1,66 +1,65 @@
-"""Weights rounded to 8 bits so that what they give on calibration data changes least.
+"""GPTQ: weights quantized to 8 bits with the least change of their products on calibration data.
 
-Rounding each weight to the nearest number is the best for inputs that have nothing to do
-with each other. Features and states do: what one weight loses, another can make good.
-With H = X^T X of the inputs X that a matrix W sees, its rows are rounded one after the
-other, and the rows still to come take up the error of each (Frantar et al., GPTQ, 2023,
-algorithm 1, after Hassibi and Stork, Optimal Brain Surgeon, 1993):
+Rounding each weight to the nearest value is optimal for uncorrelated inputs. Features and states
+are correlated, so the error of one weight can be compensated by others. With H = X^T X of the
+inputs X of a matrix W, its rows are quantized in order, and the remaining rows absorb the error
+(Frantar et al., GPTQ, 2023, algorithm 1, after Hassibi and Stork, Optimal Brain Surgeon, 1993):
 
     Q[i] = round(W[i]),    W[j] <- W[j] - (W[i] - Q[i]) C[i, j] / C[i, i]   for j > i,
 
-where C^T C is the inverse of H, and C an upper triangle.
+where C is upper triangular and C^T C is the inverse of H.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from export.graph.tf_graph import FlatGraph, fetch, rebuild, variable_operations
+from export.graph.tf_graph import ConcreteFunction, FlatGraph, fetch, rebuild, varying_tensors
 from export.recipes import Recipe
 
 LARGEST = 127
-DAMPING = 1e-4  # of H's mean diagonal: directions that the data do not show count a little
+DAMPING = 1e-4  # of H's mean diagonal: keeps H invertible along directions absent from the data
 MAX_SAMPLES = 2000
-CLUSTERED = 0.25  # of a matrix's weights: so few different ones are clusters
+CLUSTERED = 0.25  # share of distinct weights below which a matrix counts as clustered
 
 
-def round_weights(flat: FlatGraph, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]):
-    """Replace the matrices of a step's graph by such as the converter's rounding leaves alone.
+def round_weights(
+    flat: FlatGraph, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]
+) -> ConcreteFunction:
+    """Quantize the matrices of a step's graph, so that the converter's rounding changes nothing.
+
+    Clustered matrices are left unchanged, because quantization would split their clusters.
 
     Args:
-        flat: The step's graph, of batch 1.
-        recipe: One of integers; with 16-bit numbers a matrix has one scale, else each of its
-            columns.
+        flat: The step's graph, with batch 1.
+        recipe: An integer recipe. With 16-bit activations a matrix has one scale, otherwise one
+            per column.
         samples: Inputs and states of typical steps, by name.
-
-    Returns:
-        A tf ConcreteFunction.
     """
     import tensorflow as tf
 
     products = _products(flat)
-    chosen = samples[:: max(1, len(samples) // MAX_SAMPLES)]
-    matrices = fetch(flat, [op.inputs[1] for op in products], chosen[:1])
-    fetched = fetch(flat, [op.inputs[0] for op in products], chosen)
-    # One matrix serves all unfolds of a step: each sees inputs of its own.
-    seen, shared = {}, {}
-    for op, (matrix,), inputs in zip(products, matrices, fetched, strict=True):
+    subset = samples[:: max(1, len(samples) // MAX_SAMPLES)]
+    matrices = fetch(flat, [op.inputs[1] for op in products], subset[:1])
+    inputs_of_products = fetch(flat, [op.inputs[0] for op in products], subset)
+    # All unfolds of a step share one matrix, each with its own inputs.
+    inputs_of_matrix, matrix_of_product = {}, {}
+    for op, (matrix,), inputs in zip(products, matrices, inputs_of_products, strict=True):
         key = (matrix.shape, matrix.tobytes())
-        seen.setdefault(key, []).append(np.concatenate(inputs))
-        shared[op] = key
+        inputs_of_matrix.setdefault(key, []).append(np.concatenate(inputs))
+        matrix_of_product[op] = key
     axis = None if recipe.activations == "int16" else 0
-    rounded = {}
-    for (shape, content), inputs in seen.items():
+    quantized = {}
+    for (shape, content), inputs in inputs_of_matrix.items():
         matrix = np.frombuffer(content, "float32").reshape(shape)
-        # Clusters are for the size of the file, which weights that part again would lose.
         weights = matrix[matrix != 0]
         clustered = len(np.unique(weights)) <= CLUSTERED * len(weights)
-        rounded[shape, content] = matrix if clustered else rounded_matrix(matrix, inputs, axis)
+        quantized[shape, content] = matrix if clustered else rounded_matrix(matrix, inputs, axis)
     return rebuild(
         flat,
         {
-            op.name: lambda x, _, op=op, key=key: tf.matmul(x, rounded[key], name=op.name)
-            for op, key in shared.items()
+            op.name: lambda x, _, op=op, key=key: tf.matmul(x, quantized[key], name=op.name)
+            for op, key in matrix_of_product.items()
         },
     )
 
@@ -68,28 +67,28 @@ def round_weights(flat: FlatGraph, recipe: Recipe, samples: Sequence[dict[str, n
 def rounded_matrix(
     matrix: np.ndarray, inputs: Sequence[np.ndarray], axis: int | None
 ) -> np.ndarray:
-    """A matrix (inputs, units) of numbers on its 8-bit grid, by the algorithm above.
+    """Return a matrix (inputs, units) quantized to 8 bits by GPTQ, in real values.
 
     Args:
         matrix: The weights.
-        inputs: What they are multiplied with, each (samples, inputs).
-        axis: 0 for a scale for each unit, None for one in all.
+        inputs: The inputs of its products, each (samples, inputs).
+        axis: 0 for one scale per unit, None for one scale.
     """
     peaks = np.abs(matrix).max(axis=axis, keepdims=True)
     scale = np.broadcast_to(np.where(peaks > 0, peaks, 1.0) / LARGEST, (1, matrix.shape[1]))[0]
-    # The largest weight sets the scale, so it must stay what it is.
+    # The largest weight defines the converter's scale, so it must not change.
     pinned = np.abs(matrix) == peaks
     x = np.concatenate(inputs).astype("float64")
     hessian = x.T @ x
     hessian += np.eye(len(matrix)) * (DAMPING * np.trace(hessian) / len(matrix) + 1e-12)
     rounded = np.zeros(matrix.shape)
-    # What is zero, pruned or no synapse, stays so; each unit has the others to work with.
+    # Zeros (pruned, or no synapse) stay zero; units with equal zeros share a Hessian.
     patterns, pattern_of = np.unique(matrix != 0, axis=1, return_inverse=True)
-    for number, live in enumerate(patterns.T):
-        part = np.ix_(live, pattern_of.ravel() == number)
+    for index, nonzero in enumerate(patterns.T):
+        part = np.ix_(nonzero, pattern_of.ravel() == index)
         rounded[part] = _rounded_rows(
             matrix[part].astype("float64"),
-            hessian[np.ix_(live, live)],
+            hessian[np.ix_(nonzero, nonzero)],
             scale[part[1][0]],
             pinned[part],
         )
@@ -100,17 +99,16 @@ def _rounded_rows(weights, hessian, scale, pinned):
     factor = np.linalg.cholesky(np.linalg.inv(hessian)).T
     rounded = weights.copy()
     for row in range(len(weights)):
-        numbers = np.clip(np.round(weights[row] / scale), -LARGEST, LARGEST)
-        rounded[row] = np.where(pinned[row], rounded[row], numbers * scale)
+        integers = np.clip(np.round(weights[row] / scale), -LARGEST, LARGEST)
+        rounded[row] = np.where(pinned[row], rounded[row], integers * scale)
         error = (weights[row] - rounded[row]) / factor[row, row]
         weights[row + 1 :] -= np.outer(factor[row, row + 1 :], error)
     return rounded
 
 
 def _products(flat):
-    """The products with constant matrices of more than one row, whose errors can be made good."""
-    varying = {tensor.name for op in variable_operations(flat) for tensor in op.outputs}
-    varying |= {tensor.name for tensor in flat.inputs}
+    """Products with constant matrices of several rows, the ones where rows can compensate."""
+    varying = varying_tensors(flat)
     return [
         op
         for op in flat.operations

@@ -1,4 +1,8 @@
-"""What a target lacks, found in a graph before the converter runs, with the layer it comes from."""
+"""Operations that a target lacks, found in the graph before conversion and named by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -6,8 +10,11 @@ from export.graph.tf_graph import FlatGraph, layer_of, variable_operations
 from export.recipes import Recipe
 from export.targets import Target
 
-# What the converter makes of TensorFlow's operations. It merges some, and leaves out
-# those that do nothing; an operation that is not here is looked for in its file.
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# TFLite operation of each TensorFlow operation. The converter fuses some and drops no-ops;
+# operations that are missing here are checked in the converted file.
 CONVERTED = {
     "Abs": "ABS",
     "AddV2": "ADD",
@@ -66,40 +73,41 @@ LOOPS = {"StatelessWhile", "While"}
 _REAL_TYPES = ("float32", "float64", "float16")
 
 
-def lacking(flat: FlatGraph, recipe: Recipe, target: Target) -> list[tuple]:
-    """The operations of a graph that a target has no kernel for.
+def lacking(flat: FlatGraph, recipe: Recipe, target: Target) -> list[tuple[tf.Operation, str, str]]:
+    """Return the operations of a graph for which a target has no kernel.
 
     Returns:
-        (operation of the graph, name of the converted one, its dtype), in order.
+        (operation of the graph, name of its TFLite operation, dtype), in order.
     """
-    found = []
+    missing = []
     for operation in variable_operations(flat):
         converted = CONVERTED.get(operation.type)
-        dtype = operation.outputs[0].dtype.name if operation.outputs else None
+        if converted is None or not operation.outputs:
+            continue
+        dtype = operation.outputs[0].dtype.name
         if dtype in _REAL_TYPES:
             dtype = recipe.activations
-        if converted and not target.runs(converted, dtype):
-            found.append((operation, converted, dtype))
-    return found
+        if not target.runs(converted, dtype):
+            missing.append((operation, converted, dtype))
+    return missing
 
 
 def require_no_loops(flat: FlatGraph, model: keras.Model, recipe: Recipe) -> None:
-    """Raise a ValueError that names the layers with a loop, in which no range can be measured."""
+    """Raise a ValueError that names the layers with loops, where ranges cannot be calibrated."""
     loops = {layer_of(o.name, model) for o in flat.operations if o.type in LOOPS}
     if loops:
         raise ValueError(
-            f"Recipe {recipe.name!r} measures the range of every tensor, which the converter "
+            f"Recipe {recipe.name!r} calibrates the range of every tensor, which the converter "
             f"cannot do within the loop in layer {', '.join(map(repr, sorted(loops)))}. Give its "
-            "cell a solver of fixed steps, such as 'semi_implicit' or 'rk4', or take a recipe of "
-            "floats."
+            "cell a fixed-step solver, such as 'semi_implicit' or 'rk4', or use a float recipe."
         )
 
 
 def require_kernels(flat: FlatGraph, model: keras.Model, recipe: Recipe, target: Target) -> None:
-    """Check that a target has every operation of a model's graph.
+    """Check that a target has a kernel for every operation of a model's graph.
 
     Raises:
-        ValueError: It lacks some; each is named, with its type and its layer.
+        ValueError: Kernels are missing; the message names each with its dtype and layer.
     """
     missing = sorted(
         {

@@ -1,38 +1,39 @@
-"""Operations that a target lacks, replaced by products and sums.
+"""Operations without a kernel on the target, replaced by products and sums.
 
-16-bit kernels know no division, exponential or logarithm, and TFLite Micro's 8-bit ones
-but a division. Each becomes a polynomial per element, fitted on what the float model
-visits on the calibration samples. Negation, squares, sums and selections become
-products and means, exactly.
+16-bit kernels lack division, exponential and logarithm; TFLite Micro's 8-bit kernels lack the
+last two. Each becomes a polynomial per element, fitted on its range over the calibration
+samples. Negation, squares, sums and gathers become products and means without approximation.
 """
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from export.graph import polynomial
 from export.graph.kernel_check import lacking
-from export.graph.tf_graph import FlatGraph, fetch, layer_of, rebuild
+from export.graph.tf_graph import ConcreteFunction, FlatGraph, fetch, layer_of, rebuild
 from export.recipes import Recipe
 from export.targets import Target
 
 MAX_SAMPLES = 2000
 _EVERYWHERE = (-np.inf, np.inf)
+_POSITIVE = (0.0, np.inf)
+_NEGATIVE = (-np.inf, 0.0)
 
 
 @dataclass(frozen=True)
 class _Smooth:
-    """A function that a polynomial can follow: of which input, and where it is defined."""
+    """A function that a polynomial can approximate, the index of its argument, its domain."""
 
     function: Callable
     argument: int = 0
     domain: tuple[float, float] = _EVERYWHERE
 
 
-_POSITIVE = (0.0, np.inf)
 _SMOOTH = {
     "RealDiv": _Smooth(np.reciprocal, argument=1),
     "Exp": _Smooth(np.exp),
@@ -52,17 +53,17 @@ def _sum(operation, x, axes):
 
 
 def _power(operation, x, exponent):
-    exponent = _static(operation.inputs[1])
-    if exponent not in range(2, 9):
+    exponent = _static_scalar(operation.inputs[1])
+    if exponent is None or exponent not in range(2, 9):
         raise ValueError(f"{operation.name} takes the power {exponent}; allowed: 2 to 8.")
     return functools.reduce(lambda product, factor: product * factor, [x] * int(exponent))
 
 
-def _static(tensor):
-    """The number that a constant tensor holds, or None."""
+def _static_scalar(tensor):
+    """The value of a constant scalar tensor, or None."""
     import tensorflow as tf
 
-    value = tf.get_static_value(tensor)
+    value: Any = tf.get_static_value(tensor)
     return None if value is None or value.size != 1 else value.item()
 
 
@@ -87,27 +88,24 @@ def substitute(
     recipe: Recipe,
     target: Target,
     samples: Sequence[dict[str, np.ndarray]],
-):
-    """Replace what a target lacks in a step's graph, where it can be replaced.
+) -> ConcreteFunction:
+    """Replace the operations of a step's graph that the target lacks, where possible.
 
     Args:
-        flat: The step's graph, of batch 1.
-        model: The step's model, whose layers errors name.
-        recipe: Its type of activations decides what the target lacks.
-        target: Where the file will run.
+        flat: The step's graph, with batch 1.
+        model: The step's model; errors name its layers.
+        recipe: Its activation dtype decides which kernels the target lacks.
+        target: The device that runs the file.
         samples: Inputs and states of typical steps, by name.
 
-    Returns:
-        A tf ConcreteFunction.
-
     Raises:
-        ValueError: An operation's argument has a range that no polynomial covers.
+        ValueError: No polynomial approximates an operation on the range of its argument.
     """
     operations = [operation for operation, *_ in lacking(flat, recipe, target)]
     smooth = [operation for operation in operations if operation.type in _SMOOTH]
     arguments = [operation.inputs[_SMOOTH[operation.type].argument] for operation in smooth]
     ranges = _ranges(flat, arguments, samples)
-    replacements = {
+    replacements: dict[str, Callable[..., Any]] = {
         operation.name: functools.partial(_EXACT[operation.type], operation)
         for operation in operations
         if operation.type in _EXACT
@@ -122,7 +120,7 @@ def _approximation(operation, low, high, model):
     domain = smooth.domain
     try:
         if operation.type == "RealDiv":
-            domain = _away_from_zero(low, high)
+            domain = _domain_of_reciprocal(low, high)
         approximate = polynomial.fit(smooth.function, low, high, domain)
     except ValueError as error:
         raise ValueError(
@@ -134,20 +132,20 @@ def _approximation(operation, low, high, model):
     return approximate
 
 
-def _away_from_zero(low, high):
+def _domain_of_reciprocal(low, high):
     if (low > 0).all():
         return _POSITIVE
     if (high < 0).all():
-        return (-np.inf, 0.0)
+        return _NEGATIVE
     raise ValueError(
-        f"its denominator comes too near to 0 on the calibration data: it lies in "
+        "its denominator comes too close to 0 on the calibration data: its range is "
         f"[{low.min():.4g}, {high.max():.4g}]"
     )
 
 
 def _ranges(flat, tensors, samples):
-    """The least and the greatest value of each element of tensors, over the samples."""
-    chosen = samples[:: max(1, len(samples) // MAX_SAMPLES)]
+    """Least and greatest value of each element of each tensor, over the samples."""
+    subset = samples[:: max(1, len(samples) // MAX_SAMPLES)]
     return [
-        (np.min(values, axis=0), np.max(values, axis=0)) for values in fetch(flat, tensors, chosen)
+        (np.min(values, axis=0), np.max(values, axis=0)) for values in fetch(flat, tensors, subset)
     ]

@@ -1,17 +1,27 @@
-"""A model's forms as graphs of operations and constants: traced, copied with changes, saved."""
+"""Models as TensorFlow graphs without variables: trace, inline, rewrite, evaluate, save."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
 
+from export import compat
 
-def trace(model: keras.Model, batch: int | None):
-    """A model from dict to dict as a tf ConcreteFunction without variables.
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+ConcreteFunction: TypeAlias = Any  # tf.types.experimental.ConcreteFunction
+
+
+def trace(model: keras.Model, batch: int | None) -> ConcreteFunction:
+    """Trace a model from dict to dict, with its variables as constants.
 
     Args:
         model: The model.
@@ -23,13 +33,13 @@ def trace(model: keras.Model, batch: int | None):
         tensor.name: tf.TensorSpec((batch, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
         for tensor in model.inputs
     }
-    # As constants: the converter would leave variables for an initializer to fill.
+    # The converter would keep variables as resources that an initializer must fill.
     trainable = [tf.constant(variable.numpy()) for variable in model.trainable_variables]
     frozen = [tf.constant(variable.numpy()) for variable in model.non_trainable_variables]
 
     def run(**tensors):
-        outputs, _ = model.stateless_call(trainable, frozen, tensors, training=False)
-        # An input that is an output as well must be another tensor.
+        outputs: Any = model.stateless_call(trainable, frozen, tensors, training=False)[0]
+        # An output that is an input needs its own tensor.
         return {name: tf.identity(tensor) for name, tensor in outputs.items()}
 
     return tf.function(run, autograph=False).get_concrete_function(**specification)
@@ -37,67 +47,65 @@ def trace(model: keras.Model, batch: int | None):
 
 @dataclass(frozen=True)
 class FlatGraph:
-    """A traced function with the functions that it calls written out.
+    """A traced function whose function calls are inlined.
 
     Attributes:
-        operations: In an order in which they can be run.
-        inputs: The tensors that are fed.
-        outputs: The tensors that are given, by name.
+        operations: In topological order.
+        inputs: The placeholders.
+        outputs: The output tensors, by name.
     """
 
-    operations: list
-    inputs: list
-    outputs: dict
+    operations: list[tf.Operation]
+    inputs: list[tf.Tensor]
+    outputs: dict[str, tf.Tensor]
 
 
-def flatten(concrete) -> FlatGraph:
-    """Write out the functions that a ConcreteFunction of `trace` calls; loops stay."""
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    flat = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    outputs = dict(zip(sorted(concrete.structured_outputs), flat.outputs, strict=True))
+def flatten(function: ConcreteFunction) -> FlatGraph:
+    """Inline the function calls of a ConcreteFunction of `trace`; loops stay."""
+    flat = compat.inline_calls(function)
+    outputs = dict(zip(sorted(function.structured_outputs), flat.outputs, strict=True))
     return FlatGraph(flat.graph.get_operations(), flat.inputs, outputs)
 
 
 def rebuild(
     flat: FlatGraph,
-    replacements: Mapping[str, Callable] = MappingProxyType({}),
-    derived: Mapping[str, tuple] = MappingProxyType({}),
-):
-    """A ConcreteFunction of what a flat graph without loops needs, with some of it replaced.
+    replacements: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+    derived: Mapping[str, tuple[tf.Tensor, Callable[[Any], Any]]] = MappingProxyType({}),
+) -> ConcreteFunction:
+    """Copy the operations that the outputs of a flat graph without loops need, with changes.
 
     Args:
         flat: The graph.
-        replacements: Name of an operation -> what makes its output of its inputs.
-        derived: Name of a tensor -> another tensor, and what makes the one of the other.
+        replacements: By name of an operation, a function from its inputs to its output.
+        derived: By name of a tensor, another tensor and a function from that to the first.
     """
     import tensorflow as tf
 
-    needed = _needed(flat, derived)
+    needed = _needed_operations(flat, derived)
 
     def run(**tensors):
-        made = {tensor.name: tensors[tensor.op.name] for tensor in flat.inputs}
+        values = {tensor.name: tensors[tensor.op.name] for tensor in flat.inputs}
 
-        def read(tensor):
-            if tensor.name in derived and tensor.name not in made:
-                root, make = derived[tensor.name]
-                made[tensor.name] = make(read(root))
-            return made[tensor.name]
+        def value_of(tensor):
+            if tensor.name in derived and tensor.name not in values:
+                root, function = derived[tensor.name]
+                values[tensor.name] = function(value_of(root))
+            return values[tensor.name]
 
         for operation in flat.operations:
             if operation.name not in needed:
                 continue
-            inputs = [read(tensor) for tensor in operation.inputs]
+            inputs = [value_of(tensor) for tensor in operation.inputs]
             if operation.name in replacements:
                 results = [replacements[operation.name](*inputs)]
             else:
                 results = _copy(operation, inputs)
-            made.update(
+            values.update(
                 (tensor.name, result)
                 for tensor, result in zip(operation.outputs, results, strict=True)
                 if tensor.name not in derived
             )
-        return {name: read(tensor) for name, tensor in flat.outputs.items()}
+        return {name: value_of(tensor) for name, tensor in flat.outputs.items()}
 
     specification = {
         tensor.op.name: tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.op.name)
@@ -106,22 +114,24 @@ def rebuild(
     return tf.function(run, autograph=False).get_concrete_function(**specification)
 
 
-def _needed(flat, derived):
-    """Names of the operations that the outputs are made of."""
-    given = {tensor.name for tensor in flat.inputs}
-    needed, waiting = set(), list(flat.outputs.values())
-    while waiting:
-        tensor = waiting.pop()
+def _needed_operations(flat, derived):
+    """Names of the operations that the outputs depend on."""
+    inputs = {tensor.name for tensor in flat.inputs}
+    needed, pending = set(), list(flat.outputs.values())
+    while pending:
+        tensor = pending.pop()
         if tensor.name in derived:
-            waiting.append(derived[tensor.name][0])
-        elif tensor.name not in given and tensor.op.name not in needed:
+            pending.append(derived[tensor.name][0])
+        elif tensor.name not in inputs and tensor.op.name not in needed:
             needed.add(tensor.op.name)
-            waiting.extend(tensor.op.inputs)
+            pending.extend(tensor.op.inputs)
     return needed
 
 
-def fetch(flat: FlatGraph, tensors: list, samples: Sequence[dict]) -> list[list[np.ndarray]]:
-    """The values of tensors of a flat graph on each sample of its inputs: tensor by tensor."""
+def fetch(
+    flat: FlatGraph, tensors: Sequence[tf.Tensor], samples: Sequence[dict[str, np.ndarray]]
+) -> list[list[np.ndarray]]:
+    """Evaluate tensors of a flat graph on each sample of its inputs; one list per tensor."""
     import tensorflow as tf
 
     if not tensors:
@@ -130,9 +140,9 @@ def fetch(flat: FlatGraph, tensors: list, samples: Sequence[dict]) -> list[list[
     run = rebuild(replace(flat, outputs=outputs))
     values = [[] for _ in tensors]
     for sample in samples:
-        fetched = run(**{name: tf.constant(value) for name, value in sample.items()})
-        for found, name in zip(values, outputs, strict=True):
-            found.append(fetched[name].numpy())
+        results = run(**{name: tf.constant(value) for name, value in sample.items()})
+        for of_tensor, name in zip(values, outputs, strict=True):
+            of_tensor.append(results[name].numpy())
     return values
 
 
@@ -144,34 +154,40 @@ def _copy(operation, inputs):
         inputs,
         [tensor.dtype for tensor in operation.outputs],
         name=operation.name,
-        attrs={name: value for name, value in operation.node_def.attr.items()},
+        attrs=dict(operation.node_def.attr.items()),
         op_def=operation.op_def,
     )
     return copied.outputs
 
 
-def variable_operations(flat: FlatGraph) -> list:
-    """The operations whose results depend on an input, in order."""
-    found, varying = [], set()
+def variable_operations(flat: FlatGraph) -> list[tf.Operation]:
+    """Return the operations that depend on an input, in order."""
+    operations, varying = [], set()
     for operation in flat.operations:
         varies = any(tensor.name in varying for tensor in operation.inputs)
         if varies:
-            found.append(operation)
+            operations.append(operation)
         if varies or operation.type == "Placeholder":
             varying.update(tensor.name for tensor in operation.outputs)
-    return found
+    return operations
+
+
+def varying_tensors(flat: FlatGraph) -> set[str]:
+    """Return the names of the inputs and of all tensors that depend on them."""
+    computed = {tensor.name for op in variable_operations(flat) for tensor in op.outputs}
+    return computed | {tensor.name for tensor in flat.inputs}
 
 
 def layer_of(operation_name: str, model: keras.Model) -> str:
-    """The layer of a model that an operation of its trace comes from, or the operation itself."""
+    """Return the name of the layer that an operation comes from, or else of the operation."""
     scope = operation_name.split("/")[0]
     names = {layer.name for layer in model.layers}
-    # Keras opens each scope once to build, so the call's own has a number behind it.
+    # Keras opens each scope once to build, so the scope of the call has a number appended.
     stem = re.sub(r"_\d+$", "", scope)
     return next((name for name in (stem, scope) if name in names), operation_name)
 
 
-def save(functions: Mapping, folder: str | Path) -> None:
+def save(functions: Mapping[str, ConcreteFunction], folder: str | Path) -> None:
     """Save ConcreteFunctions as the signatures of a SavedModel, by name."""
     import tensorflow as tf
 

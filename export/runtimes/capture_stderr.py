@@ -1,14 +1,18 @@
-"""Catch what C++ libraries write to file descriptor 2, their only way to report."""
+"""Captures file descriptor 2, to which C++ libraries write their messages."""
 
 import os
 import sys
 import tempfile
+from types import TracebackType
 
 
 class CapturedErrors:
-    """Context manager: inside it nothing reaches stderr; `read` returns what would have."""
+    """Context manager that redirects stderr of the whole process; `read` returns its text.
 
-    def __enter__(self):
+    Not safe with threads that write to stderr.
+    """
+
+    def __enter__(self) -> "CapturedErrors":
         sys.stderr.flush()
         self._file = tempfile.TemporaryFile()
         self._saved = os.dup(2)
@@ -16,11 +20,16 @@ class CapturedErrors:
         return self
 
     def read(self) -> str:
-        """What was written to stderr so far."""
+        """Return the text written to stderr so far."""
         self._file.seek(0)
         return self._file.read().decode(errors="replace").strip()
 
-    def __exit__(self, *exception):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         sys.stderr.flush()
         os.dup2(self._saved, 2)
         os.close(self._saved)

@@ -1,4 +1,6 @@
-"""Keras, running the step form: the reference of every other runtime."""
+"""Keras as a runtime: the step form in float32, the reference for every other runtime."""
+
+from typing import Any
 
 import numpy as np
 
@@ -7,7 +9,11 @@ from export.tflite_file.flatbuffer import Signature, Tensor
 
 
 class KerasStep:
-    """Runs the step form of a model in Keras, in float32."""
+    """Runs the step form of a model in Keras, in float32.
+
+    Args:
+        step: The step form.
+    """
 
     name = "Keras"
 
@@ -24,7 +30,7 @@ class KerasStep:
         )
         def run(values):
             named = {tensor.name: value for tensor, value in zip(inputs, values, strict=True)}
-            results = step.model(named, training=False)
+            results: Any = step.model(named, training=False)
             return [results[tensor.name] for tensor in outputs]
 
         self._run = run
@@ -34,7 +40,7 @@ class KerasStep:
         return [value.numpy() for value in self._run(inputs)]
 
 
-def _tensors(named):
+def _tensors(named: Any) -> tuple[Tensor, ...]:
     return tuple(
         Tensor(name, position, (1, *tensor.shape[1:]), tensor.dtype, scale=0.0, zero_point=0)
         for position, (name, tensor) in enumerate(named.items())

@@ -1,49 +1,32 @@
-"""LiteRT: what phones run. TensorFlow's own interpreter takes its place where it has no wheel."""
+"""LiteRT, the runtime of phones; TensorFlow's interpreter where LiteRT has no wheel."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
+from export import compat
 from export.runtimes.capture_stderr import CapturedErrors
 from export.targets import BUILT_IN, STEP, XNNPACK
 from export.tflite_file.flatbuffer import read_signature
 
 
-def make_interpreter(content: bytes, preserve_all_tensors: bool = False, xnnpack: bool = True):
-    """An allocated TFLite interpreter on one thread.
+def make_interpreter(
+    content: bytes, preserve_all_tensors: bool = False, xnnpack: bool = True
+) -> Any:
+    """Return an allocated TFLite interpreter on one thread.
 
     Args:
         content: The .tflite file.
-        preserve_all_tensors: Whether every tensor can be read after an invocation.
-        xnnpack: Whether XNNPACK may take over the operations that it has kernels for.
+        preserve_all_tensors: Keep intermediate tensors readable after an invocation.
+        xnnpack: Let XNNPACK run the operations that it has kernels for.
     """
-    # Both announce delegates, deprecations and the cost of preserving tensors.
+    # Interpreters announce delegates, deprecations and the cost of preserving tensors.
     with CapturedErrors(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        interpreter_class, resolvers = _litert() or _tensorflow_lite()
-        resolver = resolvers.AUTO if xnnpack else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        interpreter = interpreter_class(
-            experimental_op_resolver_type=resolver,
-            model_content=content,
-            num_threads=1,
-            experimental_preserve_all_tensors=preserve_all_tensors,
-        )
+        interpreter = compat.tflite_interpreter(content, preserve_all_tensors, xnnpack)
         interpreter.allocate_tensors()
     return interpreter
-
-
-def _litert():
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError:
-        return None
-    return Interpreter, OpResolverType
-
-
-def _tensorflow_lite():
-    import tensorflow as tf
-
-    return tf.lite.Interpreter, tf.lite.experimental.OpResolverType
 
 
 class LiteRT:
@@ -51,26 +34,26 @@ class LiteRT:
 
     Args:
         content: The file.
-        xnnpack: Whether XNNPACK may take over the operations that it has kernels for, as
-            it does on phones; else the built-in kernels run alone.
+        xnnpack: Let XNNPACK run the operations that it has kernels for, as on phones; otherwise
+            all operations run on the built-in kernels.
 
     Attributes:
-        name: "LiteRT (XNNPACK)" or "LiteRT (built-in)"; "TensorFlow Lite ..." where that
-            takes its place.
+        name: "LiteRT (XNNPACK)" or "LiteRT (built-in)"; "TensorFlow Lite ..." where LiteRT has
+            no wheel.
 
     Raises:
         ValueError: The content is not a .tflite file with the signature of a step.
-        RuntimeError: The interpreter refuses the file.
+        RuntimeError: The interpreter rejects the file.
     """
 
     name = XNNPACK
 
     def __init__(self, content: bytes, xnnpack: bool = True):
         self.name = XNNPACK if xnnpack else BUILT_IN
-        if not _litert():
+        if not compat.has_litert():
             self.name = self.name.replace("LiteRT", "TensorFlow Lite")
         self.signature = read_signature(content)
-        # A file's first graph may be another signature's.
+        # By name, because the file's first graph may belong to another signature.
         self._run = make_interpreter(content, xnnpack=xnnpack).get_signature_runner(STEP)
 
     def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:

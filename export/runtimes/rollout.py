@@ -1,6 +1,7 @@
-"""Closed-loop rollouts: a runtime runs step after step, its states fed back."""
+"""Closed-loop rollouts: a runtime runs step by step, with its states fed back."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,10 +11,10 @@ from export.tflite_file.flatbuffer import Signature
 
 
 class Runtime(Protocol):
-    """What runs one time step.
+    """Runs one time step per call.
 
     Attributes:
-        name: For people.
+        name: Name in reports.
         signature: Inputs and outputs of the step.
     """
 
@@ -21,17 +22,17 @@ class Runtime(Protocol):
     signature: Signature
 
     def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Run one step: all inputs by position -> copies of all outputs by position."""
+        """Run one step: from all inputs by position to copies of all outputs by position."""
         ...
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """What a runtime gave, step after step, as real values.
+    """Outputs and states of a runtime over time, as real values.
 
     Attributes:
         outputs: By name, each (time, ...).
-        states: The states after each step, by the name of their input, each (time, ...).
+        states: States after each step, by the name of their input, each (time, ...).
         seconds: Time of each step (time,).
     """
 
@@ -40,41 +41,54 @@ class Rollout:
     seconds: np.ndarray
 
 
+def initial_inputs(
+    signature: Signature, initial_states: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Return an interpreter's inputs before the first step: zeros, and the initial states."""
+    values = [np.zeros(tensor.shape, tensor.dtype) for tensor in signature.inputs]
+    for state, _ in signature.states:
+        start = initial_states.get(state.name, np.zeros(state.shape))
+        values[state.position] = state.quantize(start)
+    return values
+
+
+def feed_back(signature: Signature, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> None:
+    """Copy the next states from the outputs of a step into the inputs of the next one."""
+    for state, next_state in signature.states:
+        inputs[state.position] = outputs[next_state.position]
+
+
 def rollout(
     runtime: Runtime,
     inputs: dict[str, np.ndarray],
-    initial_states: dict[str, np.ndarray] | None = None,
+    initial_states: Mapping[str, np.ndarray] | None = None,
 ) -> Rollout:
-    """Run a runtime over time, feeding its states back exactly as a device does.
+    """Run a runtime over time, with its states fed back as on a device.
 
     Args:
         runtime: The runtime.
         inputs: By name, each (time, features).
-        initial_states: By the name of their input, each (1, ...); zeros without it.
+        initial_states: By the name of their input, each (1, ...); zeros by default.
     """
     signature = runtime.signature
-    raw = [np.zeros(tensor.shape, tensor.dtype) for tensor in signature.inputs]
-    for state, _ in signature.states:
-        start = (initial_states or {}).get(state.name, np.zeros(state.shape))
-        raw[state.position] = state.quantize(start)
+    values = initial_inputs(signature, initial_states or {})
     quantized = {t.name: t.quantize(inputs[t.name]) for t in signature.data_inputs}
     length = len(next(iter(quantized.values())))
     records = {tensor.name: [] for tensor in signature.outputs}
     seconds = np.empty(length)
     for index in range(length):
         for tensor in signature.data_inputs:
-            raw[tensor.position] = quantized[tensor.name][index].reshape(tensor.shape)
+            values[tensor.position] = quantized[tensor.name][index].reshape(tensor.shape)
         start = time.perf_counter()
-        results = runtime.invoke(raw)
+        results = runtime.invoke(values)
         seconds[index] = time.perf_counter() - start
         for tensor in signature.outputs:
             records[tensor.name].append(results[tensor.position][0])
-        for state, next_state in signature.states:
-            raw[state.position] = results[next_state.position]
+        feed_back(signature, values, results)
     real = {t.name: t.dequantize(np.stack(records[t.name])) for t in signature.outputs}
     return Rollout(
         outputs={tensor.name: real[tensor.name] for tensor in signature.data_outputs},
-        states={state.name: real[following.name] for state, following in signature.states},
+        states={state.name: real[next_state.name] for state, next_state in signature.states},
         seconds=seconds,
     )
 
@@ -82,12 +96,12 @@ def rollout(
 def predict(
     runtime: Runtime,
     inputs: dict[str, np.ndarray],
-    initial_states: dict[str, np.ndarray] | None = None,
+    initial_states: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Run sequences (batch, time, features), each from its initial state: outputs by name."""
+    """Run sequences (batch, time, features), each from the initial states; outputs by name."""
     count = len(next(iter(inputs.values())))
-    runs = [
+    rollouts = [
         rollout(runtime, {name: value[i] for name, value in inputs.items()}, initial_states)
         for i in range(count)
     ]
-    return {name: np.stack([run.outputs[name] for run in runs]) for name in runs[0].outputs}
+    return {name: np.stack([r.outputs[name] for r in rollouts]) for name in rollouts[0].outputs}

@@ -1,33 +1,35 @@
-"""Start the runtimes that there are here."""
+"""Starts the runtimes that are available on this host."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from export.runtimes.litert import LiteRT
 from export.runtimes.micro import Micro
 from export.runtimes.rollout import Runtime
 from export.targets import BUILT_IN, MICRO, XNNPACK
 
-# Name of a runtime, as targets have it -> what starts it on the bytes of a file.
-RUNTIMES = {
+# By name of a runtime, as in `Target.runtimes`, a function that starts it on a file.
+RUNTIMES: dict[str, Callable[[bytes], Runtime]] = {
     XNNPACK: LiteRT,
     BUILT_IN: lambda content: LiteRT(content, xnnpack=False),
     MICRO: Micro,
 }
 
 
-def start(content: bytes, names: Iterable[str]) -> tuple[list[Runtime], list[str], dict[str, str]]:
+def start_runtimes(
+    content: bytes, names: Iterable[str]
+) -> tuple[list[Runtime], list[str], dict[str, str]]:
     """Start runtimes on a file.
 
     Returns:
-        Those that run it, the names of those that have no wheel for this platform, and
-        by name why others refuse it.
+        The runtimes that accept the file; the names of those without a wheel on this platform;
+        by name of each runtime that rejects the file, its reason.
     """
-    started, missing, refused = [], [], {}
+    started, missing, rejections = [], [], {}
     for name in names:
         try:
             started.append(RUNTIMES[name](content))
         except ImportError:
             missing.append(name)
         except RuntimeError as error:
-            refused[name] = str(error)
-    return started, missing, refused
+            rejections[name] = str(error)
+    return started, missing, rejections

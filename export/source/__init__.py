@@ -1,4 +1,4 @@
-"""Source code that runs a file on a device."""
+"""Source code that runs a .tflite file on a device: C++, Kotlin and Swift."""
 
 from export.source.device_file import DeviceFile
 from export.source.files import source_files

@@ -1,4 +1,4 @@
-"""A .tflite file and what the generators of source code know of it."""
+"""A .tflite file with the facts that the source code generators need."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,19 @@ DTYPES = ("float32", "int8", "int16")
 
 @dataclass(frozen=True)
 class DeviceFile:
-    """A .tflite file and what is known of it.
+    """A .tflite file with the facts that the source code generators need.
 
     Attributes:
-        content: Its bytes.
+        content: The bytes of the file.
         layout: Inputs, outputs and states of its step.
         model: Name of the model.
         recipe: Name of the recipe.
-        arena_bytes: Working memory on TFLite Micro on this host, if it was measured.
-        recording: Steps that a device can replay; the target "micro" needs them.
-        has_sequence: Whether it has the signature `sequence`, over float32 values.
+        arena_bytes: Arena on TFLite Micro on the exporting host; None if not measured.
+        recording: Steps that a device replays; required for the target "micro".
+        has_sequence: Whether the file has the signature `sequence`, on float32 values.
 
     Raises:
-        ValueError: Its inputs, outputs and states do not share one type of number.
+        ValueError: Its inputs, outputs and states have several dtypes, or an unsupported one.
     """
 
     content: bytes
@@ -37,15 +37,25 @@ class DeviceFile:
         dtypes = sorted({tensor.dtype for tensor in self.layout})
         if len(dtypes) != 1 or dtypes[0] not in DTYPES:
             raise ValueError(
-                "The inputs, outputs and states must share one type of number, one of "
+                "The inputs, outputs and states must have the same dtype, one of "
                 f"{', '.join(DTYPES)}; received {', '.join(dtypes) or 'none'}."
             )
 
     @property
     def dtype(self) -> str:
-        """Type of the numbers of all inputs, outputs and states."""
+        """Dtype of all inputs, outputs and states."""
         return self.layout[0].dtype
 
     def tensors(self, kind: str) -> tuple[TensorLayout, ...]:
-        """The layout of each "input", "output" or "state"."""
+        """Return the layouts of one kind: "input", "output" or "state"."""
         return tuple(tensor for tensor in self.layout if tensor.kind == kind)
+
+    def require_recording(self) -> Recording:
+        """Return the recording.
+
+        Raises:
+            ValueError: The file has none.
+        """
+        if self.recording is None:
+            raise ValueError("Target 'micro' needs a recording of the file; received None.")
+        return self.recording

@@ -1,21 +1,21 @@
-"""Which source files a target gets."""
+"""The source files of each target."""
 
 from export.source import micro, phone
 from export.source.device_file import DeviceFile
 from lnn_keras.argument_checks import require_choice
 
-FORMS = {"micro": micro.source_files, "phone": phone.source_files}
+GENERATORS = {"micro": micro.source_files, "phone": phone.source_files}
 
 
 def source_files(target: str, file: DeviceFile) -> dict[str, str]:
-    """Return name -> text of the source files that a target gets beside model.tflite.
+    """Return the source files that accompany model.tflite: text by file name.
 
     Args:
         target: "micro" (C++ for TensorFlow Lite Micro) or "phone" (Kotlin and Swift).
-        file: The .tflite file and what is known of it.
+        file: The .tflite file and its facts.
 
     Raises:
         ValueError: Unknown target; for "micro", no recording, or an operation that
-            TensorFlow Lite Micro has no method to register.
+            TensorFlow Lite Micro cannot register.
     """
-    return FORMS[require_choice("target", target, FORMS)](file)
+    return GENERATORS[require_choice("target", target, GENERATORS)](file)

@@ -1,10 +1,10 @@
-"""Names of tensors as identifiers of a programming language."""
+"""Tensor names as C++ identifiers."""
 
 import re
 from collections.abc import Iterable
 from itertools import chain, count
 
-# C++17 keywords, macros of its headers, and types of lnn_model.h, that a name could be.
+# C++17 keywords, macros of the included headers, and types of lnn_model.h.
 RESERVED = frozenset(
     "EOF INFINITY NAN NULL Number State Tensor "
     "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t "
@@ -18,13 +18,13 @@ RESERVED = frozenset(
 
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> a C++ identifier of its own; names that would share one are numbered."""
-    found = {}
+    """Return a unique C++ identifier for each name; collisions are numbered."""
+    identifier_of = {}
     for name in names:
         # Two underscores in a row are reserved in C++.
         base = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_")
         if not base or base[0].isdigit() or base in RESERVED:
             base = f"t_{base}".rstrip("_")
         candidates = chain([base], (f"{base}_{number}" for number in count(2)))
-        found[name] = next(c for c in candidates if c not in found.values())
-    return found
+        identifier_of[name] = next(c for c in candidates if c not in identifier_of.values())
+    return identifier_of

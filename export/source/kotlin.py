@@ -1,15 +1,16 @@
 """LiquidModel.kt: a class that runs a file on Android."""
 
 import json
+from collections.abc import Iterable, Mapping
 
-from export.forms.step import NEXT
 from export.source.device_file import DeviceFile
-from export.source.literals import floating, lines
-from export.source.templates import fill
+from export.source.literals import float_literal, lines
+from export.source.phone_class import phone_class
+from export.tflite_file.layout import TensorLayout
 
 _ROUNDED = "(Math.rint(number.toDouble()).toFloat() + zeroPoint)"
-# How a number, handed about as a Float, is held in a ByteBuffer.
-NUMBERS = {
+# Conversions between a Float and an element of a ByteBuffer, by dtype.
+KOTLIN_TYPES = {
     "int8": {
         "bytes": 1,
         "put": "put(number.toInt().toByte())",
@@ -32,50 +33,41 @@ NUMBERS = {
 INDENT = " " * 16
 
 
-def kotlin_class(file: DeviceFile, described: dict[str, str]) -> str:
+def kotlin_class(file: DeviceFile, comments: Mapping[str, str]) -> str:
     """Return the text of LiquidModel.kt.
 
     Args:
-        file: The .tflite file and what is known of it.
-        described: Texts for comments.
+        file: The .tflite file and its facts.
+        comments: Texts of comments, by name in the template.
     """
-    return fill(
-        "LiquidModel.kt.in",
-        **described,
-        **NUMBERS[file.dtype],
-        next=NEXT,
-        sequence=fill("sequence.kt.in") if file.has_sequence else "",
-        inputs="\n".join(map(_layout, file.tensors("input"))),
-        outputs="\n".join(map(_layout, file.tensors("output"))),
-        states="\n".join(map(_state, file.tensors("state"))),
-    )
+    return phone_class("kt", file, {**comments, **KOTLIN_TYPES[file.dtype]}, _layout, _state)
 
 
 def kotlin_string(text: str) -> str:
-    """A string literal."""
-    # In Kotlin a dollar sign begins a value to fill in.
+    """Return a string literal."""
+    # In Kotlin a dollar sign starts a string template.
     return json.dumps(text, ensure_ascii=False).replace("$", r"\$")
 
 
-def _layout(tensor):
+def _layout(tensor: TensorLayout) -> str:
     return _call(
         "Layout",
         kotlin_string(tensor.name),
-        floating(tensor.zero_point),
-        _floats(tensor.scale),
-        _floats(tensor.offset),
+        float_literal(tensor.zero_point),
+        _float_array(tensor.scale),
+        _float_array(tensor.offset),
     )
 
 
-def _state(tensor):
-    return _call("State", kotlin_string(tensor.name), _floats(tensor.initial))
+def _state(tensor: TensorLayout) -> str:
+    return _call("State", kotlin_string(tensor.name), _float_array(tensor.initial))
 
 
-def _call(name, *arguments):
+def _call(name: str, *arguments: str) -> str:
     listed = "".join(f"{INDENT}{argument},\n" for argument in arguments)
     return f"{INDENT[4:]}{name}(\n{listed}{INDENT[4:]}),"
 
 
-def _floats(values):
-    items = lines(map(floating, values), per_line=6, indent=INDENT + " " * 4)
+def _float_array(values: Iterable[float]) -> str:
+    items = lines(map(float_literal, values), per_line=6, indent=INDENT + " " * 4)
     return f"floatArrayOf(\n{items}\n{INDENT})"

@@ -1,23 +1,23 @@
-"""Numbers and names as C++ text."""
+"""Literals and comments of C++, Kotlin and Swift."""
 
 import re
 import textwrap
 from collections.abc import Iterable
 
 
-def floating(value: float) -> str:
-    """A float literal that reads back to the same 32-bit number."""
+def float_literal(value: float) -> str:
+    """Return a literal that parses to the same 32-bit float."""
     text = f"{value:.9g}"
     return (text if "." in text or "e" in text else text + ".0") + "f"
 
 
-def number(value: float, dtype: str) -> str:
-    """A literal of a tensor's number."""
-    return floating(value) if dtype == "float32" else str(int(value))
+def number_literal(value: float, dtype: str) -> str:
+    """Return a literal of a tensor's element."""
+    return float_literal(value) if dtype == "float32" else str(int(value))
 
 
 def lines(items: Iterable[str], per_line: int = 8, indent: str = "    ") -> str:
-    """Items with commas, a few on each line."""
+    """Return items with commas, several per line."""
     items = list(items)
     return "\n".join(
         indent + ", ".join(items[start : start + per_line]) + ","
@@ -26,10 +26,10 @@ def lines(items: Iterable[str], per_line: int = 8, indent: str = "    ") -> str:
 
 
 def comment(text: str) -> str:
-    """A name that cannot end or continue the comment that holds it."""
+    """Return text without characters that could end or continue a comment."""
     return re.sub(r"[^\w .:/-]", "_", text)
 
 
 def comment_lines(text: str) -> str:
-    """A sentence or more as comment lines."""
+    """Return sentences as wrapped comment lines."""
     return textwrap.fill(text, 95, initial_indent="// ", subsequent_indent="// ")

@@ -5,7 +5,7 @@ import numpy as np
 from export.source.device_file import DeviceFile
 from export.source.identifiers import identifiers
 from export.source.literals import comment, lines
-from export.source.model_header import NUMBERS, arena_bytes, arena_note, model_header
+from export.source.model_header import CPP_TYPES, arena_bytes, arena_note, model_header
 from export.source.recording_header import UNITS, recording_header, tolerance, tolerance_note
 from export.source.resolver import op_resolver_header
 from export.source.templates import fill
@@ -13,14 +13,13 @@ from export.tflite_file import flatbuffer
 
 
 def source_files(file: DeviceFile) -> dict[str, str]:
-    """Return name -> text of the C++ files, their CMakeLists.txt and README.md.
+    """Return the C++ files, their CMakeLists.txt and README.md: text by file name.
 
     Raises:
-        ValueError: The file has no recording, or an operation that TensorFlow Lite
-            Micro has no method to register.
+        ValueError: The file has no recording, or an operation that TensorFlow Lite Micro
+            cannot register.
     """
-    if file.recording is None:
-        raise ValueError("Target 'micro' needs a recording of the file; received None.")
+    file.require_recording()
     operations = {name for name, _ in flatbuffer.read_operations(file.content)}
     model = comment(file.model)
     data = lines([f"0x{byte:02x}" for byte in file.content], per_line=12)
@@ -49,19 +48,20 @@ def _readme(file, operation_count):
         ),
     ]
     states = sum(tensor.size for tensor in file.tensors("state"))
+    recording = file.require_recording()
     return fill(
         "micro.md.in",
         model=comment(file.model),
         recipe=comment(file.recipe),
-        number=NUMBERS[file.dtype].removeprefix("std::"),
+        number=CPP_TYPES[file.dtype].removeprefix("std::"),
         file_bytes=f"{len(file.content):,}",
         operation_count=operation_count,
-        steps=len(next(iter(file.recording.inputs.values()))),
-        runtime=file.recording.runtime,
+        steps=len(next(iter(recording.inputs.values()))),
+        runtime=recording.runtime,
         state_bytes=f"{states * np.dtype(file.dtype).itemsize:,}",
         arena=f"`LNN_ARENA_BYTES` is {arena_bytes(file)}. {arena_note(file)}",
         tolerance=(
-            f"Allowed is a difference of {tolerance(file)} {UNITS[file.dtype]}. "
+            f"The accepted difference is {tolerance(file)} {UNITS[file.dtype]}. "
             + tolerance_note(file)
         ),
         loop="\n".join(loop),

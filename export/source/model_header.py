@@ -1,26 +1,28 @@
-"""lnn_model.h: the scales and states of a file, and a class that runs it step after step."""
+"""lnn_model.h: scales and initial states of a file, and a class that runs it step by step."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from export.source.device_file import DeviceFile
 from export.source.identifiers import identifiers
-from export.source.literals import comment, comment_lines, floating, lines, number
+from export.source.literals import comment, comment_lines, float_literal, lines, number_literal
 from export.source.templates import fill
 
-NUMBERS = {"int8": "std::int8_t", "int16": "std::int16_t", "float32": "float"}
+CPP_TYPES = {"int8": "std::int8_t", "int16": "std::int16_t", "float32": "float"}
 
 
 def model_header(file: DeviceFile) -> str:
     """Return the text of lnn_model.h."""
     inputs, outputs, states = (file.tensors(kind) for kind in ("input", "output", "state"))
     arrays = [
-        _array(f"{kind}_{field}_{index}", "float", map(floating, getattr(tensor, field)))
+        _array(f"{kind}_{field}_{index}", "float", map(float_literal, getattr(tensor, field)))
         for kind, tensors in (("input", inputs), ("output", outputs))
         for index, tensor in enumerate(tensors)
         for field in ("scale", "offset")
     ]
     arrays += [
-        _array(f"state_{index}", "Number", (number(n, file.dtype) for n in state.initial))
+        _array(f"state_{index}", "Number", (number_literal(n, file.dtype) for n in state.initial))
         for index, state in enumerate(states)
     ]
     return fill(
@@ -28,7 +30,7 @@ def model_header(file: DeviceFile) -> str:
         model=comment(file.model),
         recipe=comment(file.recipe),
         arena=_arena_macro(file),
-        number=NUMBERS[file.dtype],
+        number=CPP_TYPES[file.dtype],
         arrays="\n".join(arrays),
         inputs=_tensors(inputs, "input"),
         outputs=_tensors(outputs, "output"),
@@ -38,37 +40,37 @@ def model_header(file: DeviceFile) -> str:
 
 
 def arena_bytes(file: DeviceFile) -> int:
-    """Return the working memory that a file is given."""
+    """Return the arena size that the generated code reserves."""
     if file.arena_bytes is None:
         return 10 * len(file.content) + 65536
-    # Half as much again as is in use in the end, in whole units of alignment.
+    # 1.5 times the measured use, rounded up to the alignment of 16.
     return -(-file.arena_bytes * 3 // 2 // 16) * 16
 
 
 def arena_note(file: DeviceFile) -> str:
-    """Return what that memory is for, in a sentence or two."""
+    """Return the reason for that size, in one or two sentences."""
     if file.arena_bytes is None:
         return "The arena was not measured; this is more than enough."
     return (
-        f"In use with 8-byte pointers: {file.arena_bytes}; a 32-bit device needs about half. "
-        "Half as much again is for placing the tensors."
+        f"This is 1.5 times the {file.arena_bytes} bytes used with 8-byte pointers, because "
+        "allocation temporarily needs more. A 32-bit device needs about half."
     )
 
 
 def _counts_and_lists(**kinds):
-    """`input_count`, `input_list`, `input_numbers`, and the same of outputs and states."""
+    """`input_count`, `input_list`, `input_numbers`, and the same for outputs and states."""
     texts = {}
     for kind, tensors in kinds.items():
         names = identifiers(tensor.name for tensor in tensors).values()
         texts[f"{kind}_count"] = len(tensors)
         texts[f"{kind}_numbers"] = sum(tensor.size for tensor in tensors)
-        # One pair of braces for the std::array, one for the array within it.
+        # The template has the braces of std::array; these are those of its inner array.
         listed = ", ".join(f"{kind}::{name}" for name in names)
         texts[f"{kind}_list"] = f"{{{listed}}}" if listed else ""
     return texts
 
 
-def _array(name, kind, items):
+def _array(name: str, kind: str, items: Iterable[str]) -> str:
     items = list(items)
     per_line = 6 if kind == "float" else 12
     return f"inline constexpr {kind} {name}[{len(items)}] = {{\n{lines(items, per_line)}\n}};"
@@ -89,8 +91,8 @@ def _tensors(tensors, kind):
 def _states(states):
     names = identifiers(state.name for state in states)
     return "\n".join(
-        f"// {comment(state.name)}: a unit is {floating(state.scale[0])}, "
-        f"the number {state.zero_point} is 0\n"
+        f"// {comment(state.name)}: scale {float_literal(state.scale[0])}, "
+        f"zero point {state.zero_point}\n"
         f"inline constexpr State {names[state.name]} = {{{state.input}, {state.output}, "
         f"{state.size}, internal::state_{index}}};"
         for index, state in enumerate(states)
@@ -99,6 +101,6 @@ def _states(states):
 
 def _arena_macro(file):
     return (
-        f"// Bytes of working memory.\n{comment_lines(arena_note(file))}\n"
+        f"// Size of the tensor arena in bytes.\n{comment_lines(arena_note(file))}\n"
         f"#ifndef LNN_ARENA_BYTES\n#define LNN_ARENA_BYTES {arena_bytes(file)}\n#endif"
     )

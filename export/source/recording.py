@@ -1,4 +1,4 @@
-"""A recording: steps that a runtime made, for a device to repeat."""
+"""Recordings: inputs and outputs of a runtime, which a device replays."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,21 @@ import numpy as np
 
 from export.data import end_to_end
 from export.forms.step import Step
-from export.runtimes import LiteRT, Micro, rollout
+from export.runtimes.litert import LiteRT
+from export.runtimes.micro import Micro
+from export.runtimes.rollout import Runtime, rollout
 
 RECORDED_STEPS = 32
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What went into a file and came out of it, step after step from its initial states.
+    """Inputs and outputs of a file in consecutive steps from its initial states.
 
     Attributes:
-        runtime: Name of the runtime that ran it.
-        inputs: Numbers by the name of each data input (steps, size).
-        outputs: Numbers by the name of each data output (steps, size).
+        runtime: Name of the runtime.
+        inputs: Stored values by the name of each data input (steps, size).
+        outputs: Stored values by the name of each data output (steps, size).
     """
 
     runtime: str
@@ -27,7 +29,7 @@ class Recording:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the reference kernels of a device must give the same integers."""
+        """Whether the reference kernels of a device must return the same integers."""
         return self.runtime == Micro.name
 
 
@@ -41,37 +43,37 @@ def record(
 
     Args:
         content: The .tflite file of one step.
-        step: The step that it was made of.
-        sequences: By input name (batch, time, features), as `as_sequences` gives them;
-            laid end to end.
-        steps: Most steps to record.
+        step: The step form that it was made of.
+        sequences: By input name (batch, time, features), as `as_sequences` returns them;
+            concatenated over time.
+        steps: Largest number of steps to record.
     """
-    runtime = _Recorder(_runtime(content))
-    rollout(runtime, end_to_end(sequences, steps), {s.name: s.initial for s in step.states})
-    signature = runtime.signature
+    recorder = _Recorder(_available_runtime(content))
+    rollout(recorder, end_to_end(sequences, steps), step.initial_states)
+    signature = recorder.signature
     return Recording(
-        runtime.name,
-        {t.name: _stacked(runtime.inputs, t) for t in signature.data_inputs},
-        {t.name: _stacked(runtime.outputs, t) for t in signature.data_outputs},
+        recorder.name,
+        {t.name: _stacked(recorder.inputs, t) for t in signature.data_inputs},
+        {t.name: _stacked(recorder.outputs, t) for t in signature.data_outputs},
     )
 
 
 class _Recorder:
-    """A runtime that keeps what goes into another and comes out of it."""
+    """Wraps a runtime and keeps its inputs and outputs."""
 
-    def __init__(self, runtime):
+    def __init__(self, runtime: Runtime):
         self.name, self.signature = runtime.name, runtime.signature
         self.inputs, self.outputs = [], []
         self._runtime = runtime
 
-    def invoke(self, inputs):
+    def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         outputs = self._runtime.invoke(inputs)
         self.inputs.append(list(inputs))
         self.outputs.append(outputs)
         return outputs
 
 
-def _runtime(content):
+def _available_runtime(content: bytes) -> Runtime:
     try:
         return Micro(content)
     except ImportError:

@@ -1,24 +1,24 @@
-"""recording.h: recorded steps, and how far a device may differ from them."""
+"""recording.h: recorded steps, and the accepted difference of a device's outputs."""
 
 import numpy as np
 
 from export.source.device_file import DeviceFile
-from export.source.literals import comment, comment_lines, floating, lines, number
+from export.source.literals import comment, comment_lines, float_literal, lines, number_literal
 from export.source.templates import fill
 from export.tflite_file import flatbuffer
 
 UNITS = {
-    "int8": "units of the outputs",
-    "int16": "units of the outputs",
+    "int8": "quantization steps of the outputs",
+    "int16": "quantization steps of the outputs",
     "float32": "millionths of the output's largest value",
 }
-# Between two sets of kernels that both round; differences compound through the states.
+# For kernels that round differently; differences accumulate in the states.
 TOLERANCES = {"int8": 8, "int16": 64, "float32": 100}
 
 
 def recording_header(file: DeviceFile) -> str:
     """Return the text of recording.h."""
-    recording = file.recording
+    recording = file.require_recording()
     inputs = _rows(recording.inputs, file.tensors("input"))
     outputs = _rows(recording.outputs, file.tensors("output"))
     return fill(
@@ -29,7 +29,7 @@ def recording_header(file: DeviceFile) -> str:
         why=comment_lines(tolerance_note(file)),
         tolerance=tolerance(file),
         output_count=len(file.tensors("output")),
-        units=f"{{{', '.join(floating(unit) for unit in _units(file))}}}",
+        units=f"{{{', '.join(float_literal(unit) for unit in _units(file))}}}",
         inputs=_table(inputs, file.dtype),
         outputs=_table(outputs, file.dtype),
     )
@@ -37,20 +37,21 @@ def recording_header(file: DeviceFile) -> str:
 
 def tolerance(file: DeviceFile) -> int:
     """Return the largest accepted difference, in `UNITS`."""
-    exact = file.recording.is_exact and not _computes_in_floats(file)
+    exact = file.require_recording().is_exact and not _computes_in_floats(file)
     return 0 if exact else TOLERANCES[file.dtype]
 
 
 def tolerance_note(file: DeviceFile) -> str:
-    """Return why that much is accepted, in a sentence."""
+    """Return the reason for that tolerance, in one sentence."""
+    recording = file.require_recording()
     if _computes_in_floats(file):
-        return "Floats may be rounded in another order."
-    if file.recording.is_exact:
+        return "Float operations may run in another order."
+    if recording.is_exact:
         return (
-            "The reference kernels give the same integers; others, such as CMSIS-NN, may round "
-            f"differently: allow them {TOLERANCES[file.dtype]}."
+            "The reference kernels return the same integers; others, for example CMSIS-NN, may "
+            f"round differently and need {TOLERANCES[file.dtype]}."
         )
-    return f"{file.recording.runtime} rounds differently than TensorFlow Lite Micro."
+    return f"{recording.runtime} rounds differently than TensorFlow Lite Micro."
 
 
 def _computes_in_floats(file):
@@ -63,12 +64,14 @@ def _rows(named, tensors):
 
 def _table(rows, dtype):
     return "\n".join(
-        f"    {{\n{lines([number(n, dtype) for n in row], 12, ' ' * 8)}\n    }}," for row in rows
+        f"    {{\n{lines([number_literal(n, dtype) for n in row], 12, ' ' * 8)}\n    }},"
+        for row in rows
     )
 
 
 def _units(file):
     if file.dtype != "float32":
         return [1.0 for _ in file.tensors("output")]
-    largest = [np.abs(file.recording.outputs[t.name]).max() for t in file.tensors("output")]
+    outputs = file.require_recording().outputs
+    largest = [np.abs(outputs[t.name]).max() for t in file.tensors("output")]
     return [1e-6 * (float(value) or 1.0) for value in largest]

@@ -81,7 +81,7 @@ METHODS = {
 
 
 def op_resolver_header(operations: Iterable[str]) -> str:
-    """Return a header that registers each of the operations once, and no other.
+    """Return a header that registers each of the operations once.
 
     Raises:
         ValueError: TensorFlow Lite Micro has no method to register an operation.

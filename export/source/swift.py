@@ -1,13 +1,14 @@
 """LiquidModel.swift: a class that runs a file on iOS."""
 
 import json
+from collections.abc import Iterable, Mapping
 
-from export.forms.step import NEXT
 from export.source.device_file import DeviceFile
-from export.source.literals import floating, lines
-from export.source.templates import fill
+from export.source.literals import float_literal, lines
+from export.source.phone_class import phone_class
+from export.tflite_file.layout import TensorLayout
 
-NUMBERS = {"int8": "Int8", "int16": "Int16", "float32": "Float"}
+SWIFT_TYPES = {"int8": "Int8", "int16": "Int16", "float32": "Float"}
 _QUANTIZED = {
     "float": "return number",
     "integer": """\
@@ -17,32 +18,27 @@ let rounded = number.rounded(.toNearestOrEven) + zeroPoint
 INDENT = " " * 6
 
 
-def swift_class(file: DeviceFile, described: dict[str, str]) -> str:
+def swift_class(file: DeviceFile, comments: Mapping[str, str]) -> str:
     """Return the text of LiquidModel.swift.
 
     Args:
-        file: The .tflite file and what is known of it.
-        described: Texts for comments.
+        file: The .tflite file and its facts.
+        comments: Texts of comments, by name in the template.
     """
-    return fill(
-        "LiquidModel.swift.in",
-        **described,
-        number=NUMBERS[file.dtype],
-        quantized=_QUANTIZED["float" if file.dtype == "float32" else "integer"],
-        next=NEXT,
-        sequence=fill("sequence.swift.in") if file.has_sequence else "",
-        inputs="\n".join(map(_layout, file.tensors("input"))),
-        outputs="\n".join(map(_layout, file.tensors("output"))),
-        states="\n".join(map(_state, file.tensors("state"))),
-    )
+    texts = {
+        **comments,
+        "number": SWIFT_TYPES[file.dtype],
+        "quantized": _QUANTIZED["float" if file.dtype == "float32" else "integer"],
+    }
+    return phone_class("swift", file, texts, _layout, _state)
 
 
 def swift_string(text: str) -> str:
-    """A string literal."""
+    """Return a string literal."""
     return json.dumps(text, ensure_ascii=False)
 
 
-def _layout(tensor):
+def _layout(tensor: TensorLayout) -> str:
     return (
         f"{INDENT[2:]}Layout(\n"
         f"{INDENT}name: {swift_string(tensor.name)},\n"
@@ -52,8 +48,7 @@ def _layout(tensor):
     )
 
 
-def _state(tensor):
-    # Whole numbers are literals of every type of number.
+def _state(tensor: TensorLayout) -> str:
     return (
         f"{INDENT[2:]}State(\n"
         f"{INDENT}name: {swift_string(tensor.name)},\n"
@@ -61,10 +56,11 @@ def _state(tensor):
     )
 
 
-def _array(values):
-    items = lines((_literal(value) for value in values), per_line=6, indent=INDENT + "  ")
+def _array(values: Iterable[float]) -> str:
+    items = lines(map(_literal, values), per_line=6, indent=INDENT + "  ")
     return f"[\n{items}\n{INDENT}]"
 
 
-def _literal(value):
-    return str(value) if isinstance(value, int) else floating(value).removesuffix("f")
+def _literal(value: float) -> str:
+    # In Swift an integer literal fits every numeric type, a float literal only Float.
+    return str(value) if isinstance(value, int) else float_literal(value).removesuffix("f")

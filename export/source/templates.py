@@ -1,4 +1,4 @@
-"""Text files with places to fill in: `@{name}` in templates/."""
+"""Text templates in templates/, with placeholders `@{name}`."""
 
 import re
 from importlib import resources
@@ -6,5 +6,5 @@ from importlib import resources
 
 def fill(template: str, **texts: object) -> str:
     """Return a template with each `@{name}` replaced by the text of that name."""
-    text = resources.files("export.source").joinpath("templates", template).read_text("utf-8")
-    return re.sub(r"@\{(\w+)\}", lambda place: str(texts[place[1]]), text)
+    text = (resources.files("export.source") / "templates" / template).read_text("utf-8")
+    return re.sub(r"@\{(\w+)\}", lambda match: str(texts[match[1]]), text)

@@ -1,1 +1,1 @@
-"""TFLite files: read, refined and described."""
+"""The .tflite file: reading, rewriting, layout and cost."""

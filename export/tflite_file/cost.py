@@ -1,6 +1,7 @@
-"""What a file costs: its compressed size, its arithmetic, the layers that it keeps as floats."""
+"""Cost of a file: compressed size, multiply-accumulates, kernels that are stored as floats."""
 
 import gzip
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,24 +9,23 @@ from export.targets import STEP
 from export.tflite_file import flatbuffer
 
 _MATRIX_PRODUCTS = {"FULLY_CONNECTED", "BATCH_MATMUL"}
-# Axes of a kernel whose numbers one output is made of.
+# Axes of a kernel that are summed over for one output.
 _CONVOLUTIONS = {"CONV_2D": (1, 2, 3), "DEPTHWISE_CONV_2D": (1, 2)}
 
 
 def gzip_bytes(content: bytes) -> int:
-    """Size of a file after gzip at its highest level, as app stores and updates send it."""
+    """Return the size of a file after gzip -9, as app stores and updates transfer it."""
     return len(gzip.compress(content, 9, mtime=0))
 
 
 def multiply_accumulates(content: bytes) -> int:
-    """Multiply-accumulates in the matrix products and convolutions of a time step, of batch 1.
+    """Count the multiply-accumulates of matrix products and convolutions of a step with batch 1.
 
-    A product of (rows, inner) and (inner, columns) takes rows * inner * columns;
-    element by element products are not counted.
+    A product of (rows, inner) and (inner, columns) counts rows * inner * columns; elementwise
+    products are not counted.
     """
     model = flatbuffer.unpack(content)
-    (signature,) = [s for s in model.signatureDefs if s.signatureKey.decode() == STEP]
-    graph = model.subgraphs[signature.subgraphIndex]
+    graph = flatbuffer.graph_of(model, STEP)
     names = flatbuffer.operation_names(model, graph)
     total = 0
     for name, operator in zip(names, graph.operators, strict=True):
@@ -42,7 +42,7 @@ def multiply_accumulates(content: bytes) -> int:
 
 
 def float_kernels(content: bytes) -> tuple[str, ...]:
-    """Names of the kernels of floats in a file whose other weights are 8-bit integers."""
+    """Return the names of the float32 kernels of a file, sorted."""
     model = flatbuffer.unpack(content)
     return tuple(
         sorted(
@@ -59,5 +59,5 @@ def float_kernels(content: bytes) -> tuple[str, ...]:
     )
 
 
-def _is_kernel(shape):
+def _is_kernel(shape: Sequence[int]) -> bool:
     return len(shape) == 4 or (len(shape) == 2 and min(shape) > 1)

@@ -1,4 +1,4 @@
-"""The layout of a file's inputs, outputs and states, for programs that run it."""
+"""Layout of a file's inputs, outputs and states, for programs that run the file."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from export.tflite_file.flatbuffer import Signature, Tensor
 
 @dataclass(frozen=True)
 class TensorLayout:
-    """How an input, an output or a state is read and written.
+    """Position, size and quantization of an input, an output or a state.
 
     Attributes:
         name: Its name in the file's signature.
         kind: "input", "output" or "state".
         input: Its position among the file's inputs; None for an output.
         output: Its position among the file's outputs; None for an input.
-        size: Numbers in it.
-        dtype: Type of its numbers.
-        zero_point: The number that stands for a value of 0.
-        scale: Of each number (size,): real = scale * (number - zero_point) + offset.
-        offset: Of each number (size,).
-        initial: Numbers that a state starts from (size,); empty for inputs and outputs.
+        size: Number of elements.
+        dtype: Type of the elements.
+        zero_point: The stored value that represents 0.
+        scale: Per element (size,): real = scale * (stored - zero_point) + offset.
+        offset: Per element (size,).
+        initial: Initial stored values of a state (size,); empty for inputs and outputs.
     """
 
     name: str
@@ -39,24 +39,23 @@ class TensorLayout:
 
 
 def tensor_layout(signature: Signature, step: Step) -> tuple[TensorLayout, ...]:
-    """The layout of a file: its data inputs, its data outputs, its states."""
-    inputs = [_end(tensor, step, "input") for tensor in signature.data_inputs]
-    outputs = [_end(tensor, step, "output") for tensor in signature.data_outputs]
-    initial = {state.name: state.initial for state in step.states}
+    """Return the layout of a file's data inputs, data outputs and states, in this order."""
+    inputs = [_scaled_layout(tensor, step, "input") for tensor in signature.data_inputs]
+    outputs = [_scaled_layout(tensor, step, "output") for tensor in signature.data_outputs]
     states = [
         replace(
-            _layout(state, "state", state.position, following.position),
-            initial=tuple(state.quantize(initial[state.name]).ravel().tolist()),
+            _layout(state, "state", state.position, next_state.position),
+            initial=tuple(state.quantize(step.initial_states[state.name]).ravel().tolist()),
         )
-        for state, following in signature.states
+        for state, next_state in signature.states
     ]
     return (*inputs, *outputs, *states)
 
 
-def _end(tensor, step, kind):
+def _scaled_layout(tensor, step, kind):
     input, output = (tensor.position, None) if kind == "input" else (None, tensor.position)
     scaling = step.scalings[tensor.name]
-    # A step of several rows holds their features side by side.
+    # A step of several rows has their features concatenated.
     rows = math.prod(tensor.shape) // len(scaling.scale)
     scale, offset = np.tile(scaling.scale, rows), np.tile(scaling.offset, rows)
     return _layout(tensor, kind, input, output, scale, offset)
@@ -64,7 +63,7 @@ def _end(tensor, step, kind):
 
 def _layout(tensor: Tensor, kind, input, output, scale=None, offset=None):
     size = math.prod(tensor.shape)
-    # A float tensor holds values as they are.
+    # A float tensor has the scale 0 and stores real values.
     unit = tensor.scale or 1.0
     return TensorLayout(
         name=tensor.name,

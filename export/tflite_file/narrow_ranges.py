@@ -1,98 +1,86 @@
-"""Ranges of an int8 file, narrowed to what matters.
+"""Narrows the ranges of an int8 file's tensors, for finer scales.
 
-- The converter matches measured ranges to tensors by name, and where it has given two
-  tensors one name a matrix product gets the range of the sum that it goes into: each
-  range is narrowed to what the file itself visits on the calibration samples.
-- Gates visit ranges far into the flat parts of LOGISTIC and TANH. Beyond the limits
-  below their int8 output does not change any more: the range ends there, at no loss.
+- The converter matches calibrated ranges to tensors by name. If two tensors have one name, a
+  matrix product gets the range of the sum that it feeds. Each range is narrowed to the values
+  that the file itself reaches on the calibration samples.
+- Inputs of gates reach far into saturation. Beyond the limits below, the int8 output of LOGISTIC
+  and TANH is constant, so the range can end there without loss.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-# Where the output comes within half a step of its end: the steps are 1/256 and 1/128.
+# Where the output is within half a step of its end; the steps are 1/256 and 1/128.
 LIMITS = {"LOGISTIC": np.log(511), "TANH": np.log(511) / 2}
-# Operations that hand their numbers on, so input and outputs share one scale.
-_PASSING = {"RESHAPE", "SPLIT", "SLICE", "STRIDED_SLICE", "SQUEEZE", "EXPAND_DIMS"}
-# Operations whose kernels give out any scale that is asked of them.
+# Operations that copy values, so that input and outputs share one scale.
+_COPYING = {"RESHAPE", "SPLIT", "SLICE", "STRIDED_SLICE", "SQUEEZE", "EXPAND_DIMS"}
+# Operations whose kernels support any output scale.
 _RESCALING = {"ADD", "SUB", "MUL", "FULLY_CONNECTED"}
-# Operations whose kernels take any scale; others ask for that of their output.
-_TAKING = {*_RESCALING, *LIMITS, "DIV", "BATCH_MATMUL", "SUM", "MEAN", "ABS", "QUANTIZE"}
+# Operations whose kernels support any input scale; others require that of their output.
+_ANY_INPUT_SCALE = {*_RESCALING, *LIMITS, "DIV", "BATCH_MATMUL", "SUM", "MEAN", "ABS", "QUANTIZE"}
 
 
-def narrow_ranges(graph, operation_names, visited: dict[int, tuple[int, int]]) -> None:
-    """Narrow the ranges of tensors, in place.
+def narrow_ranges(
+    graph: Any, operation_names: Sequence[str], observed: dict[int, tuple[int, int]]
+) -> None:
+    """Narrow the ranges of tensors in place.
 
     Args:
-        graph: A subgraph of an int8 file, as the schema's object.
-        operation_names: The name of each of its operations, in order.
-        visited: Least and greatest number seen in each tensor, by its index.
+        graph: A subgraph of an int8 file, as an object of the schema.
+        operation_names: Name of each of its operations, in order.
+        observed: Least and greatest integer observed in each tensor, by index.
     """
     operations = list(zip(operation_names, graph.operators, strict=True))
-    made = [int(operator.outputs[0]) for _, operator in operations]
-    free = [index for index in made if index not in graph.outputs and _is_free(operations, index)]
+    computed = [int(operator.outputs[0]) for _, operator in operations]
+    free = [i for i in computed if i not in graph.outputs and _has_free_scale(operations, i)]
     for index in free:
-        low, high = (_real(graph.tensors[index], number) for number in visited[index])
+        low, high = (_real(graph.tensors[index], integer) for integer in observed[index])
         _narrow(graph, operations, index, low, high)
-    # Backwards, so that what reads a tensor is narrowed before the tensor itself.
+    # In reverse order, so that a tensor's readers are narrowed before the tensor itself.
     for index in reversed(free):
         limit = _limit(graph, operations, index)
         _narrow(graph, operations, index, -limit, limit)
 
 
-def share_scale(graph, operation_names, source: int, target: int) -> bool:
-    """Give a tensor another's scale, if what makes it and what reads it take any.
+def share_scale(graph: Any, operation_names: Sequence[str], source: int, target: int) -> bool:
+    """Give tensor `target` the scale of tensor `source`, if its neighbours support any scale.
 
     Returns:
-        Whether it has been done.
+        Whether the scale was changed.
     """
     operations = list(zip(operation_names, graph.operators, strict=True))
-    if not _is_free(operations, target):
+    if not _has_free_scale(operations, target):
         return False
-    given = graph.tensors[source].quantization
-    _set_scale(graph, operations, target, given.scale[0], given.zeroPoint[0])
+    quantization = graph.tensors[source].quantization
+    _set_scale(graph, operations, target, quantization.scale[0], quantization.zeroPoint[0])
     return True
 
 
-def visited_numbers(interpreter, inputs: list[list[np.ndarray]]) -> dict[int, tuple[int, int]]:
-    """Least and greatest number in each tensor while an interpreter runs all inputs.
-
-    Args:
-        interpreter: An allocated TFLite interpreter that preserves all tensors.
-        inputs: Numbers for its inputs in order, run by run.
-    """
-    positions = [detail["index"] for detail in interpreter.get_input_details()]
-    dtypes = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
-    tensors = [index for index, dtype in dtypes.items() if dtype in (np.int8, np.int16)]
-    limits = {index: np.iinfo(dtypes[index]) for index in tensors}
-    visited = {index: (int(limits[index].max), int(limits[index].min)) for index in tensors}
-    for values in inputs:
-        for index, value in zip(positions, values, strict=True):
-            interpreter.set_tensor(index, value)
-        interpreter.invoke()
-        for index in tensors:
-            numbers, (least, greatest) = interpreter.get_tensor(index), visited[index]
-            visited[index] = (min(least, int(numbers.min())), max(greatest, int(numbers.max())))
-    return visited
+def real_range(tensor: Any) -> tuple[float, float]:
+    """Return the least and greatest real value of an int8 tensor of the schema."""
+    return _real(tensor, -128), _real(tensor, 127)
 
 
-def _is_free(operations, index):
-    """Whether a tensor's scale can be changed without a word to its neighbours."""
-    makers = [name for name, operator in operations if index in operator.outputs]
-    return set(makers) <= _RESCALING and makers != [] and _is_taken(operations, index)
+def _has_free_scale(operations, index):
+    """Whether a tensor's scale can change without requantizing adjacent operations."""
+    producers = {name for name, operator in operations if index in operator.outputs}
+    return bool(producers) and producers <= _RESCALING and _readers_rescale(operations, index)
 
 
-def _is_taken(operations, index):
+def _readers_rescale(operations, index):
     readers = [(name, operator) for name, operator in operations if index in operator.inputs]
     return all(
-        all(_is_taken(operations, output) for output in operator.outputs)
-        if name in _PASSING
-        else name in _TAKING
+        all(_readers_rescale(operations, output) for output in operator.outputs)
+        if name in _COPYING
+        else name in _ANY_INPUT_SCALE
         for name, operator in readers
     )
 
 
 def _limit(graph, operations, index):
-    """The magnitude beyond which no reader of a tensor tells values apart."""
+    """The magnitude beyond which the outputs of all readers of a tensor are constant."""
     if index in graph.outputs:
         return np.inf
     limit = 0.0
@@ -100,48 +88,40 @@ def _limit(graph, operations, index):
         if index not in operator.inputs:
             continue
         if name in LIMITS:
-            found = LIMITS[name]
-        elif name in _PASSING:
-            found = max(_limit(graph, operations, output) for output in operator.outputs)
+            of_reader = LIMITS[name]
+        elif name in _COPYING:
+            of_reader = max(_limit(graph, operations, output) for output in operator.outputs)
         elif name == "ADD":
-            # What lies beyond the sum's limit by more than the other term stays beyond it.
+            # Values beyond the sum's limit by the other term's range stay beyond it.
             (other,) = [i for i in operator.inputs if i != index] or [index]
-            low, high = _range(graph.tensors[other])
-            found = _limit(graph, operations, operator.outputs[0]) + max(-low, high)
+            low, high = real_range(graph.tensors[other])
+            of_reader = _limit(graph, operations, operator.outputs[0]) + max(-low, high)
         else:
             return np.inf
-        limit = max(limit, found)
+        limit = max(limit, of_reader)
     return limit or np.inf
 
 
-def _real(tensor, number):
+def _real(tensor, integer):
     quantization = tensor.quantization
-    return (number - quantization.zeroPoint[0]) * quantization.scale[0]
-
-
-def _range(tensor):
-    return _real(tensor, -128), _real(tensor, 127)
+    return (integer - quantization.zeroPoint[0]) * quantization.scale[0]
 
 
 def _narrow(graph, operations, index, low, high):
-    """End a tensor's range at low and high where it goes on beyond them; 0 stays within."""
-    now_low, now_high = _range(graph.tensors[index])
-    low, high = min(max(low, now_low), 0.0), max(min(high, now_high), 0.0)
-    if high > low and (low, high) != (now_low, now_high):
-        _set_range(graph, operations, index, low, high)
-
-
-def _set_range(graph, operations, index, low, high):
-    scale = (high - low) / 255
-    zero_point = int(np.clip(np.round(-128 - low / scale), -128, 127))
-    _set_scale(graph, operations, index, float(scale), zero_point)
+    """Clip a tensor's range to [low, high], extended to include 0."""
+    present_low, present_high = real_range(graph.tensors[index])
+    low, high = min(max(low, present_low), 0.0), max(min(high, present_high), 0.0)
+    if high > low and (low, high) != (present_low, present_high):
+        scale = (high - low) / 255
+        zero_point = int(np.clip(np.round(-128 - low / scale), -128, 127))
+        _set_scale(graph, operations, index, float(scale), zero_point)
 
 
 def _set_scale(graph, operations, index, scale, zero_point):
-    """Set a tensor's scale, and that of the tensors that its numbers are handed on to."""
+    """Set the scale of a tensor and of its copies."""
     quantization = graph.tensors[index].quantization
     quantization.scale, quantization.zeroPoint = [scale], [zero_point]
     for name, operator in operations:
-        if name in _PASSING and index in operator.inputs:
+        if name in _COPYING and index in operator.inputs:
             for output in operator.outputs:
                 _set_scale(graph, operations, output, scale, zero_point)

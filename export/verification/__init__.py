@@ -1,1 +1,1 @@
-"""An exported file compared with the Keras model, on each runtime, and the report of it."""
+"""Verification of a .tflite file against the Keras model on each runtime, and its report."""

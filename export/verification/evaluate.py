@@ -1,66 +1,69 @@
-"""A file's predictions and its task metric, each sequence from its initial state."""
+"""Predictions of a file and their task metric, with each sequence from its initial states."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from export import runtimes, targets
-from export.data import as_sequences
+from export import targets
+from export.data import Data, as_sequences
 from export.forms.step import Step
 from export.forms.supported_layers import as_functional
-from export.runtimes import Rollout, Runtime
+from export.runtimes.rollout import Rollout, Runtime, predict
 from export.runtimes.stepper import steppers
 
 
 def predict_file(
     content: bytes,
     model: keras.Model,
-    inputs,
+    inputs: Data,
     runtime_names: Sequence[str] = (targets.XNNPACK, targets.MICRO),
 ) -> dict[str, np.ndarray]:
-    """A file's predictions, by runtime, each sequence from its initial state.
+    """Return a file's predictions by runtime, with each sequence from its initial states.
 
     Args:
         content: The bytes of the .tflite file.
         model: The Keras model that the file was made of, with one output.
         inputs: Sequences (batch, time, features), by input name if there are several.
-        runtime_names: The runtimes to run; those that the file's target has not, or that
-            have no wheel here, are left out.
+        runtime_names: The runtimes to use. Those that the file's target lacks, or that have no
+            wheel on this platform, are skipped.
 
     Returns:
-        By runtime, what `model.predict` gives: (batch, time, ...) or (batch, ...).
+        By runtime, an array with the shape of `model.predict`: (batch, time, ...) or
+        (batch, ...).
 
     Raises:
-        ValueError: The file does not fit the model, or the data do not.
-        RuntimeError: A runtime refuses the file.
+        ValueError: The file or the data do not fit the model.
+        RuntimeError: A runtime rejects the file.
     """
-    found = {}
+    predictions = {}
     for stepper in steppers(content, model, runtime_names):
         sequences = as_sequences(stepper.step, inputs, "inputs")
-        found[stepper.name] = _predict(stepper.runtime, model, stepper.step, sequences)
-    return found
+        predictions[stepper.name] = _predict(stepper.runtime, model, stepper.step, sequences)
+    return predictions
 
 
 def evaluate_file(
     content: bytes,
     model: keras.Model,
-    inputs,
+    inputs: Data,
     true_outputs: np.ndarray,
     metric: Callable[[np.ndarray, np.ndarray], float] | None = None,
 ) -> dict[str, float]:
-    """A metric of a file's predictions, by runtime; see `predict_file`.
+    """Return a metric of a file's predictions by runtime; see `predict_file`.
 
     Args:
         content: The bytes of the .tflite file.
         model: The Keras model that the file was made of, with one output.
         inputs: Sequences (batch, time, features), by input name if there are several.
-        true_outputs: True outputs, of the shape of the model's own.
-        metric: From true outputs and predictions to a number; mean squared error by default.
+        true_outputs: True outputs, with the shape of the model's outputs.
+        metric: Function of true outputs and predictions; mean squared error by default.
 
     Raises:
-        ValueError: The file does not fit the model, or the data do not.
-        RuntimeError: A runtime refuses the file.
+        ValueError: The file or the data do not fit the model.
+        RuntimeError: A runtime rejects the file.
     """
     metric = metric or _mean_squared_error
     predictions = predict_file(content, model, inputs)
@@ -68,10 +71,16 @@ def evaluate_file(
 
 
 class TrueOutputs:
-    """True outputs beside sequences, and the error of a runtime against them.
+    """The true outputs of sequences, and the error of a runtime against them.
+
+    Args:
+        model: The original model, with one output.
+        step: Its step form.
+        sequences: Inputs by name, as `as_sequences` returns them.
+        true_outputs: True outputs, with the shape of the model's outputs.
 
     Raises:
-        ValueError: The model has several outputs, or the shape is not that of its outputs.
+        ValueError: The model has several outputs, or the shape differs from that of its output.
     """
 
     def __init__(
@@ -79,19 +88,20 @@ class TrueOutputs:
         model: keras.Model,
         step: Step,
         sequences: dict[str, np.ndarray],
-        true_outputs: np.ndarray,
+        true_outputs: ArrayLike,
     ):
         if len(step.outputs) != 1:
             raise ValueError(f"`true_outputs` need one output; there are {len(step.outputs)}.")
         self._model, self._step, self._sequences = model, step, sequences
-        self._every_step = _gives_every_step(model)
+        self._every_step = _returns_every_step(model)
         batch, time, _ = next(iter(sequences.values())).shape
-        features = step.model.output[step.outputs[0]].shape[1:]
+        step_outputs: Any = step.model.output
+        features = step_outputs[step.outputs[0]].shape[1:]
         values = np.asarray(true_outputs)
         if self._every_step and values.ndim == len(features) + 1 and batch == 1:
             values = values[np.newaxis]
         expected = (batch, time, *features) if self._every_step else (batch, *features)
-        # Rows that make no whole step at the end of a sequence have no output.
+        # An incomplete step at the end of a sequence has no output.
         if self._every_step and values.ndim > 1 and time <= values.shape[1] <= time + 1:
             values = values[:, :time]
         if values.shape != expected:
@@ -102,7 +112,7 @@ class TrueOutputs:
         self._values = values
 
     def error(self, runtime: Runtime, rolled: Rollout) -> float:
-        """The mean squared error of the rollout, or of each sequence's last step."""
+        """Return the mean squared error of the rollout, or of each sequence's last step."""
         if not self._every_step:
             predictions = _predict(runtime, self._model, self._step, self._sequences)
             return _mean_squared_error(self._values, predictions)
@@ -115,12 +125,11 @@ def _mean_squared_error(true_outputs, outputs):
     return float(np.mean((outputs.astype("float64") - true_outputs) ** 2))
 
 
-def _gives_every_step(model):
+def _returns_every_step(model):
     return len(as_functional(model).outputs[0].shape) == 3
 
 
 def _predict(runtime, model, step, sequences):
-    initial = {state.name: state.initial for state in step.states}
-    ((name, values),) = runtimes.predict(runtime, sequences, initial).items()
+    ((name, values),) = predict(runtime, sequences, step.initial_states).items()
     values = step.scalings[name].to_real(values)
-    return values if _gives_every_step(model) else values[:, -1]
+    return values if _returns_every_step(model) else values[:, -1]

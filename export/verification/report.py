@@ -1,29 +1,35 @@
-"""The report of a verification: what each runtime did, and whether it was good enough."""
+"""The report of a verification: errors of each runtime, cost of the file, failures."""
+
+from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from export.tflite_file.layout import TensorLayout
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 HEADINGS = ("error", "state error", "worst step", "MSE", "µs (p99)")
 
 
 @dataclass(frozen=True)
 class RuntimeResult:
-    """What one runtime did over the rollout.
+    """Errors and latency of one runtime over the rollout.
 
     Attributes:
-        name: The runtime.
+        name: Name of the runtime.
         note: Why it was not run, or "".
         output_error: RMS error of the outputs against Keras, over their standard deviation.
-        state_error: The same of the states; 0 without states.
-        worst_step: The step of the largest output error.
-        worst_error: That step's RMS error, over the outputs' standard deviation.
-        error_curve: RMS errors of the outputs over time, in windows of about one length.
-        metric: Mean squared error against the targets, if there were any.
+        state_error: RMS error of the states in the same unit; 0 without states.
+        worst_step: The step with the largest output error.
+        worst_error: RMS error of that step, over the outputs' standard deviation.
+        error_curve: RMS errors of the outputs over time, in windows of similar length.
+        metric: Mean squared error against the true outputs, if given.
         latency_p50: Median time of a step on this host, in microseconds.
-        latency_p99: 99th percentile of the same.
+        latency_p99: 99th percentile of the same, in microseconds.
     """
 
     name: str
@@ -40,28 +46,28 @@ class RuntimeResult:
 
 @dataclass(frozen=True)
 class Report:
-    """What a file is, what it did, and where it lies.
+    """Result of a verification, and the files that were written.
 
     Attributes:
         model: Name of the model.
         target: Name of the target.
         recipe: Name of the recipe.
-        steps: Closed-loop steps of the rollout.
-        inputs: Which data the rollout ran on.
-        parameters: Numbers that the model holds.
+        steps: Number of closed-loop steps.
+        inputs: Description of the data that the rollout ran on.
+        parameters: Number of parameters of the model.
         bytes: Size of the .tflite file.
-        gzip_bytes: Its size after gzip, where pruning and clustering pay.
-        multiply_accumulates: Those of the matrix products of one step.
-        arena_bytes: Working memory on TFLite Micro on this host; None where it was not run.
+        gzip_bytes: Its size after gzip, which pruning and clustering reduce.
+        multiply_accumulates: Multiply-accumulates of the matrix products of one step.
+        arena_bytes: Arena on TFLite Micro on this host; None if it was not run.
         operations: Count of each operation of a step.
-        results: One for each runtime, Keras first.
-        disagreement: Largest RMS difference between two runtimes, over the outputs'
-            standard deviation; None where only one was run.
+        results: One per runtime, Keras first.
+        disagreement: Largest RMS difference between two runtimes, over the outputs' standard
+            deviation; None if fewer than two were run.
         tolerance: Largest accepted `output_error`.
-        failures: What was outside tolerance, one sentence each.
-        warnings: What is within it and should be known, one sentence each.
-        layout: How inputs, outputs and states are read and written, once exported.
-        files: Name -> path of each file written.
+        failures: Results outside tolerance, one sentence each.
+        warnings: Other facts that users should know, one sentence each.
+        layout: Layout of inputs, outputs and states; empty before export.
+        files: By name, the path of each written file.
     """
 
     model: str
@@ -85,7 +91,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was outside tolerance."""
+        """Whether all results are within tolerance."""
         return not self.failures
 
     def save(self, path: str | Path) -> None:
@@ -93,15 +99,15 @@ class Report:
         content = {**asdict(self), "passed": self.passed}
         Path(path).write_text(json.dumps(content, indent=2) + "\n")
 
-    def print(self, console=None) -> None:
-        """Print the report for a person, on a `rich.console.Console`."""
+    def print(self, console: Console | None = None) -> None:
+        """Print the report as tables on a `rich.console.Console`."""
         from rich.console import Console
         from rich.table import Table
 
         console = console or Console()
         table = Table(
             title=self.title,
-            caption=f"errors against Keras as shares of the deviation; {self.inputs}",
+            caption=f"errors against Keras, relative to the standard deviation; {self.inputs}",
         )
         table.add_column("runtime", no_wrap=True)
         for heading in HEADINGS:
@@ -124,18 +130,18 @@ class Report:
 
     @property
     def title(self) -> str:
-        """What was verified, in a line."""
+        """Title in one line: model, recipe, target and steps."""
         return f"{self.model}: {self.recipe} for {self.target}, {self.steps:,} closed-loop steps"
 
     def row(self, result: RuntimeResult) -> tuple[str, ...]:
-        """The numbers of a runtime under `HEADINGS`, for a person."""
+        """Return the formatted cells of a runtime, one per heading in `HEADINGS`."""
         if result.note:
             return (result.note, *[""] * (len(HEADINGS) - 1))
         if result is self.results[0]:
             errors = ("reference", "", "")
         else:
             errors = (
-                percent(result.output_error),
+                "" if result.output_error is None else percent(result.output_error),
                 "" if result.state_error is None else percent(result.state_error),
                 "" if result.worst_step is None else f"{result.worst_step:,}",
             )
@@ -148,15 +154,15 @@ class Report:
         )
 
     def facts(self) -> dict[str, str]:
-        """What the file costs, by name, for a person."""
+        """Return formatted facts about the size and cost of the file, by name."""
         facts = {
             "size": f"{self.bytes:,} bytes, {self.gzip_bytes:,} gzipped; "
             f"{self.parameters:,} parameters"
         }
         if self.arena_bytes is not None:
             facts["arena"] = (
-                f"{self.arena_bytes:,} bytes in use by TFLite Micro here, with 8-byte pointers; "
-                "about half on 32-bit devices. Placing tensors takes up to half as much more"
+                f"{self.arena_bytes:,} bytes used by TFLite Micro on this host, with 8-byte "
+                "pointers; about half on 32-bit devices. Allocation needs up to half as much more"
             )
         if self.disagreement is not None:
             facts["runtimes"] = f"differ from each other by at most {percent(self.disagreement)}"
@@ -167,15 +173,15 @@ class Report:
 
 
 def percent(share: float) -> str:
-    """A share in percent with three digits: 0.0123 -> "1.23 %"."""
+    """Format a share as percent with three significant digits: 0.0123 -> "1.23 %"."""
     return f"{100 * share:.3g} %"
 
 
 class VerificationError(RuntimeError):
-    """A file did not do what its model did.
+    """The results of a file are outside tolerance.
 
     Attributes:
-        report: What was measured.
+        report: The report of the failed verification.
     """
 
     def __init__(self, report: Report):

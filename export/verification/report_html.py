@@ -1,4 +1,4 @@
-"""report.html: the report as one page with plots, that opens anywhere without a network."""
+"""report.html: the report as one page with plots and without external resources."""
 
 import math
 from html import escape
@@ -7,8 +7,8 @@ from export.verification.report import HEADINGS, Report
 
 WIDTH, HEIGHT = 720, 280
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 40
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito: told apart by all
-FLOOR = 1e-9  # what errors of 0 are drawn at
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito, safe for colour blindness
+FLOOR = 1e-9  # errors of 0 have no logarithm
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --soft: #66666655; --paper: #ffffff; }
@@ -26,7 +26,7 @@ svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--ink);
 """
 
 
-def page(report: Report) -> str:
+def report_page(report: Report) -> str:
     """Return the text of report.html."""
     verdict = "passed" if report.passed else "FAILED"
     plots = [_error_plot(report), _latency_plot(report)]
@@ -47,7 +47,7 @@ Allowed RMS error of the outputs: {100 * report.tolerance:.3g} % of their standa
 <h2>Runtimes against Keras</h2>
 <div class="scroll">{_results(report)}</div>
 {"".join(plots)}
-<h2>What the file costs</h2>
+<h2>Size and cost of the file</h2>
 {_facts(report)}
 <h2>Inputs, outputs and states</h2>
 <div class="scroll">{_layout(report)}</div>
@@ -96,11 +96,11 @@ def _layout(report):
         )
         for tensor in report.layout
     ]
-    return _table(("name", "kind", "numbers", "type", "scale", "zero point"), rows)
+    return _table(("name", "kind", "size", "type", "scale", "zero point"), rows)
 
 
 def _error_plot(report):
-    """Error over time of each runtime, on a logarithmic axis, with what is allowed."""
+    """Error over time of each runtime on a logarithmic axis, and the tolerance."""
     curves = {r.name: r.error_curve for r in report.results[1:] if r.error_curve}
     if not curves:
         return ""
@@ -120,9 +120,9 @@ def _error_plot(report):
         at = y(10.0**decade)
         marks.append(_line(LEFT, at, WIDTH - RIGHT, at, "var(--soft)"))
         marks.append(_text(LEFT - 8, at + 4, f"{100 * 10.0**decade:g} %", "end"))
-    allowed = y(report.tolerance)
-    marks.append(_line(LEFT, allowed, WIDTH - RIGHT, allowed, "var(--ink)", dashes="6 4"))
-    marks.append(_text(WIDTH - RIGHT, allowed - 6, "allowed over the whole rollout", "end"))
+    tolerance = y(report.tolerance)
+    marks.append(_line(LEFT, tolerance, WIDTH - RIGHT, tolerance, "var(--ink)", dashes="6 4"))
+    marks.append(_text(WIDTH - RIGHT, tolerance - 6, "tolerance for the whole rollout", "end"))
     for share in (0, 0.25, 0.5, 0.75, 1):
         at = LEFT + share * (WIDTH - LEFT - RIGHT)
         marks.append(_text(at, HEIGHT - BOTTOM + 18, f"{share * report.steps:,.0f}", "middle"))
@@ -132,12 +132,12 @@ def _error_plot(report):
         marks.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
         )
-    caption = "RMS error of the outputs over time, as a share of their standard deviation"
+    caption = "RMS error of the outputs over time, relative to their standard deviation"
     return _figure("Error over time", caption, marks, HEIGHT, list(curves))
 
 
 def _latency_plot(report):
-    """Median time of a step of each runtime, with its 99th percentile."""
+    """Median and 99th percentile of each runtime's time per step."""
     timed = [result for result in report.results[1:] if result.latency_p50]
     if not timed:
         return ""
@@ -146,16 +146,16 @@ def _latency_plot(report):
     marks, row = [], 34
     for index, (result, colour) in enumerate(zip(timed, COLOURS, strict=False)):
         top = TOP + index * row
-        median, most = (
+        median, p99 = (
             value / longest * width for value in (result.latency_p50, result.latency_p99)
         )
         marks.append(
             f'<rect x="{LEFT}" y="{top}" width="{median:.1f}" height="18" fill="{colour}"/>'
         )
-        marks.append(_line(LEFT, top + 9, LEFT + most, top + 9, "var(--ink)"))
-        said = f"{result.latency_p50:.0f} (p99 {result.latency_p99:.0f})"
-        marks.append(_text(LEFT + max(median, most) + 8, top + 13, said, "start"))
-    caption = "Microseconds per step on the host that verified the file, through Python"
+        marks.append(_line(LEFT, top + 9, LEFT + p99, top + 9, "var(--ink)"))
+        label = f"{result.latency_p50:.0f} (p99 {result.latency_p99:.0f})"
+        marks.append(_text(LEFT + max(median, p99) + 8, top + 13, label, "start"))
+    caption = "Microseconds per step on the host that verified the file, called from Python"
     return _figure("Time per step", caption, marks, TOP + len(timed) * row, [r.name for r in timed])
 
 
@@ -177,8 +177,8 @@ def _line(x1, y1, x2, y2, colour, dashes="none"):
     )
 
 
-def _text(x, y, said, anchor):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(said)}</text>'
+def _text(x, y, text, anchor):
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _decade(value):

@@ -1,4 +1,4 @@
-"""Keras against each runtime over a long closed-loop rollout."""
+"""`verify`: a file on each runtime against Keras, over a long closed-loop rollout."""
 
 import itertools
 from collections import Counter
@@ -6,11 +6,16 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from export import recipes, runtimes, targets
-from export.data import as_sequences, end_to_end, noise
+from export import recipes, targets
+from export.data import Data, as_sequences, end_to_end, noise
 from export.forms.step import Step, to_step
 from export.recipes import Recipe
+from export.runtimes.keras_step import KerasStep
+from export.runtimes.micro import Micro
+from export.runtimes.rollout import Rollout, Runtime, rollout
+from export.runtimes.start import start_runtimes
 from export.targets import Target
 from export.tflite_file import cost, flatbuffer
 from export.tflite_file.interface import recipe_of, require_same_interface, target_of
@@ -18,38 +23,41 @@ from export.verification import check_forms, error_metrics
 from export.verification.evaluate import TrueOutputs
 from export.verification.report import Report, RuntimeResult, percent
 
-STEPS = 1000
+VERIFICATION_STEPS = 1000
 NO_WHEEL = "not run: no wheel for this platform"
-REFUSED = "refuses the file"
+REJECTED = "rejects the file"
 
 
 def verify(
     model: keras.Model,
     content: bytes,
-    inputs=None,
-    true_outputs: np.ndarray | None = None,
+    inputs: Data | None = None,
+    true_outputs: ArrayLike | None = None,
     *,
     target: str | Target | None = None,
     recipe: str | Recipe | None = None,
-    steps: int = STEPS,
+    steps: int = VERIFICATION_STEPS,
 ) -> Report:
-    """Run Keras and every runtime of the target side by side, each feeding back its own state.
+    """Run Keras and every runtime of the target, each with its own states fed back.
 
     Args:
         model: The Keras model that the file was made of.
         content: The bytes of the .tflite file.
-        inputs: Sequences (batch, time, features) or (time, features), by input name if
-            there are several; laid end to end. Gaussian noise without them.
-        true_outputs: True outputs beside `inputs`, of a model with one output; gives the
-            mean squared error of each runtime. (batch, time, ...), or (batch, ...) where the
-            model gives the last step alone: each sequence is then run from its start.
-        target: Where the file is meant to run; by default "phone" for one that holds
-            sequences, "micro" for others.
-        recipe: Its tolerances apply; by default that of the file's own types.
-        steps: Most steps to run.
+        inputs: Sequences (batch, time, features) or (time, features), by input name if there are
+            several; concatenated over time. Gaussian noise by default.
+        true_outputs: True outputs for `inputs`, of a model with one output, for the mean squared
+            error of each runtime: (batch, time, ...), or (batch, ...) if the model returns only
+            the last step. In the second case each sequence runs from the initial states.
+        target: The device that runs the file; by default "phone" for a file with the signature
+            `sequence`, "micro" for others.
+        recipe: The recipe with the tolerances; by default that of the file's dtypes.
+        steps: Largest number of steps to run.
+
+    Returns:
+        The report; failures are in it and raise no error.
 
     Raises:
-        ValueError: The file does not fit the model, or the data do not.
+        ValueError: The file or the data do not fit the model.
     """
     if steps < 2:
         raise ValueError(f"`steps` must be at least 2; received {steps}.")
@@ -64,35 +72,37 @@ def verify(
     rows = end_to_end(sequences, steps)
     truth = None if true_outputs is None else TrueOutputs(model, step, sequences, true_outputs)
 
-    started, missing, refused = runtimes.start(content, target.runtimes)
-    running = (runtimes.KerasStep(step), *started)
-    rolled = [_real_rollout(runtime, step, rows) for runtime in running]
+    started, missing, rejections = start_runtimes(content, target.runtimes)
+    runtimes = (KerasStep(step), *started)
+    rollouts = [_real_rollout(runtime, step, rows) for runtime in runtimes]
     results = [
-        _result(runtime.name, values, rolled[0], truth and truth.error(runtime, values))
-        for runtime, values in zip(running, rolled, strict=True)
+        _result(runtime.name, rolled, rollouts[0], truth and truth.error(runtime, rolled))
+        for runtime, rolled in zip(runtimes, rollouts, strict=True)
     ]
     results += [RuntimeResult(name, note=NO_WHEEL) for name in missing]
-    results += [RuntimeResult(name, note=REFUSED) for name in refused]
-    whole = check_forms.whole_outputs(model, step, rows)
+    results += [RuntimeResult(name, note=REJECTED) for name in rejections]
+    expected = check_forms.model_outputs(model, step, rows)
     if targets.SEQUENCE in flatbuffer.signature_names(content):
-        results.append(check_forms.sequence_result(content, model, step, rows, whole, rolled[0]))
-    disagreement = _disagreement(rolled)
+        results.append(
+            check_forms.sequence_result(content, model, step, rows, expected, rollouts[0])
+        )
+    disagreement = _disagreement(rollouts)
     failures = [
-        *check_forms.step_form_failures(whole, rolled[0]),
+        *check_forms.step_form_failures(expected, rollouts[0]),
         *_failures(results, disagreement, recipe),
-        *(f"{reason}." for reason in refused.values()),
+        *(f"{reason}." for reason in rejections.values()),
     ]
     return Report(
         model=model.name,
         target=target.name,
         recipe=recipe.name,
         steps=len(next(iter(rows.values()))),
-        inputs="Gaussian noise, for want of data" if inputs is None else "the data, end to end",
+        inputs="Gaussian noise, since no data were given" if inputs is None else "the given data",
         parameters=model.count_params(),
         bytes=len(content),
         gzip_bytes=cost.gzip_bytes(content),
         multiply_accumulates=cost.multiply_accumulates(content),
-        arena_bytes=next((r.arena_bytes for r in started if hasattr(r, "arena_bytes")), None),
+        arena_bytes=next((r.arena_bytes for r in started if isinstance(r, Micro)), None),
         operations=_step_operations(content),
         results=tuple(results),
         disagreement=disagreement,
@@ -102,10 +112,9 @@ def verify(
     )
 
 
-def _real_rollout(runtime, step: Step, rows):
-    """A rollout whose outputs are real values."""
-    initial = {state.name: state.initial for state in step.states}
-    rolled = runtimes.rollout(runtime, rows, initial)
+def _real_rollout(runtime: Runtime, step: Step, rows: dict[str, np.ndarray]) -> Rollout:
+    """A rollout with outputs in real values, after folded scaling."""
+    rolled = rollout(runtime, rows, step.initial_states)
     outputs = {name: step.scalings[name].to_real(v) for name, v in rolled.outputs.items()}
     return replace(rolled, outputs=outputs)
 
@@ -126,9 +135,9 @@ def _result(name, rolled, reference, metric):
     )
 
 
-def _disagreement(rolled):
-    """The largest difference between two runtimes, relative to what Keras gives."""
-    reference, *others = [values.outputs for values in rolled]
+def _disagreement(rollouts):
+    """The largest difference between two runtimes, relative to the variation of Keras's outputs."""
+    reference, *others = [rolled.outputs for rolled in rollouts]
     return max(
         (
             error_metrics.relative_rms(second[name], first[name], reference[name])
@@ -177,6 +186,6 @@ def _float_warnings(content, recipe):
     if recipe.weights != "int8":
         return ()
     return tuple(
-        f"Matrix {name!r} stays in 32-bit floats: the converter finds it too small to be worth it."
+        f"Matrix {name!r} stays in 32-bit floats: the converter does not quantize small matrices."
         for name in cost.float_kernels(content)
     )

@@ -6,7 +6,8 @@ import pytest
 
 import export
 from export import to_sequence, to_step
-from export.runtimes import KerasStep, rollout
+from export.runtimes.keras_step import KerasStep
+from export.runtimes.rollout import rollout
 from export.tflite_file import flatbuffer
 from export.tflite_file.cost import multiply_accumulates
 from lnn_keras import EachStep, LiquidCell, LiquidRNN

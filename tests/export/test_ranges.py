@@ -10,7 +10,7 @@ from export import recipes, targets
 from export.calibration import closed_loop_samples
 from export.convert import convert
 from export.data import as_sequences
-from export.tflite_file import flatbuffer, narrow_ranges
+from export.tflite_file import flatbuffer, narrow_ranges, rewrite
 from lnn_keras import LiquidCell, LiquidRNN
 
 layers = keras.layers
@@ -68,7 +68,7 @@ def test_gates_resolve_the_part_that_matters(layer, data):
     for name, operator in zip(names, graph.operators, strict=True):
         # A state keeps its range: it is given out as well.
         if name in narrow_ranges.LIMITS and operator.inputs[0] not in graph.outputs:
-            low, high = narrow_ranges._range(graph.tensors[operator.inputs[0]])
+            low, high = narrow_ranges.real_range(graph.tensors[operator.inputs[0]])
             # TANH and LOGISTIC may share one tensor, split between them.
             assert max(-low, high) <= narrow_ranges.LIMITS["LOGISTIC"] * 1.02
             checked += 1
@@ -88,7 +88,7 @@ def test_a_product_has_its_own_range_and_not_that_of_its_sum(data):
         if name == "FULLY_CONNECTED" and int(operator.inputs[0]) in input_of_state
     ]
     (product,) = products
-    low, high = narrow_ranges._range(graph.tensors[product])
+    low, high = narrow_ranges.real_range(graph.tensors[product])
     assert high - low < 1.3 * (max(recurrent.max(), 0) - min(recurrent.min(), 0))
 
 
@@ -96,7 +96,7 @@ def test_the_bundled_model_comes_closer_to_keras(monkeypatch):
     """A trained model on a real trace, with narrowed ranges and without."""
     model, samples = zoo.load("half-cheetah-micro"), zoo.samples("half-cheetah-micro")
     narrowed, _, _ = graph_of(model, samples["calibration"])
-    monkeypatch.setattr(flatbuffer, "narrow_ranges", lambda *arguments: None)
+    monkeypatch.setattr(rewrite, "narrow_ranges", lambda *arguments: None)
     plain, _, _ = graph_of(model, samples["calibration"])
     errors = []
     for content in (narrowed, plain):

@@ -11,7 +11,7 @@ from tflm_device import STUB, Device
 
 import export
 from export import targets
-from export.runtimes import Micro
+from export.runtimes.micro import Micro
 from export.source import DeviceFile, Recording, source_files
 from export.source.identifiers import identifiers
 from export.source.recording_header import TOLERANCES, UNITS

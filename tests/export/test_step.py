@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from export import as_sequences, to_step
-from export.runtimes import KerasStep, rollout
+from export.runtimes.keras_step import KerasStep
+from export.runtimes.rollout import rollout
 from lnn_keras import LiquidCell, LiquidRNN, NODECell
 from lnn_keras import elapsed as elapsed_time
 

@@ -11,7 +11,10 @@ from export.calibration import closed_loop_samples
 from export.convert import convert, converter
 from export.converter_process import SAMPLES
 from export.graph import polynomial, tf_graph
-from export.runtimes import KerasStep, LiteRT, Micro, rollout
+from export.runtimes.keras_step import KerasStep
+from export.runtimes.litert import LiteRT
+from export.runtimes.micro import Micro
+from export.runtimes.rollout import rollout
 from export.tflite_file import flatbuffer
 from lnn_keras import (
     CfCCell,

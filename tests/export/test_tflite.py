@@ -12,8 +12,9 @@ from export import recipes, targets
 from export.calibration import closed_loop_samples
 from export.convert import convert
 from export.data import as_sequences
-from export.runtimes import LiteRT, Micro, rollout
-from export.runtimes.litert import make_interpreter
+from export.runtimes.litert import LiteRT, make_interpreter
+from export.runtimes.micro import Micro
+from export.runtimes.rollout import rollout
 from export.tflite_file import flatbuffer
 from export.verification.error_metrics import relative_rms
 from lnn_keras import LiquidCell, LiquidRNN, NODECell

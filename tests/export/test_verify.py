@@ -195,7 +195,7 @@ def with_constant(data):
         (with_outlier, "Feature 0 of input 'x': 98 % of its calibration values .* is 1e\\+06. Rem"),
         (with_constant, "Feature 2 of input 'x' is always 3 in the calibration data"),
         (np.zeros_like, "State 'gru.*_state_0' never leaves its initial value"),
-        (np.zeros_like, "Tensor '.*' holds one number on all of the calibration data"),
+        (np.zeros_like, "Tensor '.*' is constant on all of the calibration data"),
     ],
 )
 def test_warnings_name_what_calibration_does_not_show(change, named, data, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 import export
 from export import Stepper
-from export.runtimes import KerasStep
+from export.runtimes.keras_step import KerasStep
 from zoo.data import ngsim
 from zoo.driving import car_following as task
 from zoo.driving.closed_loop import SECONDS, drive, events_as_arrays, simulation

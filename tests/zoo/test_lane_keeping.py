@@ -9,7 +9,7 @@ pytest.importorskip("Box2D")
 import export
 import zoo
 from export import Stepper
-from export.runtimes import KerasStep
+from export.runtimes.keras_step import KerasStep
 from zoo.data import car_racing as data
 from zoo.data import car_racing_env
 from zoo.data.car_racing_env import HOLD, PIXELS, Lap, grey
