@@ -1,0 +1,108 @@
+"""Signals, trainable models and exports that several test files share, made once per session."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from export_models import RECURRENT, compiled, normalized
+
+import export
+
+
+def sines(sequences, length, features, noise=0.0):
+    """Slow sines with noise, as sensors give them: (sequences, time, features)."""
+    random = np.random.default_rng(0)
+    phase = random.random((sequences, 1, features)) * 6
+    signal = np.sin(np.arange(length)[None, :, None] / 9 + phase)
+    return (signal + noise * random.standard_normal(signal.shape)).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def signal():
+    """Three features of one scale."""
+    return sines(3, 40, 3, noise=0.1)
+
+
+@pytest.fixture(scope="session")
+def mixed_units(signal):
+    """The signal with features of very different scale and offset."""
+    return (signal * [1, 100, 0.01] + [0, 100, 0]).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def waves():
+    """Many short sequences of four features, for training."""
+    return sines(32, 13, 4)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model and its verified export."""
+
+    model: keras.Model
+    report: export.Report
+    folder: Path
+
+    @property
+    def content(self):
+        return (self.folder / "model.tflite").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, mixed_units):
+    """A function from an entry of `RECURRENT` and a recipe to an export for the target "micro".
+
+    Each is converted and verified once; tests must not write into its folder.
+    """
+
+    @functools.cache
+    def export_once(name, recipe="int8"):
+        start_names_and_seeds()
+        model = normalized(name, mixed_units)
+        folder = tmp_path_factory.mktemp("exported") / "out"
+        report = export.to_tflite(model, folder, recipe=recipe, calibration=mixed_units)
+        return Exported(model, report, folder)
+
+    return export_once
+
+
+def start_names_and_seeds():
+    """Make a session's model independent of the test that asks for it first."""
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def trainable():
+    """A function from an entry of `RECURRENT` to a compiled model with its initial weights.
+
+    The training step of each model is traced once; weights and optimizer are reset by each call.
+    """
+
+    @functools.cache
+    def build(name):
+        start_names_and_seeds()
+        layers = keras.layers
+        model = keras.Sequential(
+            [
+                keras.Input((None, 4), name="x"),
+                layers.Conv1D(4, 3, padding="causal"),
+                RECURRENT[name](),
+                layers.Dense(4),
+            ],
+            name=name,
+        )
+        compiled(model)
+        variables = [*model.variables, *model.optimizer.variables]
+        return model, [(variable, variable.numpy()) for variable in variables]
+
+    def reset(name):
+        model, initial = build(name)
+        for variable, value in initial:
+            variable.assign(value)
+        return model
+
+    return reset

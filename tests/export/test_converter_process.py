@@ -1,0 +1,32 @@
+"""The converter's process: a crash becomes an error, and the next conversion works."""
+
+import numpy as np
+import pytest
+from export_models import calibrated, sequential
+
+from export.convert import converter
+from export.converter_process import SAMPLES
+from export.graph import tf_graph
+from lnn_keras import LiquidRNN, NODECell
+
+INT8 = {"activations": "int8", "weights": "int8"}
+
+
+def test_a_crash_of_the_converter_is_an_error_and_the_next_one_works(signal, tmp_path):
+    """Calibration of a loop crashes the process; a second job starts another."""
+    loop = LiquidRNN(NODECell(4, solver="dopri5"), return_sequences=True)
+    step, samples = calibrated(sequential(loop), signal[:1, :3])
+    tf_graph.save({"step": tf_graph.trace(step.model, 1)}, tmp_path)
+    stacked = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+    np.savez(tmp_path / SAMPLES, **stacked)
+    with pytest.raises(RuntimeError, match=r"crashed on the loop \(signal \d+\)"):
+        converter.convert(str(tmp_path), ["step"], INT8, "the loop")
+    float32 = {"activations": "float32", "weights": "float32"}
+    assert len(converter.convert(str(tmp_path), ["step"], float32, "the loop")) > 1000
+
+
+def test_a_failure_of_the_converter_is_an_error_with_its_message(tmp_path):
+    with pytest.raises(RuntimeError, match=r"failed on nothing\.\nSavedModel file does not exist"):
+        converter.convert(
+            str(tmp_path), ["step"], {"activations": "float32", "weights": "int8"}, "nothing"
+        )
