@@ -13,9 +13,10 @@ import keras
 import zoo
 from lnn_keras import LiquidCell, LiquidRNN
 from zoo.training.distribution import distributed
-from zoo.training.loop import Recipe, predict, train
+from zoo.training.loop import predict, train
+from zoo.training.recipe import TrainingRecipe
 
-RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01, noise=0.05, average=0.5)
+RECIPE = TrainingRecipe(epochs=4, batch_size=8, learning_rate=0.01, noise=0.05, average=0.5)
 
 
 def main(folder, way, hosts="", index=None):
@@ -46,7 +47,7 @@ def main(folder, way, hosts="", index=None):
 
         # 33 sequences to validate: no number of devices divides them.
         training, validation = tuple(a[:32] for a in pairs), tuple(a[7:] for a in pairs)
-        recipe = Recipe(**{**vars(RECIPE), "checkpoint_every": 1})
+        recipe = TrainingRecipe(**{**vars(RECIPE), "checkpoint_every": 1})
         history = train(model, training, validation, recipe, 1, folder, progress)
         predicted = float(predict(model, validation[0]).mean())
     losses = [[epoch.loss, epoch.validation_loss] for epoch in history]

@@ -194,7 +194,7 @@ def test_no_stay_is_in_two_splits(real_data, monkeypatch):
     whole, numbers = data.stays(), iter(range(4000))
     monkeypatch.setattr(data, "stays", lambda: whole)
     monkeypatch.setattr(task, "rows_of", lambda *stay: {"known": np.array([next(numbers)])})
-    splits, chosen = task.load_splits(1), data.split(1)
+    splits, chosen = task.load_splits(1), data.split_stays(1)
     assert sorted(np.concatenate(list(chosen.values()))) == list(range(4000))
     assert set(np.unique(splits["test"][1])) == {0, 1}
     deaths = whole[2]

@@ -17,7 +17,8 @@ from zoo.data.car_racing_expert import CALM, ROOM, ScriptedDriver, racing_line, 
 from zoo.data.simulated import Recorded
 from zoo.driving import dagger, evaluation_laps
 from zoo.driving import lane_keeping as task
-from zoo.driving.evaluation_laps import DisturbedSight, drive, drive_all, noisy
+from zoo.driving.augmentation import PictureAugmentation
+from zoo.driving.evaluation_laps import drive_all, drive_with_stepper, noisy
 
 
 def small_model(cell="cfc"):
@@ -71,7 +72,7 @@ def test_record_follows_from_its_seed(monkeypatch):
     (pictures, actions), (between, _) = data.record_lap(1000)
     monkeypatch.setattr(data, "TRACKS", {"train": range(1000, 1001)})
     monkeypatch.setattr(data, "RECORDED", ("train",))
-    again = data.record()
+    again = data.record_laps()
     np.testing.assert_array_equal(again["train/pictures"][: len(pictures)], pictures)
     np.testing.assert_array_equal(again["train/actions"][: len(actions)], actions)
     # The second record of the lap shows the car half a step later.
@@ -108,7 +109,7 @@ def test_recorded_once(tmp_path, monkeypatch):
         (path,) = made(version).fetch().values()
         np.testing.assert_array_equal(np.load(path)["x"], np.full(3, version))
     assert calls == [1, 2] and made(1).digest != made(2).digest
-    monkeypatch.setenv("LNN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("LNN_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("LNN_HOME", str(tmp_path / "other"))
     made(2).fetch()
     assert calls == [1, 2]
@@ -125,7 +126,7 @@ def test_a_lost_student_is_rescued(monkeypatch):
     assert not rescued[0] and any(rescued)
     # Rescued at first, it is handed back when it has found the road.
     assert np.diff(np.array(rescued, int)).min() == -1
-    pictures, actions = pupil.record
+    pictures, actions = pupil.recorded_lap
     assert len(pictures) == len(actions) == len(rescued)
     assert (actions[:, 0] < 0).any()
 
@@ -138,7 +139,7 @@ def test_noise_has_its_level_and_stays_within():
 
 
 def test_sight_is_disturbed_in_training_alone():
-    layer, pictures = DisturbedSight(), np.full((8, 5, PIXELS), 128, "uint8")
+    layer, pictures = PictureAugmentation(), np.full((8, 5, PIXELS), 128, "uint8")
     still = keras.ops.convert_to_numpy(layer(pictures))
     np.testing.assert_allclose(still, 128 / 255, rtol=1e-6)
     disturbed = keras.ops.convert_to_numpy(layer(pictures, training=True))
@@ -160,7 +161,7 @@ def test_files_drive_as_keras_does(cell, monkeypatch, tmp_path):
     export.to_tflite(model, tmp_path / "out", recipe="float32", steps=20)
     content = (tmp_path / "out/model.tflite").read_bytes()
     for driver in [Stepper(KerasStep(step), step), *export.steppers(content, model)]:
-        np.testing.assert_allclose(drive(driver, inputs), expected, atol=1e-3)
+        np.testing.assert_allclose(drive_with_stepper(driver, inputs), expected, atol=1e-3)
 
 
 def test_noise_follows_from_track_and_level(monkeypatch):
@@ -206,7 +207,7 @@ def test_a_student_learns_and_drives_in_turn(monkeypatch):
     """Each round learns from all before it; its last laps are kept for validation."""
     monkeypatch.setattr(car_racing_env, "FRAMES", 20)
     monkeypatch.setattr(dagger, "ROUNDS", (range(3, 5), range(7, 9)))
-    monkeypatch.setattr(dagger, "KEPT", 1)
+    monkeypatch.setattr(dagger, "VALIDATION_LAPS", 1)
     scripted = [(np.zeros((4, PIXELS), "uint8"), np.zeros((4, 2), "float32"))]
     monkeypatch.setattr(data, "laps", lambda split: scripted)
     learned = []
@@ -214,7 +215,7 @@ def test_a_student_learns_and_drives_in_turn(monkeypatch):
     def learn(model, training, validation, number):
         learned.append((number, len(training), len(validation)))
 
-    record = dagger.record(small_model, learn, (0.0, 0.2))
+    record = dagger.record_rounds(small_model, learn, (0.0, 0.2))
     assert learned == [(0, 1, 1), (1, 2, 2)]
     for split in data.RECORDED:
         np.testing.assert_array_equal(record[f"{split}/lengths"], [5, 5])

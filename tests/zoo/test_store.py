@@ -153,7 +153,7 @@ def test_shipped_files_lose_little(name, recipe, real_data):
     recorded = zoo.metadata(name)
     test = preset.load_splits(recorded["seed"])["test"]
     content = zoo.exported(name, recipe)
-    measured = runs.evaluate_file(preset, content, model, *test)
+    measured = runs.evaluate_export(preset, content, model, *test)
     if targets.MICRO not in measured:
         pytest.skip("TensorFlow Lite Micro has no wheel here")
     value = measured[targets.MICRO][preset.metric.name]
@@ -181,7 +181,7 @@ def test_recommended_export_keeps_the_metric(name, real_data, tmp_path):
     content = (tmp_path / "out/model.tflite").read_bytes()
     inputs, true_outputs = preset.load_splits(zoo.metadata(name)["seed"])["test"]
     expected = runs.evaluate(preset, model, inputs, true_outputs)[preset.metric.name]
-    measured = runs.evaluate_file(preset, content, model, inputs, true_outputs)
+    measured = runs.evaluate_export(preset, content, model, inputs, true_outputs)
     assert measured
     for values in measured.values():
         value = values[preset.metric.name]

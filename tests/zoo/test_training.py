@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from lnn_keras import LiquidCell, LiquidRNN
-from zoo.training.loop import Recipe, train
+from zoo.training.loop import train
+from zoo.training.recipe import TrainingRecipe
 
-RECIPE = Recipe(
+RECIPE = TrainingRecipe(
     epochs=6, batch_size=8, learning_rate=0.01, noise=0.05, average=0.5, checkpoint_every=2
 )
 
