@@ -1,10 +1,11 @@
-"""The command line, as its users call it."""
+"""The command line, called as users call it."""
 
 import contextlib
 import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -18,13 +19,14 @@ from zoo.hub import store
 NAME = "half-cheetah-micro"
 
 
-def lnn(*arguments, cwd=None):
-    """The command within this process, which has loaded TensorFlow already."""
+def lnn(*arguments, cwd=None, **environment):
+    """Run the command in this process, which has loaded TensorFlow already."""
     out, err = io.StringIO(), io.StringIO()
     arguments = ["lnn", *map(str, arguments)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", arguments)
-        patch.setenv("COLUMNS", "100")
+        for name, value in {"COLUMNS": "100", **environment}.items():
+            patch.setenv(name, value)
         patch.chdir(cwd or os.curdir)
         with (
             contextlib.redirect_stdout(out),
@@ -37,30 +39,32 @@ def lnn(*arguments, cwd=None):
     )
 
 
-def lnn_process(*arguments, cwd=None, **environment):
-    """The command in a process of its own, whose output goes into pipes."""
-    return subprocess.run(
-        [sys.executable, "-c", "from zoo.cli.main import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "100", **environment},
-    )
-
-
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The demo, run once, without a network and without data."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {"LNN_DATA_DIR": str(folder / "none"), "http_proxy": "http://127.0.0.1:9"}
-    return lnn_process("demo", cwd=folder, **environment), folder / "build" / NAME
+    return lnn("demo", cwd=folder, **environment), folder / "build" / NAME
+
+
+@pytest.fixture
+def first_sequences(recorded_test_split, monkeypatch):
+    """Function that limits the test split of a preset to its first sequences."""
+
+    def limit(name, count):
+        preset = zoo.PRESETS[name]
+        first = keras.tree.map_structure(lambda a: a[:count], recorded_test_split(preset))
+        limited = replace(preset, load_splits=lambda seed: {"test": first})
+        monkeypatch.setitem(zoo.PRESETS, name, limited)
+
+    return limit
 
 
 def test_demo(exported):
     result, folder = exported
     assert result.returncode == 0, result.stderr
-    for said in ("MSE", "Keras", "LiteRT", "arena", "operations", "verification passed"):
-        assert said in result.stdout
+    for text in ("MSE", "Keras", "LiteRT", "arena", "operations", "verification passed"):
+        assert text in result.stdout
     assert {path.name for path in folder.iterdir()} == {
         "model.tflite",
         "model.h",
@@ -77,11 +81,11 @@ def test_demo(exported):
     assert f"build/{NAME}/model.tflite" in result.stdout
 
 
-def test_verify_again(exported):
+def test_verify(exported):
     _, folder = exported
-    result = lnn("verify", folder / "model.tflite", "--model", NAME, "--steps", "400")
+    result = lnn("verify", folder / "model.tflite", "--model", NAME, "--steps", "100")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "400 closed-loop steps" in result.stdout
+    assert "100 closed-loop steps" in result.stdout
 
 
 def test_verify_fails_with_status_1_for_other_weights(exported, tmp_path):
@@ -91,27 +95,28 @@ def test_verify_fails_with_status_1_for_other_weights(exported, tmp_path):
     model.save(tmp_path / "other.keras")
     inputs = tmp_path / "inputs.npz"
     np.savez(inputs, x=zoo.samples(NAME)["inputs"])
-    result = lnn(
-        "verify", folder / "model.tflite", "--model", tmp_path / "other.keras", "--input", inputs
-    )
+    arguments = ["--model", tmp_path / "other.keras", "--input", inputs, "--steps", "100"]
+    result = lnn("verify", folder / "model.tflite", *arguments)
     assert result.returncode == 1, result.stderr
     assert "verification FAILED" in result.stdout
 
 
-def test_evaluate_model_and_file(exported, real_data):
+def test_evaluate_model_and_file(exported, first_sequences):
     _, folder = exported
+    first_sequences(NAME, 200)
     result = lnn("evaluate", NAME, "--tflite", folder / "model.tflite")
     assert result.returncode == 0, result.stderr
     keras_line, *runtime_lines = result.stdout.strip().splitlines()
-    assert keras_line.startswith("Keras: test MSE")
+    assert keras_line.startswith("Keras: test MSE") and "on 200 sequences" in keras_line
     reference = float(keras_line.split()[3])
     assert runtime_lines
     for line in runtime_lines:
         assert float(line.split(": test MSE ")[1].split()[0]) <= 1.03 * reference
 
 
-def test_evaluate_a_shipped_file_of_a_driver(real_data):
-    """One of its metrics is 0, of which there is no percentage."""
+def test_evaluate_a_shipped_file_in_closed_loop(first_sequences):
+    """The number of collisions is 0, so no percentage is printed."""
+    first_sequences("car-following-micro", 5)
     file = store.find("car-following-micro") / "int8.tflite"
     result = lnn("evaluate", "car-following-micro", "--tflite", file)
     assert result.returncode == 0, result.stderr
@@ -137,7 +142,7 @@ def test_predict(tmp_path):
 
 
 def test_predict_from_a_table(tmp_path):
-    """A user's own CSV of the columns that the preset names; a wrong one is refused by name."""
+    """A CSV file with the columns of the preset; the error names a wrong column."""
     header = "holiday,temp,rain_1h,snow_1h,clouds_all,weather_main,weather_description,date_time"
     rows = [f"None,28{hour},0,0,40,Clouds,few clouds,2018-06-04 0{hour}:00:00" for hour in range(9)]
     path = tmp_path / "hours.csv"
@@ -153,7 +158,7 @@ def test_predict_from_a_table(tmp_path):
     assert "missing 'temp'; not known 'temperature'" in result.stderr
 
 
-def test_data_of_a_dataset_are_counted(real_data):
+def test_data_check_and_get(real_data):
     result = lnn("data", "check", "half_cheetah")
     assert result.returncode == 0, result.stderr
     assert "25,000" in result.stdout
@@ -161,7 +166,7 @@ def test_data_of_a_dataset_are_counted(real_data):
 
 
 def test_export_of_a_stock_lstm_file(tmp_path, random):
-    """A user's own model, from a file, with the user's own calibration data."""
+    """A model from a file, calibrated with data from a file."""
     model = keras.Sequential(
         [keras.Input((None, 3)), keras.layers.LSTM(6), keras.layers.Dense(2)], name="own"
     )
@@ -173,8 +178,8 @@ def test_export_of_a_stock_lstm_file(tmp_path, random):
     assert (tmp_path / "out/model.tflite").is_file()
 
 
-def test_export_for_phones_with_nothing_else_given(tmp_path):
-    """Irregular time in, a step and sequences out, from noise: no data, no folder named."""
+def test_export_for_phones_with_defaults(tmp_path):
+    """A model with elapsed times; the step and the sequence form are verified on noise."""
     x, elapsed = keras.Input((None, 3), name="x"), keras.Input((None,), name="elapsed")
     y = lnn_keras.LiquidRNN(lnn_keras.LiquidCell(40), return_sequences=True)(x, elapsed=elapsed)
     keras.Model([x, elapsed], y, name="own").save(tmp_path / "own.keras")
@@ -183,13 +188,15 @@ def test_export_for_phones_with_nothing_else_given(tmp_path):
     assert "Gaussian noise" in result.stdout and "LiteRT, sequence" in result.stdout
     written = tmp_path / "build/own-phone-dynamic"
     assert {"model.tflite", "LiquidModel.kt", "report.html"} <= {p.name for p in written.iterdir()}
-    result = lnn("verify", written / "model.tflite", "--model", "own.keras", cwd=tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
     assert "dynamic for phone, 1,000 closed-loop steps" in result.stdout
+    arguments = ["--model", "own.keras", "--steps", "50"]
+    result = lnn("verify", written / "model.tflite", *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "dynamic for phone, 50 closed-loop steps" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["info", "half-cheeta"],
@@ -206,17 +213,20 @@ def test_export_for_phones_with_nothing_else_given(tmp_path):
         (["predict", NAME, "--input", "x.txt"], "x.txt must be an .npz, .npy or .csv file"),
     ],
 )
-def test_errors_are_one_line_and_status_2(arguments, said, tmp_path):
+def test_errors_are_one_line_and_status_2(arguments, message, tmp_path):
     result = lnn(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith(f"lnn: {said}")
+    assert line.startswith(f"lnn: {message}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_line_of_an_error_is_all_that_a_process_writes():
-    """TensorFlow's notices, which go past Python, included."""
-    result = lnn_process("info", "half-cheeta")
+def test_a_process_writes_one_line_for_an_error():
+    """Including the notices that TensorFlow writes to file descriptor 2."""
+    program = "from zoo.cli.main import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", program, "predict", "half-cheeta"], capture_output=True, text=True
+    )
     assert (result.returncode, result.stdout) == (2, "")
     assert len(result.stderr.splitlines()) == 1
 
@@ -226,8 +236,8 @@ def test_wrong_option_is_status_2():
 
 
 def test_presets_fit_a_narrow_terminal():
-    """Nothing is cut, neither on 80 columns nor in a pipe."""
-    result = lnn_process("presets", COLUMNS="80")
+    """No cell is truncated at 80 columns."""
+    result = lnn("presets", COLUMNS="80")
     assert result.returncode == 0, result.stderr
     assert "…" not in result.stdout
     for name, preset in zoo.PRESETS.items():

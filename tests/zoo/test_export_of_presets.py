@@ -19,7 +19,7 @@ def test_narrowed_ranges_bring_a_trained_model_closer_to_keras(monkeypatch):
     calibration = closed_loop_samples(step, sequences)
     errors = []
     for narrow in (flatbuffer.narrow_ranges, lambda *arguments: None):
-        monkeypatch.setattr(flatbuffer, "narrow_ranges", narrow)
+        monkeypatch.setattr(rewrite, "narrow_ranges", narrow)
         content = convert(step, recipes.get("int8"), targets.get("micro"), calibration)
         report = export.verify(model, content, samples["inputs"], steps=300)
         errors.append(report.results[1].output_error)

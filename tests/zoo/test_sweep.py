@@ -1,45 +1,33 @@
-"""Sweeps: every trial is trained once, also where a worker dies on the way."""
+"""Sweeps: every trial is trained once, including the trial of a worker that dies."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+import time
 
 import pytest
-import sweeping
+import sweep_worker
 
 pytest.importorskip("keras_tuner")
+pytest.importorskip("jax")
 
 from zoo import registry
 from zoo.experiments import runs as zoo_runs
 from zoo.experiments import sweep
 
-SWEEPING = Path(sweeping.__file__)
-TRIALS = [{"units": units, "seed": seed} for units in (3, 4) for seed in (0, 1)]
+pytestmark = pytest.mark.xdist_group("processes")
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """The results of a sweep on one machine, and its folder of runs."""
-    runs = tmp_path_factory.mktemp("alone")
-    return sweep.sweep(sweeping.preset(), list(TRIALS), runs), runs
-
-
-def start(*arguments, **environment):
-    return subprocess.Popen(
-        [sys.executable, SWEEPING, *map(str, arguments)],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def finished(jax_processes, tmp_path_factory):
+    """The results of a sweep in one process, and its folder of runs."""
+    runs = tmp_path_factory.mktemp("one-process")
+    jax_processes.start(sweep_worker.run_here, runs).wait()
+    return json.loads((runs / sweep_worker.RESULTS).read_text()), runs
 
 
 def test_grid_is_every_seed_of_every_size():
     preset = registry.get("half-cheetah-micro")
-    assert sweep.grid(preset, (0, 1), {"units": ["3", "4"]}) == TRIALS
+    trials = sweep.grid(preset, sweep_worker.SEEDS, sweep_worker.SIZES)
+    assert trials == sweep_worker.TRIALS
     assert sweep.grid(preset, (5,), {}) == [{"seed": 5}]
     with pytest.raises(ValueError, match="Unknown field 'unit'"):
         sweep.grid(preset, (0,), {"unit": ["3"]})
@@ -49,12 +37,13 @@ def test_grid_is_every_seed_of_every_size():
         sweep.grid(preset, (0,), {"cell": ["transformer"]})
 
 
-def test_trials_are_trained_as_runs_are(alone):
-    results, runs = alone
-    assert [{k: v for k, v in r.items() if k != sweep.OBJECTIVE} for r in results] == TRIALS
+def test_trials_are_trained_like_single_runs(finished):
+    results, runs = finished
+    trials = [{k: v for k, v in r.items() if k != sweep.OBJECTIVE} for r in results]
+    assert trials == sweep_worker.TRIALS
     for result in results:
         folder = runs / f"units={result['units']}"
-        path = zoo_runs.folder_of(folder, sweeping.preset(), "liquid", result["seed"])
+        path = zoo_runs.folder_of(folder, sweep_worker.preset(), "liquid", result["seed"])
         saved = json.loads((path / zoo_runs.RESULT).read_text())
         assert saved["config"]["units"] == result["units"]
         assert saved["validation"] == pytest.approx(result["validation"])
@@ -62,28 +51,36 @@ def test_trials_are_trained_as_runs_are(alone):
     assert best[1] == 2 and all(best[2] <= row[2] for row in others)
 
 
-def test_what_is_done_stays_done(alone, monkeypatch):
-    results, runs = alone
+def test_finished_trials_are_not_trained_again(finished, monkeypatch):
+    results, runs = finished
     monkeypatch.setattr(zoo_runs, "run", None)
-    assert sweep.sweep(sweeping.preset(), list(TRIALS), runs) == results
+    assert sweep.sweep(sweep_worker.preset(), list(sweep_worker.TRIALS), runs) == results
 
 
-def test_no_trial_is_lost_with_its_worker(alone, tmp_path):
-    """A chief and two workers on loopback, of which one dies in the middle of a trial."""
-    results, _ = alone
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{found.getsockname()[1]}"
-    chief = start(tmp_path, "chief", address)
-    dying = start(tmp_path, "worker", address, LNN_TEST_KILL="1")
-    worker = start(tmp_path, "worker", address)
-    assert dying.wait(timeout=200) == 9
-    said, _ = chief.communicate(timeout=300)
-    assert chief.returncode == 0 and worker.wait(timeout=60) == 0
-    spread = json.loads(said.splitlines()[-1])
-    assert [r["validation"] for r in spread] == pytest.approx([r["validation"] for r in results])
+def test_trial_of_a_killed_worker_is_trained_by_another(
+    finished, jax_processes, free_address, tmp_path
+):
+    """A chief and two workers on loopback; one worker dies during a trial."""
+    results, _ = finished
+    chief = jax_processes.start(sweep_worker.lead, tmp_path, free_address)
+    killed = jax_processes.start(sweep_worker.work_until_killed, tmp_path, free_address)
+    wait_for(tmp_path, "units=*/*/*")  # the run of its trial
+    worker = jax_processes.start(sweep_worker.work, tmp_path, free_address)
+    killed.wait(code=sweep_worker.KILLED)
+    chief.wait()
+    worker.wait()
+    shared = json.loads((tmp_path / sweep_worker.RESULTS).read_text())
+    assert [r["validation"] for r in shared] == pytest.approx([r["validation"] for r in results])
+
+
+def wait_for(folder, pattern, timeout=60.0):
+    """Wait until a path below a folder matches a pattern."""
+    end = time.monotonic() + timeout
+    while not any(folder.glob(pattern)):
+        assert time.monotonic() < end, f"no {pattern} after {timeout:g} s"
+        time.sleep(0.02)
 
 
 def test_address_is_host_and_port(tmp_path):
     with pytest.raises(ValueError, match="must be host:port; received 'somewhere'"):
-        sweep.work(sweeping.preset(), tmp_path, "somewhere")
+        sweep.work(sweep_worker.preset(), tmp_path, "somewhere")

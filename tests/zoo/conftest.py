@@ -1,0 +1,76 @@
+"""Data, models and processes that the tests of the zoo share."""
+
+import dataclasses
+import functools
+import socket
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from lnn_keras import LiquidCell, LiquidRNN
+from zoo.biosignals import icu_mortality
+from zoo.data import mitdb, physionet2012
+from zoo.data.dataset import Dataset
+
+
+@pytest.fixture
+def small_model():
+    """An untrained liquid model of sequences of 3 features."""
+    layer = LiquidRNN(LiquidCell(4), return_sequences=True)
+    return keras.Sequential([keras.Input((None, 3)), layer, keras.layers.Dense(2)])
+
+
+@pytest.fixture(scope="session")
+def recorded_test_split(real_data):
+    """Function from a preset to the test split on which its metric was recorded."""
+
+    @functools.cache
+    def load(load_splits, seed):
+        if load_splits is icu_mortality.load_splits:
+            return _icu_test_split(seed)
+        with pytest.MonkeyPatch.context() as patch:
+            # The test split is DS2: the other records need not be read.
+            patch.setattr(mitdb, "DS1", mitdb.DS1[:6])
+            return load_splits(seed)["test"]
+
+    return lambda preset: load(preset.load_splits, zoo.metadata(preset.name)["seed"])
+
+
+def _icu_test_split(seed):
+    """The test split of `icu_mortality.load_splits`, without parsing the other 3,200 stays."""
+    numbers = np.sort(physionet2012.split_stays(seed)["test"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(physionet2012, "DATASET", some_stays(numbers))
+        measured, static, deaths = physionet2012.stays()
+    rows = [icu_mortality.rows_of(*stay) for stay in zip(measured, static, strict=True)]
+    inputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return inputs, deaths[:, np.newaxis].astype("float32")
+
+
+def some_stays(numbers: np.ndarray) -> Dataset:
+    """The dataset of stays in intensive care with fewer stays."""
+    dataset = dataclasses.replace(physionet2012.DATASET)
+    names = sorted(name for name in dataset.digests if name.startswith("set-a/"))
+    kept = {"Outcomes-a.txt", *(names[number] for number in numbers)}
+    digests = {name: digest for name, digest in dataset.digests.items() if name in kept}
+    vars(dataset)["digests"] = digests
+    return dataset
+
+
+@pytest.fixture(scope="session")
+def jax_processes(tmp_path_factory):
+    """Starts functions of modules in processes with Keras on JAX."""
+    pytest.importorskip("jax")
+    from jax_processes import JaxProcesses
+
+    return JaxProcesses(tmp_path_factory.mktemp("jax"))
+
+
+@pytest.fixture
+def free_address():
+    """A free port on loopback, as host:port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
