@@ -7,7 +7,7 @@ import zoo
 from export import recipes, targets
 from export.calibration import closed_loop_samples
 from export.convert import convert
-from export.tflite_file import flatbuffer
+from export.tflite_file import rewrite
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 
@@ -18,7 +18,7 @@ def test_narrowed_ranges_bring_a_trained_model_closer_to_keras(monkeypatch):
     sequences = export.as_sequences(step, samples["calibration"][:3])
     calibration = closed_loop_samples(step, sequences)
     errors = []
-    for narrow in (flatbuffer.narrow_ranges, lambda *arguments: None):
+    for narrow in (rewrite.narrow_ranges, lambda *arguments: None):
         monkeypatch.setattr(rewrite, "narrow_ranges", narrow)
         content = convert(step, recipes.get("int8"), targets.get("micro"), calibration)
         report = export.verify(model, content, samples["inputs"], steps=300)
