@@ -1,0 +1,89 @@
+"""Private parts and undocumented conventions of Keras that lnn_keras relies on.
+
+Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_compat.py` has a test of each
+that names the feature which breaks with it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+# Not exported by Keras. `keras.layers.RNN` draws the masks of such a cell once per call, before
+# `inner_loop`, and drops them afterwards.
+from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
+
+from lnn_keras.tensors import Tensor
+
+__all__ = ["DropoutRNNCell", "custom_gradient", "dropout_seed_states", "time_loop"]
+
+
+class _StepCell:
+    """A step function as a cell of `keras.layers.RNN`."""
+
+    def __init__(self, step: Callable, states: Sequence[Tensor]):
+        self.step = step
+        self.state_size = [state.shape[-1] for state in states]
+
+    def call(self, inputs, states):
+        return self.step(inputs, list(states))
+
+    __call__ = call
+
+
+def time_loop(
+    step: Callable, inputs: Tensor, states: Sequence[Tensor], unroll: bool = False
+) -> tuple[Tensor, list[Tensor]]:
+    """Apply a step to one time step after the other: the loop of `keras.layers.RNN`.
+
+    Relies on `RNN.inner_loop(sequences, initial_state, mask)`, which returns the last output, all
+    outputs and the last states.
+
+    Args:
+        step: Function (inputs (batch, size), states) -> (output, new states).
+        inputs: Tensor (batch, time, size).
+        states: Tensors (batch, size), the states before the first step.
+        unroll: Whether to unroll the loop.
+
+    Returns:
+        The outputs (batch, time, size), and the states after the last step.
+    """
+    layer: Any = keras.layers.RNN(
+        _StepCell(step, states), return_sequences=True, unroll=unroll, name="scan"
+    )
+    _, outputs, states = layer.inner_loop(inputs, list(states), None)
+    return outputs, list(states)
+
+
+def custom_gradient(function: Callable) -> Callable:
+    """`keras.ops.custom_gradient` with one calling convention for all backends.
+
+    Keras documents `grad(*args, upstream=None)` and lets each backend decide whether the upstream
+    gradient comes by position or by name.
+
+    Args:
+        function: Function of tensors that returns its output and a function from the upstream
+            gradient to a tuple of gradients, one for each tensor.
+    """
+
+    @ops.custom_gradient
+    def wrapped(*tensors):
+        # Eager TensorFlow would record every operation of the forward pass on its own tape.
+        output, pull_back = function(*(ops.stop_gradient(tensor) for tensor in tensors))
+
+        def backward(*args, upstream=None):
+            return pull_back(args[0] if upstream is None else upstream)
+
+        return output, backward
+
+    return wrapped
+
+
+def dropout_seed_states(cell: keras.layers.Layer) -> list[keras.Variable]:
+    """The seed states of a cell and its inner cells, which only `keras.layers.RNN` advances.
+
+    Relies on `Layer._flatten_layers` and on `DropoutRNNCell.seed_generator`.
+    """
+    cells = [layer for layer in cell._flatten_layers() if isinstance(layer, DropoutRNNCell)]
+    return [inner.seed_generator.state for inner in cells if hasattr(inner, "seed_generator")]
