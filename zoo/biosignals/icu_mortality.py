@@ -87,7 +87,7 @@ class IcuMortalityConfig:
     dropout: float = 0.4
     input_dropout: float = 0.3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 

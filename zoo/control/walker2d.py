@@ -51,7 +51,7 @@ class Walker2dConfig:
     units: int = 64
     width: int = 128
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
