@@ -42,10 +42,10 @@ def with_render_hooks(
     class Racing(car_racing):
         draws = True
 
-        def _render(self, mode):
+        def _render(self, mode: str) -> Any:
             return super()._render(mode) if self.draws else None
 
-        def _render_road(self, zoom, translation, angle):
+        def _render_road(self, zoom: float, translation: Any, angle: float) -> None:
             for polygon, color, clip in road_polygons(self, zoom):
                 self._draw_colored_polygon(
                     self.surf, polygon, color, zoom, translation, angle, clip

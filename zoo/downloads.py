@@ -20,6 +20,7 @@ from zoo.extras import extra
 
 if TYPE_CHECKING:
     import requests
+    from urllib3.util import Url
 
 MAX_ATTEMPTS = 3
 TIMEOUT = 30.0
@@ -222,7 +223,7 @@ def _is_loopback(url: str) -> bool:
     return parsed.scheme == "http" and parsed.host in _LOOPBACK
 
 
-def _parse(url: str):
+def _parse(url: str) -> "Url":
     # The parser that requests uses: urllib.parse reads another host in http://a\@127.0.0.1/.
     with extra("zoo"):
         from urllib3.exceptions import LocationParseError

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zoo.biosignals import icu_mortality as task
-from zoo.biosignals import vitals
+from zoo.biosignals import stay_table, vitals
 from zoo.data import physionet2012 as data
 from zoo.training.metrics import area_under_roc
 
@@ -156,7 +156,7 @@ def test_normalization_is_by_median_and_clipped_deviation(random):
 
 def table(hours, **columns):
     blank = np.full(len(hours), np.nan)
-    names = (*task.PERSON, *data.VITALS)
+    names = (*stay_table.PERSON, *data.VITALS)
     return {"hours": np.array(hours, float), **dict.fromkeys(names, blank), **columns}
 
 

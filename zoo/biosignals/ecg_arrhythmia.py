@@ -69,7 +69,7 @@ class EcgArrhythmiaConfig:
     width: int = 16
     dropout: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.biosignals.severity import DEATH, severity
-from zoo.biosignals.vitals import FEATURES, ICU_TYPES, features
+from zoo.biosignals.stay_table import COLUMNS, parse_stay
+from zoo.biosignals.vitals import FEATURES, features
 from zoo.data import physionet2012 as data
-from zoo.data.csv_table import NUMBER, NUMBER_OR_BLANK
 from zoo.preset import Bar, Preset, Samples
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import NamedInputs, Tensor
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 ROWS = 8
 HOURS_OF_ROW = data.HOURS / ROWS
-HOURS_COLUMN = "hours"
-PERSON = data.STATIC[:4]
 # Initial log odds: one of seven patients dies.
 INITIAL_LOG_ODDS = -1.8
 SAMPLE_STAYS = 24
@@ -89,7 +87,7 @@ class IcuMortalityConfig:
     dropout: float = 0.4
     input_dropout: float = 0.3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
@@ -185,38 +183,8 @@ def _of_deaths(
 
 
 def inputs_of(table: dict[str, np.ndarray]) -> NamedInputs:
-    """The inputs for one stay from a table with one row per time.
-
-    Raises:
-        ValueError: `hours` do not increase or exceed 48; the age is blank; a gender or a type of
-            unit does not exist.
-    """
-    hours = table[HOURS_COLUMN]
-    if not (np.diff(hours) > 0).all():
-        row = int(np.argmin(np.diff(hours) > 0))
-        raise ValueError(
-            f"Column {HOURS_COLUMN!r} must rise from row to row; {hours[row]:g} is followed by "
-            f"{hours[row + 1]:g}."
-        )
-    if hours[0] < 0 or hours[-1] > data.HOURS:
-        wrong = hours[0] if hours[0] < 0 else hours[-1]
-        raise ValueError(f"Column {HOURS_COLUMN!r} holds {wrong:g}; allowed: 0 to {data.HOURS:g}.")
-    static = np.array([_first(table[name]) for name in PERSON] + [np.nan])
-    for name, allowed in (("Age", None), ("Gender", (0, 1)), ("ICUType", ICU_TYPES)):
-        value = static[PERSON.index(name)]
-        if name == "Age" and np.isnan(value):
-            raise ValueError(f"Column {name!r} is blank in each row; one must hold a number.")
-        if allowed and np.isfinite(value) and value not in allowed:
-            raise ValueError(
-                f"Column {name!r} holds {value:g}; allowed: {', '.join(map(str, allowed))}."
-            )
-    stay = np.stack([table[name] for name in (HOURS_COLUMN, *data.VITALS)], axis=1)
-    return {name: rows[np.newaxis] for name, rows in rows_of(stay, static).items()}
-
-
-def _first(column: np.ndarray) -> float:
-    known = column[np.isfinite(column)]
-    return known[0] if len(known) else np.nan
+    """The inputs for one stay from a table, see `zoo.biosignals.stay_table`."""
+    return {name: rows[np.newaxis] for name, rows in rows_of(*parse_stay(table)).items()}
 
 
 def rows_of(stay: np.ndarray, static: np.ndarray) -> NamedInputs:
@@ -314,10 +282,7 @@ PRESETS = (
         for_training=every_row,
         target="phone",
         export_recipes=("float32", "dynamic"),
-        columns={
-            HOURS_COLUMN: NUMBER,
-            **dict.fromkeys((*PERSON, *data.VITALS), NUMBER_OR_BLANK),
-        },
+        columns=COLUMNS,
         from_table=inputs_of,
     ),
 )

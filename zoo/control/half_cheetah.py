@@ -56,7 +56,7 @@ class HalfCheetahConfig:
     units: int = 80
     unfolds: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 

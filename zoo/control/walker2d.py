@@ -51,7 +51,7 @@ class Walker2dConfig:
     units: int = 64
     width: int = 128
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
@@ -67,9 +67,9 @@ def build(config: Walker2dConfig) -> "keras.Model":
     observation = keras.Input((None, data.FEATURES), name="observation")
     elapsed: Tensor = keras.Input((None,), name="elapsed")
     normalized = keras.layers.Normalization(name="normalize")(observation)
-    seen = _dense(normalized, config.width, "see")
-    state = recurrent(seen, config.cell, config.units, elapsed)
-    x = keras.layers.Concatenate()([state, normalized, seen])
+    features = _dense(normalized, config.width, "see")
+    state = recurrent(features, config.cell, config.units, elapsed)
+    x = keras.layers.Concatenate()([state, normalized, features])
     x = _dense(x, config.width, "decide")
     x = keras.layers.Concatenate()([x, normalized])
     x = keras.layers.Dense(data.FEATURES, name="readout")(x)

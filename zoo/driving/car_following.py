@@ -73,7 +73,7 @@ class CarFollowingConfig:
     units: int = 16
     width: int = 16
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 

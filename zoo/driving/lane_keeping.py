@@ -97,7 +97,7 @@ class LaneKeepingConfig:
     filters: tuple[int, int] = (16, 32)
     width: int = 48
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 

@@ -85,7 +85,7 @@ class Etth196Config:
     width: int = 16
     dropout: float = 0.2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 

@@ -88,7 +88,7 @@ class MetroTrafficConfig:
     width: int = 64
     dropout: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 

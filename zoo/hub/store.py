@@ -53,6 +53,7 @@ def load(source: str | Path) -> "keras.Model":
         DownloadError: A file cannot be downloaded, or differs from its digest.
 
     Example:
+        >>> import zoo
         >>> model = zoo.load("half-cheetah-micro")
         >>> model.predict(zoo.samples("half-cheetah-micro")["inputs"][None], verbose=0).shape
         (1, 500, 17)

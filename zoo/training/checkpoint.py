@@ -25,8 +25,8 @@ class Epoch:
 
 
 @dataclass
-class Progress:
-    """The state of a training run beyond the model and the optimizer.
+class TrainingState:
+    """The state of a training run in addition to the model and the optimizer.
 
     Attributes:
         average: Averaged weights.
@@ -55,8 +55,8 @@ def assign(model: keras.Model, values: list[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def save(
-    directory: str | Path, identity: dict[str, Any], model: keras.Model, progress: Progress
+def write(
+    directory: str | Path, identity: dict[str, Any], model: keras.Model, state: TrainingState
 ) -> None:
     """Write a checkpoint; it replaces the previous one as a whole."""
     if distribution.process()[0] != 0:
@@ -64,13 +64,13 @@ def save(
     with whole_folder(Path(directory) / _FOLDER, proof=_STATE) as folder:
         np.savez(folder / "weights.npz", *trainable_values(model))
         np.savez(folder / "optimizer.npz", *_values(model.optimizer.variables))
-        np.savez(folder / "average.npz", *progress.average)
-        np.savez(folder / "best.npz", *progress.best)
-        state = {**identity, "history": [asdict(epoch) for epoch in progress.history]}
-        (folder / _STATE).write_text(json.dumps(state))
+        np.savez(folder / "average.npz", *state.average)
+        np.savez(folder / "best.npz", *state.best)
+        history = [asdict(epoch) for epoch in state.history]
+        (folder / _STATE).write_text(json.dumps({**identity, "history": history}))
 
 
-def resume(directory: str | Path, identity: dict[str, Any], model: keras.Model) -> Progress:
+def restore(directory: str | Path, identity: dict[str, Any], model: keras.Model) -> TrainingState:
     """Restore the model and its optimizer from a checkpoint, if there is one.
 
     Args:
@@ -83,11 +83,11 @@ def resume(directory: str | Path, identity: dict[str, Any], model: keras.Model) 
     """
     folder = Path(directory) / _FOLDER
     if not (folder / _STATE).is_file():
-        return Progress(trainable_values(model), trainable_values(model))
-    state = json.loads((folder / _STATE).read_text())
-    history = [Epoch(**epoch) for epoch in state.pop("history")]
-    if state != identity:
-        changed = [key for key in identity if state.get(key) != identity[key]]
+        return TrainingState(trainable_values(model), trainable_values(model))
+    recorded = json.loads((folder / _STATE).read_text())
+    history = [Epoch(**epoch) for epoch in recorded.pop("history")]
+    if recorded != identity:
+        changed = [key for key in identity if recorded.get(key) != identity[key]]
         raise ValueError(
             f"The checkpoint in {folder.parent} was made with another {' and '.join(changed)}; "
             "train in another folder, or remove it."
@@ -98,7 +98,7 @@ def resume(directory: str | Path, identity: dict[str, Any], model: keras.Model) 
         model.optimizer.variables, _load(folder / "optimizer.npz"), strict=True
     ):
         variable.assign(value)
-    return Progress(_load(folder / "average.npz"), _load(folder / "best.npz"), history)
+    return TrainingState(_load(folder / "average.npz"), _load(folder / "best.npz"), history)
 
 
 def _values(variables: Any) -> list[np.ndarray]:

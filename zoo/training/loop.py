@@ -12,7 +12,7 @@ import numpy as np
 from zoo import compat
 from zoo.training import checkpoint, distribution
 from zoo.training.arrays import Arrays, Inputs
-from zoo.training.checkpoint import Epoch, Progress
+from zoo.training.checkpoint import Epoch, TrainingState
 from zoo.training.metrics import mean_squared_error
 from zoo.training.prediction import predict
 from zoo.training.recipe import TrainingRecipe
@@ -61,7 +61,7 @@ def train(
     # Without compilation, JAX dispatches each operation of each time step on its own.
     compiled = recipe.jit_compile or keras.backend.backend() == "jax"
     model.compile(_optimizer(recipe, steps), loss=loss, jit_compile=compiled)  # pyright: ignore[reportArgumentType] # stub: jit_compile is a str
-    state = checkpoint.resume(directory, identity, model)
+    state = checkpoint.restore(directory, identity, model)
 
     while not _is_finished(state.history, recipe):
         epoch, start = len(state.history), time.perf_counter()
@@ -83,7 +83,7 @@ def train(
         if progress:
             progress(state.history[-1])
         if _is_checkpoint_due(state, recipe):
-            checkpoint.save(directory, identity, model, state)
+            checkpoint.write(directory, identity, model, state)
     checkpoint.assign(model, state.best)
     return state.history
 
@@ -179,6 +179,6 @@ def _is_finished(history: list[Epoch], recipe: TrainingRecipe) -> bool:
     return len(history) >= recipe.epochs or history[-1].epoch - best.epoch >= recipe.patience
 
 
-def _is_checkpoint_due(state: Progress, recipe: TrainingRecipe) -> bool:
+def _is_checkpoint_due(state: TrainingState, recipe: TrainingRecipe) -> bool:
     due = len(state.history) % recipe.checkpoint_every == 0
     return due or _is_finished(state.history, recipe)

@@ -38,7 +38,7 @@ class TrainingRecipe:
     checkpoint_every: int = 5
     jit_compile: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1; received {getattr(self, name)!r}.")
