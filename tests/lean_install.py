@@ -1,4 +1,4 @@
-"""What must work with keras, numpy and JAX where nothing else is installed.
+"""Checks of an installation that holds only keras, numpy and JAX.
 
     python -m venv lean && lean/bin/pip install ".[jax]"
     KERAS_BACKEND=jax lean/bin/python tests/lean_install.py
@@ -50,7 +50,7 @@ def check_presets() -> None:
 
 
 def check_errors() -> None:
-    """What needs an extra says which."""
+    """Errors about missing packages name the extra to install."""
     try:
         import export
     except ImportError as error:

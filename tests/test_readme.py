@@ -48,7 +48,7 @@ def test_python(block, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="README exports")
 def test_cheap_shell_commands(tmp_path, monkeypatch, capsys):
-    """Those that read what ships with the package."""
+    """Commands that need only the files that ship with the package."""
     run_commands(["presets", "info", "predict"], tmp_path, monkeypatch)
     assert "half-cheetah-micro" in capsys.readouterr().out
 
@@ -60,7 +60,7 @@ def test_all_shell_commands(tmp_path, monkeypatch, capsys, real_data):
 
 
 def run_commands(names, folder, monkeypatch, capsys=None) -> str:
-    """Run README's `lnn` commands of these names, or all, in a folder; return what they print."""
+    """Run README's `lnn` commands of these names, or all of them; return their output."""
     from zoo.cli.main import main
 
     monkeypatch.chdir(folder)
