@@ -85,5 +85,6 @@ def dropout_seed_states(cell: keras.layers.Layer) -> list[keras.Variable]:
 
     Relies on `Layer._flatten_layers` and on `DropoutRNNCell.seed_generator`.
     """
-    cells = [layer for layer in cell._flatten_layers() if isinstance(layer, DropoutRNNCell)]
-    return [inner.seed_generator.state for inner in cells if hasattr(inner, "seed_generator")]
+    cells = (layer for layer in cell._flatten_layers() if isinstance(layer, DropoutRNNCell))
+    generators = (getattr(inner, "seed_generator", None) for inner in cells)
+    return [generator.state for generator in generators if generator is not None]

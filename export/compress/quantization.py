@@ -1,6 +1,8 @@
-"""Quantization-aware training: a model learns with the rounding that a file will do."""
+"""Quantization-aware training: a model trains with the rounding of an int8 file."""
 
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
@@ -8,21 +10,33 @@ from export.compress.kernels import KERNEL_NAME, require_tensorflow
 from export.forms.rnn_layers import is_rnn, with_cell
 from export.forms.supported_layers import as_functional, is_convolution
 from lnn_keras import LiquidRNN
+from lnn_keras.compat import DropoutRNNCell
+from lnn_keras.layers.cell_step import with_training
+
+Tensor = Any
+
+# Models saved by earlier versions name subclasses of these layers, which did the same.
+keras.saving.get_custom_objects().update(
+    {
+        "lnn_export>_QuantizedRNN": keras.layers.RNN,
+        "lnn_export>_QuantizedLiquidRNN": LiquidRNN,
+    }
+)
 
 
 def quantize_aware(model: keras.Model) -> keras.Model:
-    """A model with the same weights that computes with 8-bit numbers as an int8 file does.
+    """A model with the same weights that computes with the 8-bit rounding of an int8 file.
 
-    The kernels of recurrent, Dense and Conv1D layers, the inputs and states of each step of
-    a cell, and their outputs pass TFMOT's quantizers; gradients pass them unchanged. Train it
-    for a few epochs from a trained model's weights, which it shares, then export it or the
-    model itself: `to_tflite` leaves the quantizers out, as `strip` does.
+    TFMOT's quantizers round the kernels of recurrent, Dense and Conv1D layers, the inputs and
+    states of each step of a cell, and the outputs of all of these; gradients pass them unchanged.
+    The model shares its weights with the trained model. Train it for a few epochs, then export it
+    or the trained model: `to_tflite` leaves the quantizers out, as `strip` does.
 
     Args:
-        model: A built Sequential or Functional model that `to_step` takes.
+        model: A built Sequential or Functional model that `to_step` accepts.
 
     Raises:
-        ValueError: What `to_step` refuses; Keras does not run on TensorFlow.
+        ValueError: The model is one that `to_step` refuses, or Keras does not run on TensorFlow.
 
     Reference: Jacob et al., Quantization and training of neural networks for efficient
     integer-arithmetic-only inference, 2018.
@@ -32,17 +46,17 @@ def quantize_aware(model: keras.Model) -> keras.Model:
 
 
 def strip(model: keras.Model) -> keras.Model:
-    """The model without quantizers, with the weights as they are now, which it shares.
+    """The model without quantizers. It shares the weights, with their present values.
 
     Raises:
-        ValueError: What `to_step` refuses.
+        ValueError: The model is one that `to_step` refuses.
     """
     return as_functional(model)
 
 
 def _quantized(layer):
     if is_rnn(layer):
-        return with_cell(layer, _quantized_cell(layer.cell), (_QuantizedRNN, _QuantizedLiquidRNN))
+        return with_cell(layer, _quantized_cell(layer.cell))
     if is_convolution(layer) or isinstance(
         layer, (keras.layers.Dense, keras.layers.TimeDistributed)
     ):
@@ -57,37 +71,39 @@ def _quantized_cell(cell):
 
 
 class _Quantizers:
-    """TFMOT's quantizers of one layer, and their ranges as its weights."""
+    """TFMOT's quantizers of one layer, with their ranges as weights of that layer."""
 
     def __init__(self, owner: keras.layers.Layer):
         import tensorflow  # noqa: F401 - TFMOT, imported first, turns `tf.keras` into Keras 2
         from tensorflow_model_optimization.python.core.quantization.keras import quantizers
 
         self._owner, self._library = owner, quantizers
-        self._built = {}
+        self._by_key = {}
 
-    def add_weight(self, name, shape=(), initializer=None, trainable=False):
-        """A range, as TFMOT asks its layer for it; empty, whatever TFMOT starts it with."""
+    def add_weight(
+        self, name: str, shape: Any = (), initializer: Any = None, trainable: bool = False
+    ) -> Tensor:
+        """Create a range limit. TFMOT calls this; its initial values are replaced by zeros."""
         shape = (shape,) if isinstance(shape, int) else shape or ()
         return self._owner.add_weight(
             name=name, shape=shape, initializer="zeros", trainable=trainable
         ).value
 
     def build(self, tensors: int, kernels: list[keras.Variable]) -> None:
-        """Make the ranges of a number of activations, and of kernels."""
+        """Create the ranges of a number of activations, and of kernels."""
         for index in range(tensors):
             self._add(
                 index,
                 f"activation_{index}",
                 None,
-                # Least and greatest of all values, as the converter calibrates. TFMOT's moving
+                # Minimum and maximum of all values, as the converter calibrates. TFMOT's moving
                 # average starts at -6 to 6, and leaves that too slowly for a few epochs.
                 self._library.AllValuesQuantizer(
                     num_bits=8, per_axis=False, symmetric=False, narrow_range=False
                 ),
             )
         for index, kernel in enumerate(kernels):
-            # The converter gives each unit of a matrix a scale of its own.
+            # The converter quantizes matrices per output channel.
             self._add(
                 id(kernel),
                 f"kernel_{index}",
@@ -98,28 +114,30 @@ class _Quantizers:
             )
 
     def _add(self, key, name, shape, quantizer):
-        self._built[key] = quantizer, quantizer.build(shape, name, self)
+        self._by_key[key] = quantizer, quantizer.build(shape, name, self)
 
-    def __call__(self, key, values, training):
-        """Values, rounded to 8 bits in the range that is known of them, if there is one."""
-        quantizer, ranges = self._built[key]
-        rounded = quantizer(values, training=training, weights=ranges)
-        known = ranges["max_var"] > ranges["min_var"]
-        return keras.ops.where(known, rounded, values)
+    def __call__(self, key: int, values: Tensor, training: bool) -> Tensor:
+        """Round values to 8 bits in their range; unchanged while the range is empty."""
+        quantizer, limits = self._by_key[key]
+        rounded = quantizer(values, training=training, weights=limits)
+        has_range = limits["max_var"] > limits["min_var"]
+        return keras.ops.where(has_range, rounded, values)
 
-    def _of_matrix(self, kernel, training):
-        # TFMOT takes scales of units for matrices; a convolution is one of its rows.
+    def _rounded_kernel(self, kernel, training):
+        # TFMOT has scales per channel for matrices only, so a convolution is reshaped to one.
         matrix = keras.ops.reshape(kernel.value, (-1, kernel.shape[-1]))
         matrix = matrix if len(kernel.shape) > 1 else kernel.value
         return keras.ops.reshape(self(id(kernel), matrix, training), kernel.shape)
 
     @contextlib.contextmanager
-    def rounded(self, kernels: list[keras.Variable], layer, training):
-        """Within the block, a layer reads its kernels rounded."""
-        mapping = [(kernel, self._of_matrix(kernel, training)) for kernel in kernels]
+    def rounded(
+        self, kernels: list[keras.Variable], layer: keras.layers.Layer, training: bool
+    ) -> Iterator[None]:
+        """Within this context, the layer reads its kernels rounded."""
+        mapping = [(kernel, self._rounded_kernel(kernel, training)) for kernel in kernels]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             yield
-        # What the layer itself has updated, such as the seeds of its dropout.
+        # Variables that the layer itself has updated: the seeds of its dropout, for instance.
         for variable in layer.non_trainable_variables:
             value = scope.get_current_value(variable)
             if value is not None:
@@ -132,54 +150,55 @@ def _kernels(layer):
 
 @keras.saving.register_keras_serializable(package="lnn_export")
 class QuantizedLayer(keras.layers.Wrapper):
-    """A layer whose kernels and outputs are rounded to 8 bits.
+    """A layer with its kernels and outputs rounded to 8 bits.
 
     Args:
         layer: A layer that keeps no state over time.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         self._kernels = _kernels(self.layer)
         self._quantizers = _Quantizers(self)
         self._quantizers.build(1, self._kernels)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         with self._quantizers.rounded(self._kernels, self.layer, training):
             outputs = self.layer(inputs)
         return self._quantizers(0, outputs, training)
 
     @property
-    def exported(self):
+    def exported(self) -> keras.layers.Layer:
         """The layer without quantizers."""
         return self.layer
 
 
 @keras.saving.register_keras_serializable(package="lnn_export")
-class QuantizedCell(keras.layers.Layer):
-    """A cell whose kernels, inputs, states and outputs are rounded to 8 bits, step by step.
+class QuantizedCell(DropoutRNNCell, keras.layers.Layer):
+    """A cell with its kernels, inputs, states and outputs rounded to 8 bits in every step.
 
     Args:
-        cell: Any RNN cell.
+        cell: An RNN cell of Keras or of `lnn_keras`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell: Any, **kwargs):
         super().__init__(**kwargs)
         self.cell = cell
         self.state_size, self.output_size = cell.state_size, cell.output_size
-        self.training = False  # set by the layer that drives it, which knows
 
     @property
-    def exported(self):
+    def exported(self) -> Any:
         """The cell without quantizers."""
         return self.cell
 
     @property
-    def elapsed(self):
-        """The cell's own elapsed time."""
+    def elapsed(self) -> float | str:
+        """The elapsed time of the cell."""
         return self.cell.elapsed
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if not self.cell.built:
             self.cell.build(input_shape)
         self._kernels = _kernels(self.cell)
@@ -188,64 +207,79 @@ class QuantizedCell(keras.layers.Layer):
         self._quantizers.build(2 + len(keras.tree.flatten(self.state_size)), self._kernels)
         self.built = True
 
-    def call(self, inputs, states, training=False):
-        inputs = self._quantizers(0, inputs, self.training)
-        return self._stepped(lambda states: self.cell(inputs, states, training=training), states)
+    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, Any]:
+        inputs = self._quantizers(0, inputs, training)
+        return self._rounded_step(
+            lambda states: self.cell(inputs, states, training=training), states, training
+        )
 
-    def separate_elapsed(self, inputs, elapsed=None):
+    def separate_elapsed(self, inputs: Tensor, elapsed: Any = None) -> tuple[Tensor, Any]:
         return self.cell.separate_elapsed(inputs, elapsed)
 
-    def project(self, inputs):
-        inputs = self._quantizers(0, inputs, self.training)
-        with self._rounded():
-            return self.cell.project(inputs)
+    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
+        inputs = self._quantizers(0, inputs, training)
+        with self._rounded_kernels(training):
+            return with_training(self.cell.project, training)(inputs)
 
-    def advance(self, projected, states, elapsed):
-        return self._stepped(lambda states: self.cell.advance(projected, states, elapsed), states)
+    def constants(self, elapsed: Any = None, recurrent_mask: Tensor | None = None) -> list[Tensor]:
+        """The dropout mask only: the cell's constants must come from rounded kernels."""
+        return [] if recurrent_mask is None else [recurrent_mask]
 
-    def get_initial_state(self, batch_size=None):
+    def advance(
+        self,
+        projected: Tensor,
+        states: list[Tensor],
+        elapsed: Any,
+        constants: list[Tensor] | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        advance = with_training(self.cell.advance, training)
+
+        def step(states):
+            if not constants:
+                return advance(projected, states, elapsed)
+            own = self.cell.constants(None, recurrent_mask=constants[0])
+            return advance(projected, states, elapsed, constants=own)
+
+        return self._rounded_step(step, states, training)
+
+    def get_initial_state(self, batch_size: Any = None) -> Any:
         return self.cell.get_initial_state(batch_size=batch_size)
 
-    def get_config(self):
+    def get_dropout_mask(self, step_input: Tensor) -> Tensor | None:
+        return self.cell.get_dropout_mask(step_input) if self._has_dropout else None
+
+    def get_recurrent_dropout_mask(self, step_input: Tensor) -> Tensor | None:
+        return self.cell.get_recurrent_dropout_mask(step_input) if self._has_dropout else None
+
+    def reset_dropout_mask(self) -> None:
+        if self._has_dropout:
+            self.cell.reset_dropout_mask()
+
+    def reset_recurrent_dropout_mask(self) -> None:
+        if self._has_dropout:
+            self.cell.reset_recurrent_dropout_mask()
+
+    @property
+    def _has_dropout(self):
+        return isinstance(self.cell, DropoutRNNCell)
+
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
 
     @classmethod
-    def from_config(cls, config):
-        cell = keras.saving.deserialize_keras_object(config.pop("cell"))
-        return cls(cell, **config)
+    def from_config(cls, config: dict[str, Any]) -> "QuantizedCell":
+        cell = keras.saving.deserialize_keras_object(config["cell"])
+        return cls(**{**config, "cell": cell})
 
-    def _stepped(self, step, states):
-        flat = [
-            self._quantizers(index, state, self.training)
+    def _rounded_step(self, step: Callable, states: Any, training: bool) -> tuple[Tensor, Any]:
+        rounded = [
+            self._quantizers(index, state, training)
             for index, state in enumerate(keras.tree.flatten(states), start=2)
         ]
-        with self._rounded():
-            output, states = step(keras.tree.pack_sequence_as(states, flat))
-        return self._quantizers(1, output, self.training), states
+        with self._rounded_kernels(training):
+            output, states = step(keras.tree.pack_sequence_as(states, rounded))
+        return self._quantizers(1, output, training), states
 
-    def _rounded(self):
-        return self._quantizers.rounded(self._kernels, self.cell, self.training)
-
-
-class _Driven:
-    """Tells the cells whether they train, which no argument of `advance` does."""
-
-    def inner_loop(self, sequences, initial_state, mask, training=False):
-        cells = getattr(self.cell, "cells", [self.cell])
-        for cell in cells:
-            cell.training = bool(training)
-        try:
-            return super().inner_loop(sequences, initial_state, mask, training)
-        finally:
-            for cell in cells:
-                cell.training = False
-
-
-@keras.saving.register_keras_serializable(package="lnn_export")
-class _QuantizedRNN(_Driven, keras.layers.RNN):
-    """`keras.layers.RNN` of quantized cells."""
-
-
-@keras.saving.register_keras_serializable(package="lnn_export")
-class _QuantizedLiquidRNN(_Driven, LiquidRNN):
-    """`LiquidRNN` of a quantized cell."""
+    def _rounded_kernels(self, training):
+        return self._quantizers.rounded(self._kernels, self.cell, training)

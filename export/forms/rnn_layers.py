@@ -43,13 +43,17 @@ def _exported_cell(cell):
     return getattr(cell, "exported", cell)
 
 
-def with_cell(layer, cell, kinds=(keras.layers.RNN, LiquidRNN)):
-    """An RNN layer like another, with another cell.
+def with_cell(layer, cell):
+    """An RNN layer with the arguments of another one and another cell.
 
     Args:
-        layer: The other.
+        layer: The other layer.
         cell: The cell, which may be built.
-        kinds: What to make in place of any layer of Keras, and of a `LiquidRNN`.
+
+    Returns:
+        A `LiquidRNN` for a `LiquidRNN`, and a `keras.layers.RNN` for any other layer.
     """
-    kind = kinds[isinstance(layer, LiquidRNN)]
-    return kind(cell, name=layer.name, **{name: getattr(layer, name) for name in RNN_ARGUMENTS})
+    if isinstance(layer, LiquidRNN):
+        return layer.with_cell(cell)
+    options = {name: getattr(layer, name) for name in RNN_ARGUMENTS}
+    return keras.layers.RNN(cell, name=layer.name, **options)

@@ -1,1 +1,1 @@
-"""Gradients on the backend that Keras runs on."""
+"""Gradients of functions, and methods of layers as pure functions."""

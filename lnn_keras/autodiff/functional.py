@@ -1,11 +1,14 @@
-"""Methods of a layer as pure functions, which take its weights as an argument."""
+"""Methods of a layer as pure functions of the layer's weights."""
+
+from collections.abc import Callable
 
 import keras
-from keras import ops
+
+from lnn_keras.tensors import Tensor, ops
 
 
-class _Called(keras.layers.Layer):
-    """A method as a layer, so that Keras casts weights in gradients too."""
+class _MethodLayer(keras.layers.Layer):
+    """A method as a layer, so that Keras casts the weights to the compute dtype."""
 
     def __init__(self, method, dtype):
         super().__init__(dtype=dtype, name="pure")
@@ -15,23 +18,29 @@ class _Called(keras.layers.Layer):
         return self.method(*args, **kwargs)
 
 
-def weights_of(layer) -> list:
-    """The values of all weights of a layer, as tensors."""
-    return [ops.cast(weight.value, weight.dtype) for weight in layer.variables]
+def weights_of(layer: keras.layers.Layer) -> list[Tensor]:
+    """The values of all weights of a layer, without the states of its random generators."""
+    return [ops.cast(weight.value, weight.dtype) for weight in layer.weights]
 
 
-def pure(layer, method):
-    """A method as a function (weights, *tensors, **others), of weights as `weights_of` gives them.
+def pure(layer: keras.layers.Layer, method: Callable) -> Callable:
+    """Turn a method of a layer into a function of the layer's weights.
 
-    Without any it takes the layer's own.
+    Args:
+        layer: A built layer.
+        method: A method of it, or a function that calls its methods.
+
+    Returns:
+        Function (weights, *args, **kwargs), with weights in the order of `weights_of`. With an
+        empty list it reads the layer's own weights.
     """
-    called = _Called(method, layer.dtype_policy)
+    wrapped = _MethodLayer(method, layer.dtype_policy)
 
     def function(weights, *args, **kwargs):
         if not weights:
             return method(*args, **kwargs)
-        mapping = list(zip(layer.variables, weights, strict=True))
+        mapping = list(zip(layer.weights, weights, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            return called(*args, **kwargs)
+            return wrapped(*args, **kwargs)
 
     return function

@@ -1,19 +1,22 @@
-"""Gradients of one function on Keras's backend: the one file that knows the backends by name."""
+"""Vector-Jacobian products on the TensorFlow, JAX and torch backends of Keras."""
+
+from collections.abc import Callable, Sequence
 
 import keras
-from keras import ops
+
+from lnn_keras.tensors import Tensor, ops
 
 
-def vjp(function, inputs, cotangents):
-    """The gradients of sum(cotangents * function(*inputs)) with respect to the inputs.
+def vjp(function: Callable, inputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
+    """Compute the gradients of sum(cotangents * function(*inputs)) with respect to the inputs.
 
     Args:
         function: Pure function of tensors that returns a list of tensors.
-        inputs: List of floating-point tensors.
-        cotangents: List of tensors, of the shapes of what `function` returns.
+        inputs: Floating-point tensors.
+        cotangents: Tensors, of the shapes of the function's results.
 
     Returns:
-        List of tensors of the shapes of the inputs.
+        Tensors of the shapes of the inputs; zeros where the results do not depend on an input.
     """
     return _VJP[keras.backend.backend()](function, list(inputs), list(cotangents))
 
@@ -24,7 +27,12 @@ def _tensorflow(function, inputs, cotangents):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         outputs = function(*inputs)
-    return tape.gradient(outputs, inputs, output_gradients=cotangents, unconnected_gradients="zero")
+    return tape.gradient(
+        outputs,
+        inputs,
+        output_gradients=cotangents,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
 
 
 def _jax(function, inputs, cotangents):
@@ -35,17 +43,17 @@ def _jax(function, inputs, cotangents):
 
 
 def _torch(function, inputs, cotangents):
-    import torch
+    import torch  # pyright: ignore[reportMissingImports] - an optional backend
 
     with torch.enable_grad():
         inputs = [tensor.detach().requires_grad_() for tensor in inputs]
-        # An output that no input reaches has no gradient to ask for.
+        # torch raises an error for a result that does not depend on the inputs.
         pairs = [
             (output, cotangent)
             for output, cotangent in zip(function(*inputs), cotangents, strict=True)
             if output.requires_grad
         ]
-        found = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             [output for output, _ in pairs],
             inputs,
             [cotangent for _, cotangent in pairs],
@@ -53,7 +61,7 @@ def _torch(function, inputs, cotangents):
         )
     return [
         ops.zeros_like(tensor) if gradient is None else gradient
-        for tensor, gradient in zip(inputs, found, strict=True)
+        for tensor, gradient in zip(inputs, gradients, strict=True)
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from lnn_keras.argument_checks import require_at_least, require_choice, require_positive
 from lnn_keras.autodiff.functional import pure, weights_of
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
-from lnn_keras.solvers import SOLVERS, STEPS, Dopri5, FixedSteps, adjoint, solve
+from lnn_keras.solvers import SOLVERS, STEP_FUNCTIONS, Dopri5, FixedSteps, adjoint, solve
 from lnn_keras.tensors import Tensor, ops
 
 
@@ -115,7 +115,7 @@ class ODECell(ContinuousTimeCell):
     def _method(self):
         if self.solver == "dopri5":
             return Dopri5(self.rtol, self.atol, self.max_steps, least_steps=self.unfolds)
-        return FixedSteps(STEPS[self.solver], self.unfolds)
+        return FixedSteps(STEP_FUNCTIONS[self.solver], self.unfolds)
 
     def _solve_with_adjoint(self, projected, h, elapsed, constants):
         """Solve with an equation that is a pure function of all tensors that need gradients."""
@@ -129,7 +129,7 @@ class ODECell(ContinuousTimeCell):
 
         elapsed = ops.zeros_like(h[:, :1]) + ops.cast(elapsed, h.dtype)
         arguments = [projected, *constants, *weights_of(self)]
-        return adjoint.solve(self._method, field, h, elapsed, arguments)
+        return adjoint.solve_with_snapshots(self._method, field, h, elapsed, arguments)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,1 +1,1 @@
-"""Layers that apply cells, or other layers, to sequences."""
+"""Layers that apply cells and other layers to sequences."""

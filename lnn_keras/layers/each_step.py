@@ -1,25 +1,28 @@
-"""EachStep: a layer or model that sees one time step at a time, such as the eye of a driver."""
+"""EachStep: a layer or model applied to every time step of a sequence."""
+
+from typing import Any
 
 import keras
-from keras import ops
+
+from lnn_keras.tensors import Tensor, ops
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class EachStep(keras.layers.TimeDistributed):
-    """`keras.layers.TimeDistributed` that puts the steps of a sequence into one batch.
+    """`keras.layers.TimeDistributed` in one call, with time folded into the batch axis.
 
-    (batch, time, ...) -> (batch, time, ...): a layer over pictures, or a whole model of such
-    layers, becomes one over sequences of them, of any batch and length. It is one call of the
-    layer, where the stock one unrolls a loop over a known time, or maps over an unknown one.
+    (batch, time, ...) -> (batch, time, ...). An image encoder, for instance, becomes a layer over
+    image sequences of any batch size and length. The stock layer unrolls a loop over a known
+    number of steps, and maps over an unknown one.
 
     Args:
-        layer: A layer or a model without a state over time.
-        **kwargs: Those of `keras.layers.Layer`.
+        layer: A layer or model that keeps no state over time.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
 
     ```python
-    eye = keras.Sequential(
+    encoder = keras.Sequential(
         [
             keras.layers.Reshape((32, 32, 1)),
             keras.layers.Conv2D(16, 3, strides=2, activation="relu"),
@@ -27,13 +30,13 @@ class EachStep(keras.layers.TimeDistributed):
         ]
     )
     frames = keras.Input((None, 1024))
-    features = lnn_keras.EachStep(eye)(frames)    # (batch, time, 3600)
+    features = lnn_keras.EachStep(encoder)(frames)    # (batch, time, 3600)
     ```
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
         batch, time = ops.shape(inputs)[:2]
         steps = ops.reshape(inputs, (-1, *inputs.shape[2:]))
-        # Keras hands `training` on to what is called within a call.
+        # Keras passes `training` on to the layers called within a call.
         outputs = self.layer(steps)
         return ops.reshape(outputs, (batch, time, *outputs.shape[1:]))

@@ -1,23 +1,23 @@
-"""Parallel in time: all steps of a recurrence at once, by Newton's method (JAX only).
+"""All steps of a recurrence at once, by Newton's method (JAX only).
 
-A scan computes h_t = step(h_{t-1}, x_t) for one t after another. Here all h_t are guessed
-at once and improved together: with J_t the Jacobian of the step at the guess, the changes
-that solve the linearized equations
+A scan computes h_t = step(h_{t-1}, x_t) sequentially. Here all h_t are guessed at once and
+improved together: with J_t the Jacobian of the step at the guess, the changes that solve the
+linearized equations
 
     change_t = J_t change_{t-1} + (step(h_{t-1}, x_t) - h_t),    change_{-1} = 0
 
 are a linear recurrence, which an associative scan solves in about log2(time) wide
-operations. After k iterations at least the first k states are exact, and states that
-forget their past need a few iterations, however long the sequence. "quasi_newton" keeps
-the diagonal of J_t alone: no products of matrices, but more iterations.
+operations. After k iterations at least the first k states are exact. States that forget
+their past need few iterations, for sequences of any length. "quasi_newton" keeps only
+the diagonal of J_t: no matrix products, but more iterations.
 
-Gradients are those of the implicit function: one linear recurrence backwards in time,
-with whole Jacobians in both methods, then one gradient of the step at all times at once.
+Gradients follow from the implicit function theorem: one linear recurrence backwards in time,
+with full Jacobians in both methods, then one gradient of the step at all times at once.
 
-What it costs, for d units: memory for Jacobians of time * batch * d^2 numbers, a few times
-over, in the iterations and in the gradient (between them, the states alone are kept), and
-in each iteration more than d times what a scan computes. So it pays where a device is
-idle otherwise: long sequences, few units, small batches, an accelerator; on a CPU a scan
+Cost, for d units: the Jacobians are tensors of time * batch * d^2 values, a few of which exist at
+a time in the iterations and in the gradient (between the two only the states are stored). Each
+iteration computes more than d times as much as a scan. So it is faster where a device is
+underused otherwise: long sequences, few units, small batches, an accelerator. On a CPU a scan
 is faster. `python -m benchmarks.parallel` measures it.
 
 References: Lim et al., Parallelizing non-linear sequential models over the sequence
@@ -25,22 +25,33 @@ length, ICLR 2024 (Newton); Gonzalez et al., Towards scalable and stable paralle
 of nonlinear RNNs, NeurIPS 2024 (the diagonal).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from lnn_keras.argument_checks import require_choice
 from lnn_keras.cells.continuous_time import as_list
+from lnn_keras.tensors import Tensor
 
 METHODS = ("newton", "quasi_newton")
 TOLERANCE = 1e-6
 MAX_ITERATIONS = 64
 
 
-def require_supported(method, layer):
-    """Return the `parallel` of a LiquidRNN, checked: None, "newton" or "quasi_newton".
+def require_supported(method: str | None, layer: Any) -> str | None:
+    """Check the argument `parallel` of a LiquidRNN: None, "newton" or "quasi_newton".
+
+    Args:
+        method: The argument.
+        layer: The layer, with all its other attributes set.
+
+    Returns:
+        The argument; None for any false value.
 
     Raises:
         ValueError: Unknown method, another backend than JAX, half precision, `unroll`, or a
-            cell that has several states, no `read_out`, or a solver of another kind.
+            cell with several states, without `read_out`, or with an adaptive or adjoint solver.
     """
     if not method:
         return None
@@ -71,42 +82,45 @@ def require_supported(method, layer):
 
 
 def parallel_scan(
-    step,
-    initial,
-    inputs,
+    step: Callable,
+    initial: Tensor,
+    inputs: Any,
     *,
     method: str = "newton",
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
-):
-    """The states of a recurrence, with gradients for all that they depend on.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the states of a recurrence, with gradients for everything that they depend on.
 
     Args:
-        step: Function (h, inputs of a step) -> new h, each (batch, units), that computes
-            every row by itself. It may use other tensors, such as weights.
+        step: Function (h, inputs of a step) -> new h, each (batch, units), in which the samples
+            of the batch are independent. It may use other tensors, for instance weights.
         initial: The state before the first step (batch, units).
         inputs: Floating-point tensor (time, batch, any size), or a structure of them.
         method: "newton" or "quasi_newton".
-        tolerance: The largest change of the last iteration, relative to the largest
+        tolerance: The largest accepted change in the last iteration, relative to the largest
             state, or absolute where that is below 1.
-        max_iterations: Iterations at most; a scan takes their place if they do not suffice
-            or meet a number that is not finite.
+        max_iterations: The greatest number of iterations. If they do not converge, or a value is
+            not finite, a scan computes the states.
 
     Returns:
         The states after each step (time, batch, units); the number of iterations; whether
         they converged, so that no scan was needed.
+
+    Raises:
+        ValueError: Unknown `method`.
     """
     import jax
 
     require_choice("method", method, METHODS)
-    # An accelerator's short products would let the iterations stall above the tolerance.
+    # In the reduced precision of accelerators, the iterations may stall above the tolerance.
     with jax.default_matmul_precision("highest"):
         first = jax.tree.map(lambda tensor: tensor[0], inputs)
         step, weights = jax.closure_convert(step, initial, first)
     steps = jax.vmap(lambda h, inputs, weights: step(h, inputs, *weights), in_axes=(0, 0, None))
 
     @jax.custom_vjp
-    def solve(initial, inputs, weights):
+    def states_of(initial, inputs, weights):
         guess, iterations, converged = _iterate(
             lambda before: steps(before, inputs, weights),
             initial,
@@ -121,25 +135,25 @@ def parallel_scan(
         return states, iterations, converged
 
     def forward(initial, inputs, weights):
-        # By way of `solve` itself, so that gradients have gradients too.
-        states, iterations, converged = solve(initial, inputs, weights)
+        # `states_of` has a gradient, so that these gradients can be differentiated again.
+        states, iterations, converged = states_of(initial, inputs, weights)
         return (states, iterations, converged), (initial, inputs, weights, states, converged)
 
-    def backward(kept, upstream):
-        initial, inputs, weights, states, converged = kept
+    def backward(residuals, upstream):
+        initial, inputs, weights, states, converged = residuals
         before = _before(initial, states)
         _, pull_back = jax.vjp(steps, before, inputs, weights)
         cotangents = jax.lax.cond(
             converged,
-            lambda upstream: _back_at_once(lambda v: pull_back(v)[0], upstream),
-            lambda upstream: _back_scan(step, before, inputs, weights, upstream),
+            lambda upstream: _parallel_backward(lambda v: pull_back(v)[0], upstream),
+            lambda upstream: _sequential_backward(step, before, inputs, weights, upstream),
             upstream[0],
         )
         of_before, of_inputs, of_weights = pull_back(cotangents)
         return of_before[0], of_inputs, of_weights
 
-    solve.defvjp(forward, backward)
-    return solve(initial, inputs, weights)
+    states_of.defvjp(forward, backward)
+    return states_of(initial, inputs, weights)
 
 
 def _iterate(steps, initial, length, change_of, tolerance, max_iterations):
@@ -153,13 +167,13 @@ def _iterate(steps, initial, length, change_of, tolerance, max_iterations):
         change = change_of(push, values - states)
         states = states + change
         size = jnp.max(jnp.abs(change)) / jnp.maximum(1, jnp.max(jnp.abs(states)))
-        # XLA's maximum may pass over what is not a number.
+        # XLA's maximum may ignore NaN.
         size = jnp.where(jnp.all(jnp.isfinite(states)), size, jnp.nan)
         return states, size, iterations + 1
 
     def unfinished(progress):
         _, size, iterations = progress
-        # NaN is neither above the tolerance nor within it: no more iterations, not converged.
+        # NaN compares false both here and below: no more iterations, and not converged.
         return (size > tolerance) & (iterations < max_iterations)
 
     guess = jnp.broadcast_to(initial, (length, *initial.shape))
@@ -169,7 +183,7 @@ def _iterate(steps, initial, length, change_of, tolerance, max_iterations):
 
 
 def _newton(push, residual):
-    """The change of all states, with whole Jacobians."""
+    """The change of all states, with full Jacobians."""
     jacobians = _columns(push, residual)
     return _linear_recurrence(jacobians, residual[..., None], _matmul)[..., 0]
 
@@ -185,8 +199,8 @@ def _quasi_newton(push, residual):
 _CHANGES = {"newton": _newton, "quasi_newton": _quasi_newton}
 
 
-def _back_at_once(pull_back, upstream):
-    """All of gradient_t = upstream_t + J_{t+1}^T gradient_{t+1}, backwards in time."""
+def _parallel_backward(pull_back, upstream):
+    """Solve gradient_t = upstream_t + J_{t+1}^T gradient_{t+1} for all t at once."""
     from jax import numpy as jnp
 
     transposed = _columns(pull_back, upstream)
@@ -194,8 +208,8 @@ def _back_at_once(pull_back, upstream):
     return _linear_recurrence(following, upstream[..., None], _matmul, reverse=True)[..., 0]
 
 
-def _back_scan(step, before, inputs, weights, upstream):
-    """The same, one step after another."""
+def _sequential_backward(step, before, inputs, weights, upstream):
+    """Solve the same recurrence one step after the other."""
     import jax
     from jax import numpy as jnp
 
@@ -210,7 +224,7 @@ def _back_scan(step, before, inputs, weights, upstream):
 
 
 def _scan(step, initial, inputs, weights):
-    """The states, one step after another."""
+    """The states, one step after the other."""
     import jax
 
     def advance(h, inputs):
@@ -221,7 +235,7 @@ def _scan(step, initial, inputs, weights):
 
 
 def _before(initial, states):
-    """The states that the steps start from."""
+    """The states before the steps."""
     from jax import numpy as jnp
 
     return jnp.concatenate([initial[None], states[:-1]])

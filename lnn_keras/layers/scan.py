@@ -1,108 +1,145 @@
-"""The scan of LiquidRNN, which can compute a step again for its gradient instead of keeping it.
+"""The scan of LiquidRNN, which can recompute its steps in the gradient (rematerialization).
 
-Backpropagation through a stock scan keeps all that each step computes. With `again`, the states
-between the steps are kept alone, and a scan back through them takes the gradient of one step after
-the other: less to write and to read, so it is often faster as well.
+Backpropagation through a plain scan stores every intermediate value of every step. With `remat`
+only the states between the steps are stored, and the gradient is a scan backwards in time that
+recomputes one step after the other. This writes and reads less memory, so it is often faster too.
 
 Reference: Griewank and Walther, Algorithm 799: Revolve, 2000.
 """
 
-import keras
-from keras import ops
+from collections.abc import Callable
 
 from lnn_keras.autodiff.vjp import vjp
+from lnn_keras.compat import custom_gradient, time_loop
+from lnn_keras.layers.step_inputs import StepInputs
+from lnn_keras.tensors import Tensor, ops
 
 
-class _Cell:
-    """A function of a row and the states, as a cell for `keras.layers.RNN`."""
+class _Packing:
+    """Joins the tensors of `StepInputs` along their channel axis, and separates them again.
 
-    def __init__(self, step, states):
-        self.step = step
-        self.state_size = [state.shape[-1] for state in states]
-
-    def call(self, row, states):
-        return self.step(row, list(states))
-
-    __call__ = call
-
-
-def scan(step, rows, states, arguments, again=True, unroll=False, axis=-1):
-    """Advance states by one row after the other.
-
-    Args:
-        step: Function (row, states, arguments) -> (emitted, new states), each (batch, size);
-            with `again` it must be pure. Emitted may be None.
-        rows: Tensor (batch, time, size).
-        states: List of tensors (batch, size): where they start.
-        arguments: List of floating-point tensors: all else that a step depends on.
-        again: Whether to keep the states alone, and compute each step again for its gradient.
-        unroll: Whether to unroll the loop.
-        axis: That of the sizes: -1, or 0, where all shapes are the other way round: rows
-            (size, time, batch), and what a step takes and returns (size, batch).
-
-    Returns:
-        What was emitted at each step with the states after it: (batch, time, size of all).
+    A loop that reads one tensor per step is faster than a loop that reads several.
     """
 
-    def traced(row, states, arguments):
-        emitted, states = step(row, states, arguments)
-        found = states if emitted is None else [emitted, *states]
-        return ops.concatenate(found, axis=axis), states
+    def __init__(self, inputs: StepInputs, axis: int):
+        self._present = [tensor is not None for tensor in inputs]
+        self._sizes = [tensor.shape[-1] for tensor in inputs if tensor is not None]
+        self._axis = axis
 
-    if not again:
-        return _loop(lambda row, states: traced(row, states, arguments), rows, states, unroll)[0]
-    count = len(states)
+    def join(self, inputs: StepInputs) -> Tensor:
+        tensors = [tensor for tensor in inputs if tensor is not None]
+        return ops.concatenate(tensors, axis=-1) if len(tensors) > 1 else tensors[0]
 
-    @ops.custom_gradient
-    def forward(rows, *tensors):
-        # Eager TensorFlow would keep every step of the forward pass for its own tape.
-        rows, *tensors = (ops.stop_gradient(tensor) for tensor in (rows, *tensors))
-        states, arguments = tensors[:count], tensors[count:]
-        trace, _ = _loop(lambda row, states: traced(row, states, arguments), rows, states, unroll)
-
-        def backward(*args, upstream=None):
-            # Keras's backends hand over the gradient by position or by name.
-            upstream = args[0] if upstream is None else upstream
-            return _scan_back(traced, rows, trace, states, arguments, upstream, unroll, axis)
-
-        return trace, backward
-
-    return forward(rows, *states, *arguments)
+    def separate(self, packed: Tensor) -> StepInputs:
+        tensors = iter(split_sizes(packed, self._sizes, self._axis))
+        return StepInputs(*(next(tensors) if present else None for present in self._present))
 
 
-def split(tensor, sizes, axis=-1):
-    """The parts of a tensor along an axis, of these sizes."""
+def scan(
+    step: Callable,
+    inputs: StepInputs,
+    states: list[Tensor],
+    parameters: list[Tensor],
+    remat: bool = False,
+    unroll: bool = False,
+    batch_last: bool = False,
+) -> tuple[Tensor, list[Tensor]]:
+    """Advance states over all steps of a sequence.
+
+    Args:
+        step: Function (inputs, states, parameters) -> (output, new states) of tensors
+            (batch, size); with `remat` it must be pure.
+        inputs: Tensors (batch, time, size).
+        states: Tensors (batch, size), the states before the first step.
+        parameters: Floating-point tensors that all steps share.
+        remat: Whether to recompute the steps in the gradient.
+        unroll: Whether to unroll the loop.
+        batch_last: Whether the step reads and returns tensors (size, batch).
+
+    Returns:
+        The outputs (batch, time, size), and the states after the last step.
+    """
+    axis = 0 if batch_last else -1
+    packing = _Packing(inputs, axis)
+    packed = packing.join(inputs)
+    if batch_last:
+        packed, states = ops.transpose(packed), [ops.transpose(state) for state in states]
+
+    def packed_step(packed, states, parameters):
+        return step(packing.separate(packed), states, parameters)
+
+    loop = _remat_loop if remat else _plain_loop
+    outputs, states = loop(packed_step, packed, list(states), list(parameters), unroll, axis)
+    if batch_last:
+        outputs, states = ops.transpose(outputs), [ops.transpose(state) for state in states]
+    return outputs, states
+
+
+def split_sizes(tensor: Tensor, sizes: list[int], axis: int = -1) -> list[Tensor]:
+    """Split a tensor along an axis into parts of the given sizes."""
     ends = [sum(sizes[:end]) for end in range(1, len(sizes))]
     return ops.split(tensor, ends, axis=axis) if ends else [tensor]
 
 
-def _scan_back(traced, rows, trace, states, arguments, upstream, unroll, axis):
-    """The gradients for the rows, the states at the start and the arguments."""
+def _plain_loop(step, packed, states, parameters, unroll, axis):
+    return time_loop(
+        lambda packed, states: step(packed, states, parameters), packed, states, unroll
+    )
+
+
+def _remat_loop(step, packed, states, parameters, unroll, axis):
+    """The loop, with a gradient that recomputes every step from the states before it."""
     count, sizes = len(states), [state.shape[axis] for state in states]
-    of_trace = [trace.shape[axis] - sum(sizes), sum(sizes)]
+
+    def traced_step(packed, states, parameters):
+        """Output all values that the gradient or the caller needs, joined in one tensor."""
+        output, new = step(packed, states, parameters)
+        # An output that is the first state is stored once.
+        stored = new if output is new[0] else [output, *new]
+        return ops.concatenate(stored, axis=axis), new
+
+    @custom_gradient
+    def trace_of(packed, *tensors):
+        states, parameters = tensors[:count], tensors[count:]
+        trace, _ = _plain_loop(traced_step, packed, states, parameters, unroll, axis)
+
+        def pull_back(upstream):
+            return _backward_loop(
+                traced_step, packed, trace, states, parameters, upstream, unroll, axis
+            )
+
+        return trace, pull_back
+
+    trace = trace_of(packed, *states, *parameters)
+    stored_output_size = trace.shape[axis] - sum(sizes)
+    output_size = stored_output_size or sizes[0]
+    outputs = trace[:output_size] if axis == 0 else trace[..., :output_size]
+    return outputs, split_sizes(trace[:, -1], [stored_output_size, *sizes], axis)[1:]
+
+
+def _backward_loop(step, packed, trace, states, parameters, upstream, unroll, axis):
+    """The gradients for the inputs, the states before the first step and the parameters."""
+    count, sizes = len(states), [state.shape[axis] for state in states]
+    trace_sizes = [trace.shape[axis] - sum(sizes), sum(sizes)]
     start = ops.expand_dims(ops.concatenate(states, axis=axis), 1)
-    before = ops.concatenate([start, split(trace[:, :-1], of_trace, axis)[1]], axis=1)
-    parts = [rows.shape[axis], *sizes, *of_trace]
+    states_before = ops.concatenate(
+        [start, split_sizes(trace[:, :-1], trace_sizes, axis)[1]], axis=1
+    )
+    part_sizes = [packed.shape[axis], *sizes, *trace_sizes]
 
     def step_back(joined, cotangents):
-        row, *before, of_emitted, of_states = split(joined, parts, axis)
-        of_states = of_states + ops.concatenate(cotangents[:count], axis=axis)
-        found = vjp(
-            lambda row, *rest: [traced(row, list(rest[:count]), list(rest[count:]))[0]],
-            [row, *before, *arguments],
-            [ops.concatenate([of_emitted, of_states], axis=axis)],
+        packed, *before, output_upstream, state_upstream = split_sizes(joined, part_sizes, axis)
+        state_upstream = state_upstream + ops.concatenate(cotangents[:count], axis=axis)
+        gradients = vjp(
+            lambda packed, *rest: [step(packed, list(rest[:count]), list(rest[count:]))[0]],
+            [packed, *before, *parameters],
+            [ops.concatenate([output_upstream, state_upstream], axis=axis)],
         )
-        pairs = zip(cotangents[count:], found[1 + count :], strict=True)
-        return found[0], [*found[1 : 1 + count], *(total + part for total, part in pairs)]
+        of_states, of_parameters = gradients[1 : 1 + count], gradients[1 + count :]
+        pairs = zip(cotangents[count:], of_parameters, strict=True)
+        return gradients[0], [*of_states, *(total + part for total, part in pairs)]
 
-    joined = ops.flip(ops.concatenate([rows, before, upstream], axis=axis), axis=1)
-    zeros = [ops.zeros_like(tensor) for tensor in [*states, *arguments]]
-    of_rows, cotangents = _loop(step_back, joined, zeros, unroll)
-    return ops.flip(of_rows, axis=1), *cotangents
-
-
-def _loop(step, rows, states, unroll):
-    """Keras's scan of a function (row, states) -> (output, states): outputs, last states."""
-    layer = keras.layers.RNN(_Cell(step, states), return_sequences=True, unroll=unroll, name="scan")
-    _, outputs, states = layer.inner_loop(rows, states, None)
-    return outputs, list(states)
+    joined = ops.flip(ops.concatenate([packed, states_before, upstream], axis=axis), axis=1)
+    zeros = [ops.zeros_like(tensor) for tensor in [*states, *parameters]]
+    of_packed, cotangents = time_loop(step_back, joined, zeros, unroll)
+    return ops.flip(of_packed, axis=1), *cotangents

@@ -1,27 +1,31 @@
-"""Gradients of a solution in memory that does not grow with its steps.
+"""Gradients of a solution in memory that does not grow with the number of steps.
 
-A cotangent is carried back through the steps one by one. Each needs the state that
-the step started from, which is computed again from the nearest of at most 16
-snapshots. So the gradient is that of backpropagation, to rounding, and as stable as
-it; integrating the state backwards in time instead (Chen et al., 2018) would need no
-snapshots, but grows without bound where states decay.
+The cotangent is propagated backwards through one step after the other. Each step needs the state
+before it, which is recomputed from the nearest of at most 16 snapshots. The gradients are
+those of backpropagation up to rounding, and equally stable. Integrating the state backwards in
+time (Chen et al., 2018) would need no snapshots, but diverges where states decay.
 
 References: Griewank, Achieving logarithmic growth of temporal and spatial complexity in
 reverse automatic differentiation, 1992; Stumm and Walther, New algorithms for optimal online
 checkpointing, 2010.
 """
 
-from keras import ops
+from collections.abc import Callable
+from typing import Any
 
 from lnn_keras.autodiff.vjp import vjp
+from lnn_keras.compat import custom_gradient
+from lnn_keras.tensors import Tensor, ops
 
 SNAPSHOTS = 16
-# Where a new snapshot lies on the way to the state that is needed, in eighths: 16 snapshots
-# then serve 1,000 steps, of which each is computed again about four times.
+# Distance of a new snapshot from the one before, in eighths of the distance to the state needed.
+# With 3, 16 snapshots serve 1,000 steps, each of which is recomputed about four times.
 STRIDE = 3
 
 
-def solve(method, field, h, elapsed, arguments):
+def solve_with_snapshots(
+    method: Any, field: Callable, h: Tensor, elapsed: Tensor, arguments: list[Tensor]
+) -> Tensor:
     """Solve over `elapsed`, with gradients for h, elapsed and the arguments.
 
     Args:
@@ -29,7 +33,7 @@ def solve(method, field, h, elapsed, arguments):
         field: Pure function of the arguments that returns `increments`.
         h: State at the start (batch, size).
         elapsed: Tensor (batch, 1).
-        arguments: List of floating-point tensors: all that the equation depends on.
+        arguments: Floating-point tensors: everything that the equation depends on.
 
     Returns:
         The state at the end.
@@ -40,26 +44,22 @@ def solve(method, field, h, elapsed, arguments):
     def iterate(progress, arguments):
         return list(method.iterate(field(arguments), progress))
 
-    @ops.custom_gradient
-    def forward(*tensors):
-        # Eager TensorFlow would keep every step of the forward pass for its own tape.
-        tensors = [ops.stop_gradient(tensor) for tensor in tensors]
+    @custom_gradient
+    def end_of(*tensors):
         start, arguments = tensors[:size], tensors[size:]
         count, end = _run(method, lambda progress: iterate(progress, arguments), start)
 
-        def backward(*args, upstream=None):
-            # Keras's backends hand over the gradient by position or by name.
-            upstream = args[0] if upstream is None else upstream
+        def pull_back(upstream):
             cotangents = [upstream, *(ops.zeros_like(tensor) for tensor in end[1:])]
-            return tuple(_go_back(iterate, start, arguments, count, cotangents, method.limit))
+            return tuple(_backpropagate(iterate, start, arguments, count, cotangents, method.limit))
 
-        return method.finish(end), backward
+        return method.finish(end), pull_back
 
-    return forward(*start, *arguments)
+    return end_of(*start, *arguments)
 
 
 def _run(method, iterate, start):
-    """All iterations: how many there were, and the progress at their end."""
+    """Run all iterations: their number, and the progress at the end."""
     count, *end = ops.while_loop(
         lambda count, *progress: method.unfinished(progress),
         lambda count, *progress: (count + 1, *iterate(progress)),
@@ -69,18 +69,18 @@ def _run(method, iterate, start):
     return count, end
 
 
-def _go_back(iterate, start, arguments, count, cotangents, limit):
-    """Carry the cotangents of the end back to the start, and to the arguments."""
+def _backpropagate(iterate, start, arguments, count, cotangents, limit):
+    """Propagate the cotangents of the end to the start and to the arguments."""
     slots, size = min(SNAPSHOTS, limit), len(start)
 
-    def needed(index, top, positions, *snapshots):
+    def snapshot_needed(index, top, positions, *snapshots):
         return ops.take(positions, top) < index
 
-    def advance(index, top, positions, *snapshots):
-        """One snapshot more, towards the state that step number `index` started from."""
+    def add_snapshot(index, top, positions, *snapshots):
+        """Add a snapshot between the last one and the state before step number `index`."""
         position = ops.take(positions, top)
         gap = index - position
-        # The last slot must hold the very state that is needed.
+        # The last slot must hold exactly the state that is needed.
         stride = ops.where(top + 2 < slots, (STRIDE * gap + 7) // 8, gap)
         progress = ops.fori_loop(
             0, stride, lambda _, progress: iterate(progress, arguments), _read(snapshots, top)
@@ -93,16 +93,17 @@ def _go_back(iterate, start, arguments, count, cotangents, limit):
         snapshots, cotangents, gradients = rest[:size], rest[size : 2 * size], rest[2 * size :]
         index = index - 1
         _, top, positions, *snapshots = ops.while_loop(
-            needed, advance, (index, top, positions, *snapshots)
+            snapshot_needed, add_snapshot, (index, top, positions, *snapshots)
         )
-        found = vjp(
+        pulled_back = vjp(
             lambda *tensors: iterate(tensors[:size], tensors[size:]),
             [*_read(snapshots, top), *arguments],
             cotangents,
         )
-        gradients = [total + part for total, part in zip(gradients, found[size:], strict=True)]
+        cotangents, parts = pulled_back[:size], pulled_back[size:]
+        gradients = [total + part for total, part in zip(gradients, parts, strict=True)]
         top = ops.maximum(top - 1, 0)
-        return (index, top, positions, *snapshots, *found[:size], *gradients)
+        return (index, top, positions, *snapshots, *cotangents, *gradients)
 
     positions = ops.zeros((slots,), dtype="int32")
     snapshots = [ops.stack([tensor] * slots) for tensor in start]

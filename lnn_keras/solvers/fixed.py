@@ -1,23 +1,21 @@
-"""FixedSteps: a step function, applied a fixed number of times."""
+"""FixedSteps: a step function applied a fixed number of times; and `solve`, for any method."""
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from lnn_keras.solvers.explicit import euler, midpoint, rk4
-from lnn_keras.solvers.fused import semi_implicit
-
-STEPS = {"semi_implicit": semi_implicit, "euler": euler, "midpoint": midpoint, "rk4": rk4}
+from lnn_keras.tensors import Tensor
 
 
 @dataclass(frozen=True)
 class FixedSteps:
-    """`count` steps of one length.
+    """`count` steps of equal length.
 
-    The progress of the solution is (h, delta), delta being the length of a step.
+    The progress of the solution is (h, delta), with delta the length of a step.
 
     Args:
-        step: Function (increments, h) -> h of the end of a step.
+        step: Function (increments, h) -> h at the end of the step.
         count: Number of steps.
     """
 
@@ -29,25 +27,40 @@ class FixedSteps:
         """The greatest number of iterations."""
         return self.count
 
-    def start(self, increments, h, elapsed):
-        """The progress at the start."""
+    def start(self, increments: Callable, h: Tensor, elapsed: Tensor | float) -> tuple:
+        """The progress before the first step."""
         return h, elapsed / self.count
 
-    def iterate(self, increments, progress):
-        """The progress after one step more."""
+    def iterate(self, increments: Callable, progress: tuple) -> tuple:
+        """The progress after one more step."""
         h, delta = progress
         return self.step(functools.partial(increments, delta=delta), h), delta
 
-    def unfinished(self, progress):
-        """Whether the end is not reached; here the count alone says it."""
+    def unfinished(self, progress: tuple) -> bool:
+        """Always true: `limit` ends the iterations."""
         return True
 
-    def run(self, increments, progress):
-        """All iterations, unrolled so that a compiler may fuse them."""
+    def run(self, increments: Callable, progress: tuple) -> tuple:
+        """The progress after all steps, unrolled so that a compiler may fuse them."""
         for _ in range(self.count):
             progress = self.iterate(increments, progress)
         return progress
 
-    def finish(self, progress):
+    def finish(self, progress: tuple) -> Tensor:
         """The state at the end."""
         return progress[0]
+
+
+def solve(method: Any, increments: Callable, h: Tensor, elapsed: Tensor | float) -> Tensor:
+    """Solve dh/dt = drive - decay h over `elapsed`, with gradients by backpropagation.
+
+    Args:
+        method: `FixedSteps` or `Dopri5`.
+        increments: Function (h, delta) -> (delta drive, delta decay), each (batch, size).
+        h: State at the start (batch, size).
+        elapsed: A number or a tensor (batch, 1).
+
+    Returns:
+        The state at the end.
+    """
+    return method.finish(method.run(increments, method.start(increments, h, elapsed)))
