@@ -19,7 +19,7 @@ _AFFINE_LAYERS = (keras.layers.Normalization, keras.layers.Rescaling)
 
 @dataclass(frozen=True)
 class Scaling:
-    """real = scale * value + offset per feature; `value` is what the file computes with."""
+    """real = scale * value + offset per feature; `value` is a value of the file."""
 
     scale: np.ndarray
     offset: np.ndarray
