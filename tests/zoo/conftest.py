@@ -12,7 +12,6 @@ import zoo
 from lnn_keras import LiquidCell, LiquidRNN
 from zoo.biosignals import icu_mortality
 from zoo.data import mitdb, physionet2012
-from zoo.data.dataset import Dataset
 
 
 @pytest.fixture
@@ -42,21 +41,27 @@ def _icu_test_split(seed):
     """The test split of `icu_mortality.load_splits`, without parsing the other 3,200 stays."""
     numbers = np.sort(physionet2012.split_stays(seed)["test"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(physionet2012, "DATASET", some_stays(numbers))
+        patch.setattr(physionet2012, "DATASET", _physionet_with(numbers))
         measured, static, deaths = physionet2012.stays()
     rows = [icu_mortality.rows_of(*stay) for stay in zip(measured, static, strict=True)]
     inputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return inputs, deaths[:, np.newaxis].astype("float32")
 
 
-def some_stays(numbers: np.ndarray) -> Dataset:
-    """The dataset of stays in intensive care with fewer stays."""
+def _physionet_with(numbers):
+    """PhysioNet 2012 with the files of some stays, and all outcomes."""
     dataset = dataclasses.replace(physionet2012.DATASET)
     names = sorted(name for name in dataset.digests if name.startswith("set-a/"))
     kept = {"Outcomes-a.txt", *(names[number] for number in numbers)}
     digests = {name: digest for name, digest in dataset.digests.items() if name in kept}
     vars(dataset)["digests"] = digests
     return dataset
+
+
+@pytest.fixture
+def first_stays(real_data, monkeypatch):
+    """PhysioNet 2012 reduced to its first 40 stays, with the outcomes of all."""
+    monkeypatch.setattr(physionet2012, "DATASET", _physionet_with(range(40)))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Car-following: the simulation is physics, and every way to drive in it gives the same."""
+"""Car-following: the simulation is physical, and each runtime drives in it alike."""
 
 import keras
 import numpy as np
@@ -19,12 +19,12 @@ from zoo.driving.closed_loop import (
 
 @pytest.fixture
 def events(random):
-    """Two events of unlike length: spacing, speed, relative speed, the leader's speed."""
-    made = []
+    """Two events of different length: spacing, speed, relative speed, the leader's speed."""
+    events = []
     for length in (40, 25):
         lead = 10 + np.cumsum(random.standard_normal(length)) / 10
-        made.append(np.stack([np.full(length, 15.0), np.full(length, 9.0), lead - 9, lead], -1))
-    return made
+        events.append(np.stack([np.full(length, 15.0), np.full(length, 9.0), lead - 9, lead], -1))
+    return events
 
 
 def constant_driver(acceleration):
@@ -47,13 +47,13 @@ def test_cars_do_not_drive_backwards(events):
     inputs, _ = events_as_arrays(events)
     spacing = simulation(constant_driver(-50.0)).predict(inputs, verbose=0)
     travelled = SECONDS / 2 * (inputs["lead_speed"][:, :-1] + inputs["lead_speed"][:, 1:])
-    # From 9 m/s it stands after two steps.
+    # From 9 m/s it stops within two steps.
     np.testing.assert_allclose(np.diff(spacing)[:, 1:], travelled[:, 2:], atol=1e-4)
 
 
 @pytest.mark.parametrize("cell", ["liquid", "lstm"])
 def test_step_by_step_equals_the_simulation(cell, events, tmp_path):
-    """Keras at once, Keras by steps, and a file by steps on each of its runtimes."""
+    """Keras on whole events, Keras step by step, and each runtime of an exported file."""
     model = task.build(task.CarFollowingConfig(cell=cell, units=6, width=4))
     inputs, _ = events_as_arrays(events)
     expected = simulation(model).predict(inputs, verbose=0)
@@ -70,14 +70,14 @@ def test_training_the_simulation_trains_the_driver(events):
     model = task.build(task.CarFollowingConfig(units=4, width=4))
     before = model.get_weights()
     trained = simulation(model)
-    trained.compile("adam", task.spacing_loss)
+    trained.compile("adam", task.spacing_loss, run_eagerly=True)
     trained.fit(*events_as_arrays(events), verbose=0)
-    # Every weight but those of the normalization, which none may move.
+    # Every weight is trained; the normalization has none.
     changed = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
     assert all(changed)
 
 
-def test_padding_counts_for_nothing(events):
+def test_padding_is_ignored(events):
     _, targets = events_as_arrays(events)
     assert np.isnan(targets[1, 24:]).all() and np.isfinite(targets[1, :24]).all()
     predictions = np.nan_to_num(targets + 2.0)
@@ -90,13 +90,13 @@ def test_padding_counts_for_nothing(events):
     assert task.collisions(targets, predictions) == 1
 
 
-def test_a_table_tells_how_much_faster_the_leader_is():
+def test_relative_speed_is_computed_from_a_table():
     table = {"spacing": [12.0, 13.0], "speed": [9.0, 9.5], "lead_speed": [10.0, 9.0]}
     inputs = task.inputs_of({name: np.array(column) for name, column in table.items()})
     np.testing.assert_allclose(inputs, [[[12, 9, 1], [13, 9.5, -0.5]]])
 
 
-def test_training_alone_starts_off_the_recording(real_data):
+def test_only_training_starts_are_perturbed(real_data):
     splits, recorded = task.load_splits(0), ngsim.splits()
     for name in ("validation", "test"):
         start = splits[name][0]["start"]

@@ -1,5 +1,6 @@
-"""The loaders: what is read is what was published."""
+"""The loaders: only the published files are read."""
 
+import os
 import shutil
 import threading
 from functools import partial
@@ -16,9 +17,9 @@ SHA_OF_HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
 
 
 def dataset(source="http://127.0.0.1:9/", digest=SHA_OF_HELLO):
-    made = Dataset("greeting", "A greeting", source, "CC0-1.0")
-    made.__dict__["digests"] = {"hello.txt": digest}
-    return made
+    greeting = Dataset("greeting", "A greeting", source, "CC0-1.0")
+    vars(greeting)["digests"] = {"hello.txt": digest}
+    return greeting
 
 
 @pytest.fixture
@@ -31,12 +32,14 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(folder, monkeypatch, tmp_path):
-    """A real HTTP server on loopback, over the folder, and an empty cache."""
+    """An HTTP server on loopback that serves the folder; the cache is empty."""
     monkeypatch.delenv("LNN_DATA_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     handler = partial(SimpleHTTPRequestHandler, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        # Polls for the end of the test.
+        serve = partial(http.serve_forever, poll_interval=0.01)
+        threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{http.server_address[1]}/"
         http.shutdown()
 
@@ -45,7 +48,7 @@ def test_local_folder(folder):
     assert dataset().fetch()["hello.txt"].read_text() == "hello"
 
 
-def test_download_is_verified_and_kept(server, folder):
+def test_download_is_verified_and_cached(server, folder):
     assert dataset(server).fetch()["hello.txt"].read_text() == "hello"
     shutil.rmtree(folder)
     assert dataset(server).fetch()["hello.txt"].read_text() == "hello"
@@ -78,8 +81,6 @@ def test_windows_follow_the_protocol():
 def test_splits_of_the_real_traces(real_data):
     sizes = {split: half_cheetah.traces(split).shape for split in half_cheetah.SPLITS}
     assert sizes == {"train": (10, 1000, 17), "validation": (5, 1000, 17), "test": (10, 1000, 17)}
-    import os
-
     raw = np.load(Path(os.environ["LNN_DATA_DIR"]) / "half_cheetah/trace_0005.npy")
     np.testing.assert_array_equal(half_cheetah.traces("test")[0], raw.astype("float32"))
 

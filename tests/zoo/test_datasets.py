@@ -1,4 +1,4 @@
-"""The datasets as TASKS has them: splits of the sizes that the protocols give."""
+"""The public datasets: splits of the sizes that the protocols define."""
 
 import numpy as np
 import pytest
@@ -54,9 +54,9 @@ def test_ngsim_events(real_data):
     np.testing.assert_allclose(event[:, 2], event[:, 3] - event[:, 1], atol=1e-5)
 
 
-def test_physionet_stays(real_data):
+def test_physionet_stays(first_stays):
     stays, static, deaths = physionet2012.stays()
-    assert len(stays) == len(static) == len(deaths) == 4000 and deaths.sum() == 554
+    assert len(stays) == len(static) == len(deaths) == 40
     # Of 132539: a heart rate of 73 seven minutes after admission; 54 years; height unknown.
     assert stays[0][0, 0] == pytest.approx(7 / 60)
     assert stays[0][0, 1 + physionet2012.VITALS.index("HR")] == 73
@@ -65,7 +65,7 @@ def test_physionet_stays(real_data):
     stayed, survived = physionet2012.afterwards()
     # 132539 left after 5 days and is not known to have died; 132543 died 575 days after admission.
     assert stayed[0] == 5 and np.isnan(survived[0]) and survived[3] == 575
-    assert np.isfinite(survived[deaths == 1]).all()
+    assert len(survived) == 4000 and np.isfinite(survived[:40][deaths == 1]).all()
     splits = physionet2012.split_stays(3)
     assert {name: len(part) for name, part in splits.items()} == {
         "train": 2880,
@@ -73,6 +73,15 @@ def test_physionet_stays(real_data):
         "test": 800,
     }
     np.testing.assert_array_equal(splits["test"], np.random.RandomState(3).permutation(4000)[:800])
+
+
+@pytest.mark.slow
+def test_all_physionet_stays(real_data):
+    stays, static, deaths = physionet2012.stays()
+    assert len(stays) == len(static) == len(deaths) == 4000 and deaths.sum() == 554
+    assert all((np.diff(stay[:, 0]) > 0).all() for stay in stays)
+    _, survived = physionet2012.afterwards()
+    assert np.isfinite(survived[deaths == 1]).all()
 
 
 def test_mitdb_beats(real_data):

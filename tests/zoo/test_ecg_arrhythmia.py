@@ -1,4 +1,4 @@
-"""ECG arrhythmia: what the model is told of a beat, and how its answers are judged."""
+"""ECG arrhythmia: the features of a beat, the loss and the metrics."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ HERTZ = mitdb.HERTZ
 
 
 def heart(intervals, wide=()):
-    """A lead of one sharp peak for each beat, a broad and inverted one for those in `wide`."""
+    """A lead with a sharp peak per beat; those of the beats in `wide` are broad and inverted."""
     times = 1 + np.cumsum(intervals)
     clock = np.arange(int((times[-1] + 1) * HERTZ)) / HERTZ
     lead = np.zeros_like(clock)
@@ -22,11 +22,11 @@ def heart(intervals, wide=()):
     return lead, np.round(times * HERTZ).astype(int)
 
 
-def test_numbers_of_a_steady_heart_do_not_depend_on_rate_or_gain():
+def test_features_of_a_steady_heart_do_not_depend_on_rate_or_gain():
     slow, fast = (heart([interval] * 60) for interval in (1.0, 0.8))
     found = [beats.features(lead * gain, peaks) for (lead, peaks), gain in ((slow, 1), (fast, 3))]
     assert found[0].shape == (60, beats.FEATURES) and np.isfinite(found).all()
-    # The last columns are the rhythm's; the irregularity of both is that of whole samples.
+    # The last columns describe the rhythm; its irregularity comes from rounding to samples.
     np.testing.assert_allclose(found[0][40:59, -13:], found[1][40:59, -13:], atol=0.02)
     np.testing.assert_allclose(found[0][40:59, :3], found[1][40:59, :3], atol=0.1)
 
@@ -42,7 +42,7 @@ def test_premature_and_broad_beats_stand_out():
     assert abs(usual[before_over_usual]) < 0.02
 
 
-def test_nothing_after_the_next_beat_is_seen():
+def test_features_depend_on_nothing_after_the_next_beat():
     intervals = np.full(40, 0.8)
     lead, peaks = heart(intervals)
     changed = lead.copy()
@@ -54,7 +54,7 @@ def test_nothing_after_the_next_beat_is_seen():
     np.testing.assert_array_equal(both[0], beats.features(lead, later)[:21])
 
 
-def test_beats_of_no_class_count_for_nothing():
+def test_beats_without_a_class_are_ignored():
     targets = np.array([[0, 1, 2, -1]])
     predictions = np.eye(3, dtype="float32")[[[0, 1, 0, 2]]] * np.float32(0.9)
     assert task.macro_f1(targets, predictions) == pytest.approx(100 * (2 / 3 + 1 + 0) / 3)
@@ -81,12 +81,21 @@ def test_a_lead_in_a_table():
         task.inputs_of({"mlii": lead, "peak": np.zeros(len(lead))})
 
 
-def test_no_patient_is_in_two_splits(real_data, monkeypatch):
-    asked = []
-    monkeypatch.setattr(mitdb, "records", lambda names: asked.append(set(names)) or [])
-    for part in (task._windows, task._whole):
-        monkeypatch.setattr(task, part.__name__, lambda records: records)
-    task.load_splits(1)
-    training, validation, test = asked
+def test_no_patient_is_in_two_splits(monkeypatch):
+    """With a short synthetic record in place of each patient's."""
+    lead, peaks = heart([0.8] * 70)
+    signal = np.stack([lead, lead], axis=-1).astype("float32")
+    requested = []
+
+    def records(names):
+        requested.append(set(names))
+        classes = np.zeros(len(peaks), int)
+        return [mitdb.Record(name, signal, peaks, classes) for name in names]
+
+    monkeypatch.setattr(mitdb, "records", records)
+    splits = task.load_splits(1)
+    training, validation, test = requested
     assert training | validation == set(mitdb.DS1) and test == set(mitdb.DS2)
     assert not training & validation and len(validation) == 6
+    sizes = {name: len(targets) for name, (_, targets) in splits.items()}
+    assert sizes == {"train": 16, "validation": 6, "test": 22}

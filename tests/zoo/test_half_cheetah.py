@@ -1,4 +1,4 @@
-"""The half-cheetah task: its model at other sizes, and its training for real."""
+"""The half-cheetah task: its model in all sizes, and the full training (slow)."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_unknown_cell_is_named():
         HalfCheetahConfig(cell="gruu")
 
 
-def test_the_models_compared_are_of_one_size():
+def test_compared_models_have_about_the_same_size():
     preset = registry.get(NAME)
     sizes = [runs.trainable_parameters(preset.build(c)) for c in preset.configs.values()]
     assert max(sizes) <= 10_000

@@ -1,4 +1,4 @@
-"""ICU mortality: what the model is told of a stay, and how it learns and is judged."""
+"""ICU mortality: the features of a stay, the loss and the metrics."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ CHANNELS = list(vitals.CHANNELS)
 
 
 def stay(hours, **measured):
-    """A stay of which only the named vital signs were measured."""
+    """A stay with measurements of the named vital signs only."""
     rows = np.full((len(hours), 1 + len(data.VITALS)), np.nan, "float32")
     rows[:, 0] = hours
     for name, values in measured.items():
@@ -62,12 +62,12 @@ def test_impossible_values_are_left_out():
         np.testing.assert_array_equal(
             summaries_of(found, channel)["count"], np.log([2, 2], dtype="f")
         )
-    # The cuff speaks where the line does not.
+    # The cuff pressure replaces an impossible arterial one.
     found = vitals.features(stay([1], SysABP=[0], NISysABP=[140]), PERSON)
     assert summaries_of(found, "systolic")["last"][0] == pytest.approx(1)
 
 
-def test_nothing_later_is_seen(random):
+def test_features_are_causal(random):
     known = random_stay(random)
     before = vitals.features(known, PERSON)
     assert np.isfinite(before).all()
@@ -91,7 +91,7 @@ def test_rows_end_at_the_last_measurement():
     assert not empty["elapsed"].any() and np.isfinite(empty["known"]).all()
 
 
-def test_rows_before_the_first_measurement_leave_the_state_alone():
+def test_rows_before_the_first_measurement_do_not_change_the_state():
     model = task.build(task.IcuMortalityConfig(units=4, width=4))
     rows = task.rows_of(stay([30, 47], HR=[85, 102]), PERSON)
     for name in ("linear", "decide"):
@@ -99,12 +99,10 @@ def test_rows_before_the_first_measurement_leave_the_state_alone():
         layer.kernel.assign(np.ones(layer.kernel.shape))
     whole = {name: row[np.newaxis] for name, row in rows.items()}
     last = {name: row[np.newaxis, -2:] for name, row in rows.items()}
-    np.testing.assert_allclose(
-        model.predict(whole, verbose=0), model.predict(last, verbose=0), rtol=1e-5
-    )
+    np.testing.assert_allclose(model(whole), model(last), rtol=1e-5)
 
 
-def test_severity_ranks_what_became_of_the_stays():
+def test_severity_ranks_the_outcomes():
     deaths = np.array([1, 0, 0, 0, 0])
     stayed = np.array([5, 10, 10, 10, np.nan])
     survived = np.array([5, 15, 400, np.nan, np.nan])
@@ -130,17 +128,17 @@ def test_later_rows_weigh_more_and_only_the_last_is_judged():
     risks[:, -1, 0] = (0.9, 0.1)
     assert preset.metric(targets, risks) == preset.metric(targets, risks[:, -1]) == 1
     assert area_under_roc(targets, risks[:, 0]) == 0.5
-    # Severity below 1 is no death.
+    # A severity below 1 is not a death.
     assert preset.metric(np.array([[1.0], [0.8]]), risks) == 1
     assert task.validation_entropy(targets, risks) == pytest.approx(-np.log(0.9), rel=1e-5)
 
 
-def test_the_model_trained_is_the_model_saved():
+def test_the_trained_model_shares_the_weights_of_the_saved_one():
     model = task.build(task.IcuMortalityConfig(units=4, width=4))
     rows = {name: row[np.newaxis] for name, row in task.rows_of(stay([3, 9]), PERSON).items()}
-    every = task.every_row(model).predict(rows, verbose=0)
+    every = keras.ops.convert_to_numpy(task.every_row(model)(rows))
     assert every.shape == (1, task.ROWS, 1)
-    np.testing.assert_allclose(every[:, -1], model.predict(rows, verbose=0), rtol=1e-6)
+    np.testing.assert_allclose(every[:, -1], model(rows), rtol=1e-6)
 
 
 def test_normalization_is_by_median_and_clipped_deviation(random):
@@ -182,22 +180,36 @@ def test_a_stay_in_a_table():
         ([1, 3], {"ICUType": [np.nan, 7]}, "'ICUType' holds 7; allowed: 1, 2, 3, 4"),
     ],
 )
-def test_tables_that_are_refused(hours, columns, message):
+def test_wrong_tables_are_refused(hours, columns, message):
     columns = {"Age": [70.0, np.nan], **columns}
     arrays = {name: np.array(column, float) for name, column in columns.items()}
     with pytest.raises(ValueError, match=message):
         task.inputs_of(table(hours, **arrays))
 
 
-def test_no_stay_is_in_two_splits(real_data, monkeypatch):
-    # Read once: it is 4,000 files.
-    whole, numbers = data.stays(), iter(range(4000))
-    monkeypatch.setattr(data, "stays", lambda: whole)
-    monkeypatch.setattr(task, "rows_of", lambda *stay: {"known": np.array([next(numbers)])})
+def test_no_stay_is_in_two_splits(random, monkeypatch):
+    """With the number of a stay in place of its features."""
+    deaths = (random.random(4000) < 0.14).astype(int)
+    unknown = np.full(4000, np.nan)
+    stays = range(4000), np.zeros((4000, 5)), deaths
+    monkeypatch.setattr(data, "stays", lambda: stays)
+    monkeypatch.setattr(data, "afterwards", lambda: (unknown, np.where(deaths, 5.0, np.nan)))
+    monkeypatch.setattr(task, "rows_of", lambda stay, static: {"known": np.array([stay])})
     splits, chosen = task.load_splits(1), data.split_stays(1)
     assert sorted(np.concatenate(list(chosen.values()))) == list(range(4000))
     assert set(np.unique(splits["test"][1])) == {0, 1}
-    deaths = whole[2]
     for name, (inputs, targets) in splits.items():
         np.testing.assert_array_equal(inputs["known"][:, 0], chosen[name])
         np.testing.assert_array_equal(targets[:, 0] == task.DEATH, deaths[chosen[name]] == 1)
+
+
+def test_the_split_to_test_on_has_deaths_as_targets(first_stays, monkeypatch):
+    """The other splits have the severity; all of it read from the public files."""
+    monkeypatch.setattr(data, "split", lambda seed: {"train": np.arange(40), "test": np.arange(40)})
+    outcomes = [array[:40] for array in data.afterwards()]
+    monkeypatch.setattr(data, "afterwards", lambda: outcomes)
+    splits, (_, _, deaths) = task.load_splits(0), data.stays()
+    np.testing.assert_array_equal(splits["test"][1][:, 0], deaths)
+    expected = task.severity(deaths, *outcomes)
+    np.testing.assert_allclose(splits["train"][1][:, 0], expected, rtol=1e-6)
+    assert splits["test"][0]["known"].shape == (40, task.ROWS, vitals.FEATURES)

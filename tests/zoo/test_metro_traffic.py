@@ -1,4 +1,4 @@
-"""Metro traffic: from a table to what the model sees."""
+"""Metro traffic: from a table to the inputs of the model."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def table(**changes):
     return {name: np.array(column) for name, column in columns.items()}
 
 
-def test_features_say_what_the_row_says():
+def test_features_of_rows():
     inputs = task.inputs_of(table())
     hour, elapsed = inputs["hour"][0], inputs["elapsed"][0]
     assert hour.shape == (4, task.FEATURES) and np.isfinite(hour).all()
@@ -36,13 +36,13 @@ def test_features_say_what_the_row_says():
     np.testing.assert_array_equal(hour[:, :168].argmax(axis=1), [6 * 24 + 23, 0, 0, 24 + 3])
     holidays = hour[:, 168 : 168 + 2 * len(task.HOLIDAYS)].reshape(4, 2, -1)
     labor = task.HOLIDAYS.index("Labor Day")
-    # The day itself in all its hours, and the day after as such.
+    # The first channel marks all hours of the holiday, the second those of the next day.
     np.testing.assert_array_equal(holidays[:, 0, labor], [0, 1, 1, 0])
     np.testing.assert_array_equal(holidays[:, 1, labor], [0, 0, 0, 1])
     assert hour.max() < np.log(62)
 
 
-def test_no_row_sees_a_later_one():
+def test_features_are_causal():
     rows = table()
     first = {name: column[:2] for name, column in rows.items()}
     for name, array in task.inputs_of(first).items():
@@ -50,7 +50,7 @@ def test_no_row_sees_a_later_one():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"holiday": ["Yes"] * 4}, "'holiday' holds 'Yes'; allowed: None, Christmas Day"),
         ({"weather_main": ["Hail"] * 4}, "'weather_main' holds 'Hail'; allowed: Clear"),
@@ -58,12 +58,12 @@ def test_no_row_sees_a_later_one():
         ({"date_time": ["2015-09-07 01:00:00", *["2015-09-07 00:00:00"] * 3]}, "not decrease"),
     ],
 )
-def test_what_cannot_be_read_is_named(changes, said):
-    with pytest.raises(ValueError, match=said):
+def test_wrong_tables_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
         task.inputs_of(table(**changes))
 
 
-def test_volumes_are_scaled_by_the_whole_series(real_data):
+def test_scaling_is_that_of_the_whole_series(real_data):
     volume = data.table()[data.TARGET]
     assert volume.mean() == pytest.approx(task.MEAN_VOLUME)
     assert volume.std() == pytest.approx(task.VOLUME_DEVIATION)

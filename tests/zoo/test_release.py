@@ -1,8 +1,9 @@
-"""Releases: what a preset's folder says is what its runs gave."""
+"""Releases: a preset's folder records the results of its runs."""
 
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from zoo import registry
@@ -24,7 +25,7 @@ def result(seed, test, extra=0.0):
     }
 
 
-def test_summary_of_seeds_at_once_and_one_after_the_other():
+def test_summaries_can_be_extended():
     results = [result(0, 2.0, 1.0), result(1, 4.0, 2.0), result(2, 3.0, 6.0)]
     whole = release.summarize(results)
     assert whole["test_mean"] == 3 and whole["test_std"] == 1
@@ -33,7 +34,7 @@ def test_summary_of_seeds_at_once_and_one_after_the_other():
     assert release.summarize([], whole) == whole
 
 
-def test_seeds_that_were_run_again_replace_what_was_recorded():
+def test_repeated_seeds_replace_the_recorded_ones():
     before = release.summarize([result(0, 2.0), result(1, 4.0)])
     again = release.summarize([result(1, 5.0)], before)
     assert again["seeds"] == [1] and again["test"] == [5.0]
@@ -41,9 +42,9 @@ def test_seeds_that_were_run_again_replace_what_was_recorded():
 
 @pytest.fixture
 def saved_runs(tmp_path):
-    """A run of another seed than those recorded, which validates worse."""
+    """A run with a new seed and a worse validation loss than the recorded runs."""
     preset = registry.get(NAME)
-    made = {
+    saved = {
         **result(7, 9.0),
         "kind": "liquid",
         "config": asdict(preset.config),
@@ -51,21 +52,33 @@ def saved_runs(tmp_path):
     }
     folder = runs.folder_of(tmp_path, preset, "liquid", 7)
     folder.mkdir(parents=True)
-    (folder / runs.RESULT).write_text(json.dumps(made))
+    (folder / runs.RESULT).write_text(json.dumps(saved))
     return tmp_path
 
 
-def test_a_run_adds_to_what_is_recorded(saved_runs, monkeypatch):
-    written = {}
-    monkeypatch.setattr(
-        release, "_write", lambda preset, model, trained, _: written.update(trained)
+def test_a_run_extends_the_recorded_results(saved_runs, tmp_path):
+    """Released with one export, which is evaluated on 50 steps."""
+    samples = {name: array[:50] for name, array in store.samples(NAME).items()}
+    test = tuple(samples[name][np.newaxis] for name in ("inputs", "targets"))
+    preset = replace(
+        registry.get(NAME),
+        load_samples=lambda: samples,
+        load_splits=lambda seed: {"test": test},
+        export_recipes=("float32",),
+        shipped_recipes=("float32",),
     )
-    before = store.metadata(NAME)
-    release.release(registry.get(NAME), saved_runs)
-    assert written["metrics"]["liquid"]["seeds"] == [*before["metrics"]["liquid"]["seeds"], 7]
-    assert written["metrics"]["gru"] == before["metrics"]["gru"]
-    # The bundled weights stay: their seed validated best.
-    assert written["seed"] == before["seed"]
+    folder, digest = release.release(preset, saved_runs, tmp_path / "released")
+    before, after = store.metadata(NAME), store.metadata(folder)
+    assert after["metrics"]["liquid"]["seeds"] == [*before["metrics"]["liquid"]["seeds"], 7]
+    assert after["metrics"]["gru"] == before["metrics"]["gru"]
+    # The bundled weights stay: their seed has the best validation loss.
+    assert after["seed"] == before["seed"]
+    released, bundled = store.load(folder), store.load(NAME)
+    for a, b in zip(released.get_weights(), bundled.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert digest == store.sha256(folder / store.WEIGHTS)
+    assert "over 6 seeds" in store.card(folder)
+    assert len(store.exported(folder, "float32")) == after["exports"]["float32"]["bytes"]
 
 
 def test_results_of_another_recipe_do_not_count(saved_runs):

@@ -1,4 +1,4 @@
-"""CSV tables: what is wrong with one is named."""
+"""CSV tables: error messages name the fault."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ COLUMNS = {"speed": csv_table.NUMBER, "rain": csv_table.NUMBER_OR_BLANK, "sky": 
 
 @pytest.fixture
 def write(tmp_path):
-    def written(text):
+    def write_table(text):
         path = tmp_path / "x.csv"
         path.write_text(text)
         return path
 
-    return written
+    return write_table
 
 
 def test_columns_in_any_order(write):
@@ -33,7 +33,7 @@ def test_byte_order_mark_and_blank_lines(write):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("speed,sky\n1,fog\n", "wrong columns: missing 'rain'"),
         ("speed,rain,sky,x\n1,2,fog,3\n", "wrong columns: not known 'x'"),
@@ -47,8 +47,8 @@ def test_byte_order_mark_and_blank_lines(write):
         ("", "missing 'speed', 'rain', 'sky'"),
     ],
 )
-def test_faults_are_named(write, text, said):
-    with pytest.raises(ValueError, match=said):
+def test_faults_are_named(write, text, message):
+    with pytest.raises(ValueError, match=message):
         csv_table.read(write(text), COLUMNS)
 
 
