@@ -205,7 +205,9 @@ def test_no_stay_is_in_two_splits(random, monkeypatch):
 
 def test_the_split_to_test_on_has_deaths_as_targets(first_stays, monkeypatch):
     """The other splits have the severity; all of it read from the public files."""
-    monkeypatch.setattr(data, "split_stays", lambda seed: {"train": np.arange(40), "test": np.arange(40)})
+    monkeypatch.setattr(
+        data, "split_stays", lambda seed: {"train": np.arange(40), "test": np.arange(40)}
+    )
     outcomes = [array[:40] for array in data.afterwards()]
     monkeypatch.setattr(data, "afterwards", lambda: outcomes)
     splits, (_, _, deaths) = task.load_splits(0), data.stays()
