@@ -1,11 +1,11 @@
 """Export of Keras models to verified files for phones and microcontrollers.
 
-Names are imported when first used, so that `import export` does not wait for TensorFlow.
+Names are imported on first use, so that `import export` does not load TensorFlow.
 """
 
 import importlib
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from export.data import as_sequences
@@ -68,7 +68,7 @@ if _missing:
     )
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'export' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)

@@ -210,13 +210,15 @@ def _signatures(model):
 
 def _tensor(entry, graph, position):
     tensor = graph.tensors[entry.tensorIndex]
-    quantization: Any = tensor.quantization
-    quantized = quantization is not None and quantization.scale is not None
+    scale, zero_point = 0.0, 0
+    quantization = tensor.quantization
+    if quantization is not None and quantization.scale is not None:
+        scale, zero_point = float(quantization.scale[0]), int(quantization.zeroPoint[0])
     return Tensor(
         name=entry.name.decode(),
         position=position,
         shape=tuple(int(size) for size in tensor.shape),
         dtype=dtype_of(tensor),
-        scale=float(quantization.scale[0]) if quantized else 0.0,
-        zero_point=int(quantization.zeroPoint[0]) if quantized else 0,
+        scale=scale,
+        zero_point=zero_point,
     )
