@@ -1,14 +1,22 @@
-"""Pretrained liquid networks: presets, data, training recipes and the command line `lnn`.
+"""Pretrained liquid networks: presets, datasets, training recipes and the command line `lnn`.
 
-Names are imported when first used, so that `lnn --help` need not wait for TensorFlow.
+Names are imported when first used, so `import zoo` does not import Keras.
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.downloads import DownloadError
+    from zoo.hub.publish import publish
+    from zoo.hub.store import CorruptPresetError, card, exported, load, metadata, samples, save
+    from zoo.preset import Preset
+    from zoo.registry import PRESETS
 
 _MODULES = {
     "PRESETS": "zoo.registry",
     "CorruptPresetError": "zoo.hub.store",
-    "DownloadError": "zoo.hub.download",
+    "DownloadError": "zoo.downloads",
     "Preset": "zoo.preset",
     "card": "zoo.hub.store",
     "exported": "zoo.hub.store",
@@ -34,7 +42,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,44 +1,49 @@
-"""Preset: everything about a pretrained model but its numbers."""
+"""Preset: the complete description of a pretrained model, except for its weights."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from export import Stepper
 from zoo.data.dataset import Dataset
-from zoo.training.loop import Arrays, Inputs, Recipe, predict
+from zoo.training.arrays import Arrays, Inputs
 from zoo.training.metrics import Metric
+from zoo.training.prediction import predict
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
+
+    from export import Stepper
 
 Splits = Mapping[str, Arrays]
-Samples = dict[str, Inputs]
+Samples = Mapping[str, Inputs]
 
 
 class LazySplits(Mapping[str, Arrays]):
-    """Splits that are made when they are asked for, where one costs far more than another."""
+    """Splits that are loaded on access, for tasks in which one costs far more than another."""
 
-    def __init__(self, **made: Callable[[], Arrays]):
-        self._made = made
+    def __init__(self, **loaders: Callable[[], Arrays]):
+        self._loaders = loaders
 
     def __getitem__(self, name: str) -> Arrays:
-        return self._made[name]()
+        return self._loaders[name]()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._made)
+        return iter(self._loaders)
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._loaders)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A number to beat.
+    """A published or measured result to compare with.
 
     Attributes:
-        value: The metric.
-        source: Whose it is, and where it stands.
+        value: The value of the preset's first metric.
+        source: The model and the publication.
     """
 
     value: float
@@ -47,66 +52,67 @@ class Bar:
 
 @dataclass(frozen=True)
 class Preset:
-    """A model for a task, how it is made, and which weights are the true ones.
+    """A model for a task: how it is built, trained and evaluated, and the digest of its weights.
+
+    Preset objects do not import Keras; the functions that need it import it when they are called.
 
     Attributes:
-        name: What users call it.
+        name: The name for `zoo.load`.
         domain: "control", "forecasting", "biosignals" or "driving".
-        task: One line for people.
-        description: Data, protocol, intended use and limits, in Markdown, for its card.
+        task: One line that describes the task.
+        description: Data, protocol, intended use and limits in Markdown, for the card.
         build: Function from `config` to an untrained model.
-        config: Frozen dataclass; its `cell` may be replaced by "lstm" or "gru".
+        config: Frozen dataclass. Its field `cell` can be replaced by "lstm" or "gru".
         baselines: Name -> config of the models that the card compares with.
-        dataset: Where its data come from.
-        load_splits: Function from a seed to {"train" | "validation" | "test": (inputs,
-            targets)}; few tasks ask for a split of its own for each seed.
-        load_samples: Function to real data: "calibration" from the training split, "inputs"
-            and "targets" from the test split. They ship with it where the licence lets them.
-        prepare: Function that fits a model's normalization to the training inputs.
-        recipe: How it is trained.
-        metrics: What is measured on the test split; the first decides.
-        bars: Numbers to beat in the first metric.
-        license: SPDX name of the weights' licence.
-        weights_sha256: Digest of the bundled weights; "" before there are any.
-        loss: What training minimizes: a name of Keras's, or a function of true values and
-            predictions.
-        validation_loss: What chooses the weights, from targets and predictions on the
-            validation split; the first metric, as a loss, by default.
-        for_training: Function from the model to one that shares its weights and is trained
-            in its place, such as a simulation that it drives.
-        predict: Function from the model and inputs to what its metrics judge; by default
-            its predictions, and for models judged in a closed loop what they drive to.
-        drive: The same for a file: from one step of it, a `Stepper`, and inputs; for models
-            judged in a closed loop.
-        target: Device of the exports on its card.
-        export_recipes: Recipes of the exports on its card; the first is recommended.
-        shipped_recipes: Those of them whose files ship with it.
-        columns: Columns of a CSV file for `lnn predict` -> "number", "number or blank" or
-            "text".
-        from_table: Function from such columns to inputs of one sequence.
+        dataset: The dataset.
+        load_splits: Function from a seed to {"train" | "validation" | "test": (inputs, targets)}.
+            Only some tasks split differently for each seed.
+        load_samples: Function that returns real data: "calibration" from the training split,
+            "inputs" and "targets" from the test split. They ship with the preset if the licence of
+            the dataset allows it.
+        prepare: Function that fits the normalization of a model to the training inputs.
+        recipe: Hyperparameters of the training.
+        metrics: Metrics on the test split. The first one ranks the models.
+        bars: Published or measured results in the first metric.
+        license: SPDX name of the licence of the weights.
+        weights_sha256: SHA-256 of the released weights; "" before the first release.
+        loss: Training loss: a name that Keras knows, or a function of targets and predictions.
+        validation_loss: Function from targets and predictions on the validation split to the loss
+            that selects the weights. Default: the first metric as a loss.
+        for_training: Function from the model to the model that is trained, which shares its
+            weights: for example a simulation that contains it.
+        predict: Function from the model and inputs to the array that the metrics take. Default:
+            its predictions. Tasks with closed-loop evaluation return the simulated results.
+        predict_with_stepper: The same for an exported file, from its `export.Stepper` and inputs;
+            only for tasks with closed-loop evaluation.
+        target: Target device of the exports on the card.
+        export_recipes: Export recipes on the card. The first one is recommended.
+        shipped_recipes: Export recipes whose files ship with the preset.
+        columns: Columns of a CSV file for `lnn predict` -> "number", "number or blank" or "text".
+        from_table: Function from such columns to the inputs for one sequence.
     """
 
     name: str
     domain: str
     task: str
     description: str
-    build: Callable[[Any], keras.Model]
+    build: "Callable[[Any], keras.Model]"
     config: Any
     baselines: dict[str, Any]
     dataset: Dataset
     load_splits: Callable[[int], Splits]
     load_samples: Callable[[], Samples]
-    prepare: Callable[[keras.Model, Inputs], None]
-    recipe: Recipe
+    prepare: "Callable[[keras.Model, Any], None]"
+    recipe: TrainingRecipe
     metrics: tuple[Metric, ...]
     bars: tuple[Bar, ...]
     license: str
     weights_sha256: str
     loss: Any = "mse"
     validation_loss: Callable[[np.ndarray, np.ndarray], float] | None = None
-    for_training: Callable[[keras.Model], keras.Model] = lambda model: model
-    predict: Callable[[keras.Model, Inputs], np.ndarray] = predict
-    drive: Callable[[Stepper, Inputs], np.ndarray] | None = None
+    for_training: "Callable[[keras.Model], keras.Model]" = lambda model: model
+    predict: "Callable[[keras.Model, Any], np.ndarray]" = predict
+    predict_with_stepper: "Callable[[Stepper, Any], np.ndarray] | None" = None
     target: str = "micro"
     export_recipes: tuple[str, ...] = ("float32", "int8")
     shipped_recipes: tuple[str, ...] = ()
@@ -115,10 +121,17 @@ class Preset:
 
     @property
     def metric(self) -> Metric:
-        """The metric that decides."""
+        """The metric that ranks the models."""
         return self.metrics[0]
 
     @property
     def configs(self) -> dict[str, Any]:
-        """The preset's own config as "liquid", and those of its baselines."""
+        """The config of the preset as "liquid", and the configs of its baselines."""
         return {"liquid": self.config, **self.baselines}
+
+    def register_loss(self) -> None:
+        """Register the loss function with Keras, for models that are saved after compilation."""
+        if callable(self.loss):
+            import keras
+
+            keras.saving.register_keras_serializable(package="zoo")(self.loss)

@@ -1,55 +1,57 @@
-"""The recurrent layer of a preset's model: a liquid one, or a stock one to compare it with."""
+"""The recurrent layer of a preset's model: a liquid one, or a stock one as a baseline."""
 
-import keras
-from keras import ops
+from zoo.argument_checks import require_choice
+from zoo.training.arrays import Tensor
 
-from lnn_keras import CfCCell, LiquidCell, LiquidRNN
-from lnn_keras.argument_checks import require_choice
-
-LIQUID = ("liquid", "cfc")
-STOCK = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
-CELLS = (*LIQUID, *STOCK)
+LIQUID_CELLS = ("liquid", "cfc")
+STOCK_CELLS = ("lstm", "gru")
+CELLS = (*LIQUID_CELLS, *STOCK_CELLS)
 
 
 def require_cell(cell: str) -> str:
-    """Return the name of a cell if there is one of that name.
+    """Return the name of a cell.
 
     Raises:
-        ValueError: There is none; the message names those there are.
+        ValueError: It is not one of `CELLS`.
     """
     return require_choice("cell", cell, CELLS)
 
 
 def recurrent(
-    inputs,
+    inputs: Tensor,
     cell: str,
     units: int,
-    elapsed=None,
+    elapsed: Tensor | None = None,
     unfolds: int = 1,
     return_sequences: bool = True,
     backbone_units: int = 128,
-):
+) -> Tensor:
     """Pass sequences through a recurrent layer.
 
     Args:
         inputs: Tensor (batch, time, features).
-        cell: "liquid", "cfc", "lstm" or "gru"; the layer takes its name.
-        units: Its units.
-        elapsed: Tensor (batch, time) of elapsed times; a feature of a stock layer.
-        unfolds: Solver steps of a "liquid" cell for each step.
-        return_sequences: Whether every step has an output, or the last one alone.
+        cell: "liquid", "cfc", "lstm" or "gru". It is also the name of the layer.
+        units: Number of neurons.
+        elapsed: Tensor (batch, time) of elapsed times. A stock layer gets it as a feature.
+        unfolds: Solver steps of a "liquid" cell per time step.
+        return_sequences: Whether to return the outputs of all steps or only the last one.
         backbone_units: Width of the backbone of a "cfc" cell.
 
     Returns:
         Tensor (batch, time, units) or (batch, units).
     """
-    if cell in STOCK:
+    import keras
+
+    from lnn_keras import CfCCell, LiquidCell, LiquidRNN
+
+    if cell in STOCK_CELLS:
         if elapsed is not None:
-            inputs = ops.concatenate([inputs, elapsed[..., None]], axis=-1)
-        return STOCK[cell](units, return_sequences=return_sequences, name=cell)(inputs)
+            inputs = keras.ops.concatenate([inputs, elapsed[..., None]], axis=-1)
+        layer_class = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
+        return layer_class(units, return_sequences=return_sequences, name=cell)(inputs)
     if cell == "liquid":
-        made = LiquidCell(units, unfolds=unfolds)
+        liquid = LiquidCell(units, unfolds=unfolds)
     else:
-        made = CfCCell(units, backbone_units=backbone_units)
-    layer = LiquidRNN(made, return_sequences=return_sequences, name=cell)
+        liquid = CfCCell(units, backbone_units=backbone_units)
+    layer = LiquidRNN(liquid, return_sequences=return_sequences, name=cell)
     return layer(inputs) if elapsed is None else layer(inputs, elapsed=elapsed)

@@ -39,7 +39,7 @@ def recorded_test_split(real_data):
 
 def _icu_test_split(seed):
     """The test split of `icu_mortality.load_splits`, without parsing the other 3,200 stays."""
-    numbers = np.sort(physionet2012.split(seed)["test"])
+    numbers = np.sort(physionet2012.split_stays(seed)["test"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(physionet2012, "DATASET", _physionet_with(numbers))
         measured, static, deaths = physionet2012.stays()

@@ -14,9 +14,10 @@ import numpy as np
 import zoo
 from lnn_keras import LiquidCell, LiquidRNN
 from zoo.training.distribution import distributed
-from zoo.training.loop import Recipe, predict, train
+from zoo.training.loop import predict, train
+from zoo.training.recipe import TrainingRecipe
 
-RECIPE = Recipe(
+RECIPE = TrainingRecipe(
     epochs=2, batch_size=8, learning_rate=0.01, noise=0.05, average=0.5, checkpoint_every=1
 )
 KILLED = 9
@@ -27,7 +28,7 @@ def run(
     way: str | None = None,
     hosts: tuple[str, ...] = (),
     index: int | None = None,
-    recipe: Recipe = RECIPE,
+    recipe: TrainingRecipe = RECIPE,
     dropout: float = 0.2,
     killed_in: int | None = None,
 ) -> None:

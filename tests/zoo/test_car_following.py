@@ -9,7 +9,12 @@ from export import Stepper
 from export.runtimes import KerasStep
 from zoo.data import ngsim
 from zoo.driving import car_following as task
-from zoo.driving.closed_loop import SECONDS, drive, events_as_arrays, simulation
+from zoo.driving.closed_loop import (
+    SECONDS,
+    events_as_arrays,
+    simulate_with_stepper,
+    simulation,
+)
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def test_step_by_step_equals_the_simulation(cell, events, tmp_path):
     drivers = [Stepper(KerasStep(step), step), *export.steppers(content, model)]
     assert len(drivers) > 1
     for driver in drivers:
-        np.testing.assert_allclose(drive(driver, inputs), expected, atol=1e-3)
+        np.testing.assert_allclose(simulate_with_stepper(driver, inputs), expected, atol=1e-3)
 
 
 def test_training_the_simulation_trains_the_driver(events):

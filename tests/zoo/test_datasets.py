@@ -66,7 +66,7 @@ def test_physionet_stays(first_stays):
     # 132539 left after 5 days and is not known to have died; 132543 died 575 days after admission.
     assert stayed[0] == 5 and np.isnan(survived[0]) and survived[3] == 575
     assert len(survived) == 4000 and np.isfinite(survived[:40][deaths == 1]).all()
-    splits = physionet2012.split(3)
+    splits = physionet2012.split_stays(3)
     assert {name: len(part) for name, part in splits.items()} == {
         "train": 2880,
         "validation": 320,

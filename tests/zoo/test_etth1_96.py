@@ -8,7 +8,8 @@ import export
 from zoo.data import etth1 as data
 from zoo.forecasting import etth1_96 as task
 from zoo.forecasting import linear_map
-from zoo.training.loop import Recipe, predict, train
+from zoo.training.loop import predict, train
+from zoo.training.recipe import TrainingRecipe
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_training_improves_on_the_linear_map(days, tmp_path):
     model = task.build(task.Etth196Config(units=4, width=4, dropout=0.0))
     rising = np.sign(days[:, -1, -1:] - days[:, -1, :1])
     targets = predict(model, days) + rising
-    recipe = Recipe(epochs=6, batch_size=16, learning_rate=0.1)
+    recipe = TrainingRecipe(epochs=6, batch_size=16, learning_rate=0.1)
     history = train(model, (days, targets), (days, targets), recipe, 0, tmp_path)
     # The error of the linear map, which is not trained, is 1 everywhere.
     assert history[-1].validation_loss < 0.5

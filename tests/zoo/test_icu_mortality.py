@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zoo.biosignals import icu_mortality as task
-from zoo.biosignals import vitals
+from zoo.biosignals import stay_table, vitals
 from zoo.data import physionet2012 as data
 from zoo.training.metrics import area_under_roc
 
@@ -154,7 +154,7 @@ def test_normalization_is_by_median_and_clipped_deviation(random):
 
 def table(hours, **columns):
     blank = np.full(len(hours), np.nan)
-    names = (*task.PERSON, *data.VITALS)
+    names = (*stay_table.PERSON, *data.VITALS)
     return {"hours": np.array(hours, float), **dict.fromkeys(names, blank), **columns}
 
 
@@ -195,7 +195,7 @@ def test_no_stay_is_in_two_splits(random, monkeypatch):
     monkeypatch.setattr(data, "stays", lambda: stays)
     monkeypatch.setattr(data, "afterwards", lambda: (unknown, np.where(deaths, 5.0, np.nan)))
     monkeypatch.setattr(task, "rows_of", lambda stay, static: {"known": np.array([stay])})
-    splits, chosen = task.load_splits(1), data.split(1)
+    splits, chosen = task.load_splits(1), data.split_stays(1)
     assert sorted(np.concatenate(list(chosen.values()))) == list(range(4000))
     assert set(np.unique(splits["test"][1])) == {0, 1}
     for name, (inputs, targets) in splits.items():
@@ -205,7 +205,9 @@ def test_no_stay_is_in_two_splits(random, monkeypatch):
 
 def test_the_split_to_test_on_has_deaths_as_targets(first_stays, monkeypatch):
     """The other splits have the severity; all of it read from the public files."""
-    monkeypatch.setattr(data, "split", lambda seed: {"train": np.arange(40), "test": np.arange(40)})
+    monkeypatch.setattr(
+        data, "split_stays", lambda seed: {"train": np.arange(40), "test": np.arange(40)}
+    )
     outcomes = [array[:40] for array in data.afterwards()]
     monkeypatch.setattr(data, "afterwards", lambda: outcomes)
     splits, (_, _, deaths) = task.load_splits(0), data.stays()

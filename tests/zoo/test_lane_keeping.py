@@ -18,7 +18,8 @@ from zoo.data.car_racing_expert import CALM, ROOM, ScriptedDriver, racing_line, 
 from zoo.data.simulated import Recorded
 from zoo.driving import dagger, evaluation_laps
 from zoo.driving import lane_keeping as task
-from zoo.driving.evaluation_laps import DisturbedSight, drive, drive_all, noisy
+from zoo.driving.augmentation import PictureAugmentation
+from zoo.driving.evaluation_laps import drive_all, drive_with_stepper, noisy
 
 
 def small_model(cell="cfc"):
@@ -74,7 +75,7 @@ def test_record_is_determined_by_its_seed(monkeypatch):
     monkeypatch.setattr(data, "TRACKS", {"train": range(1000, 1001)})
     monkeypatch.setattr(data, "RECORDED", ("train",))
     with joblib.parallel_config(backend="sequential"):
-        again = data.record()
+        again = data.record_laps()
     np.testing.assert_array_equal(again["train/pictures"][: len(pictures)], pictures)
     np.testing.assert_array_equal(again["train/actions"][: len(actions)], actions)
     # The second record of the lap is half a step later.
@@ -111,7 +112,7 @@ def test_recorded_once(tmp_path, monkeypatch):
         (path,) = dataset(version).fetch().values()
         np.testing.assert_array_equal(np.load(path)["x"], np.full(3, version))
     assert calls == [1, 2] and dataset(1).digest != dataset(2).digest
-    monkeypatch.setenv("LNN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("LNN_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("LNN_HOME", str(tmp_path / "other"))
     dataset(2).fetch()
     assert calls == [1, 2]
@@ -128,7 +129,7 @@ def test_a_lost_student_is_rescued(monkeypatch):
     assert not rescued[0] and any(rescued)
     # Control returns to the student once the car is on the road.
     assert np.diff(np.array(rescued, int)).min() == -1
-    pictures, actions = pupil.record
+    pictures, actions = pupil.recorded_lap
     assert len(pictures) == len(actions) == len(rescued)
     assert (actions[:, 0] < 0).any()
 
@@ -141,7 +142,7 @@ def test_noise_has_its_level_and_stays_within():
 
 
 def test_sight_is_disturbed_only_in_training():
-    layer, pictures = DisturbedSight(), np.full((8, 5, PIXELS), 128, "uint8")
+    layer, pictures = PictureAugmentation(), np.full((8, 5, PIXELS), 128, "uint8")
     still = keras.ops.convert_to_numpy(layer(pictures))
     np.testing.assert_allclose(still, 128 / 255, rtol=1e-6)
     disturbed = keras.ops.convert_to_numpy(layer(pictures, training=True))
@@ -163,7 +164,7 @@ def test_files_drive_as_keras_does(cell, monkeypatch, tmp_path):
     export.to_tflite(model, tmp_path / "out", recipe="float32", steps=20)
     content = (tmp_path / "out/model.tflite").read_bytes()
     for driver in [Stepper(KerasStep(step), step), *export.steppers(content, model)]:
-        np.testing.assert_allclose(drive(driver, inputs), expected, atol=1e-3)
+        np.testing.assert_allclose(drive_with_stepper(driver, inputs), expected, atol=1e-3)
 
 
 def test_noise_is_determined_by_track_and_level(monkeypatch):
@@ -209,7 +210,7 @@ def test_a_student_learns_and_drives_in_turn(monkeypatch):
     """Each round trains on all earlier ones; its last laps are kept for validation."""
     monkeypatch.setattr(car_racing_env, "FRAMES", 20)
     monkeypatch.setattr(dagger, "ROUNDS", (range(3, 5), range(7, 9)))
-    monkeypatch.setattr(dagger, "KEPT", 1)
+    monkeypatch.setattr(dagger, "VALIDATION_LAPS", 1)
     scripted = [(np.zeros((4, PIXELS), "uint8"), np.zeros((4, 2), "float32"))]
     monkeypatch.setattr(data, "laps", lambda split: scripted)
     learned = []
@@ -217,7 +218,7 @@ def test_a_student_learns_and_drives_in_turn(monkeypatch):
     def learn(model, training, validation, number):
         learned.append((number, len(training), len(validation)))
 
-    record = dagger.record(small_model, learn, (0.0, 0.2))
+    record = dagger.record_rounds(small_model, learn, (0.0, 0.2))
     assert learned == [(0, 1, 1), (1, 2, 2)]
     for split in data.RECORDED:
         np.testing.assert_array_equal(record[f"{split}/lengths"], [5, 5])

@@ -152,7 +152,10 @@ def test_load_splits_gives_the_recorded_test_split(recorded_test_split):
     """The fast tests read the test split of icu-mortality without the other splits."""
     preset = registry.get("icu-mortality")
     seed = zoo.metadata(preset.name)["seed"]
-    (expected, deaths), order = preset.load_splits(seed)["test"], physionet2012.split(seed)["test"]
+    (expected, deaths), order = (
+        preset.load_splits(seed)["test"],
+        physionet2012.split_stays(seed)["test"],
+    )
     inputs, targets = recorded_test_split(preset)
     np.testing.assert_array_equal(targets, deaths[np.argsort(order)])
     for name, array in inputs.items():
@@ -178,8 +181,8 @@ def predict_on_micro(preset, content, model, inputs):
     steppers = export.steppers(content, model, [MICRO])
     if not steppers:
         pytest.skip("TensorFlow Lite Micro has no wheel here")
-    if preset.drive:
-        return preset.drive(steppers[0], inputs)
+    if preset.predict_with_stepper:
+        return preset.predict_with_stepper(steppers[0], inputs)
     return export.predict_file(content, model, inputs, [MICRO])[MICRO]
 
 
@@ -205,7 +208,7 @@ def test_recommended_export_keeps_the_metric(name, real_data, tmp_path):
     content = (tmp_path / "out/model.tflite").read_bytes()
     inputs, true_outputs = preset.load_splits(zoo.metadata(name)["seed"])["test"]
     expected = runs.evaluate(preset, model, inputs, true_outputs)[preset.metric.name]
-    measured = runs.evaluate_file(preset, content, model, inputs, true_outputs)
+    measured = runs.evaluate_export(preset, content, model, inputs, true_outputs)
     assert measured
     for values in measured.values():
         loss = relative_loss(preset, expected, values[preset.metric.name])

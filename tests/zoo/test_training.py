@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.training.loop import Recipe, train
+from zoo.training.loop import train
+from zoo.training.recipe import TrainingRecipe
 
-RECIPE = Recipe(
+RECIPE = TrainingRecipe(
     epochs=4, batch_size=8, learning_rate=0.1, noise=0.05, average=0.5, checkpoint_every=2
 )
 

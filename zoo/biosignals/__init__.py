@@ -1,1 +1,1 @@
-"""Presets that read signals of the body."""
+"""Biosignals: models of heartbeats and of stays in intensive care."""

@@ -1,31 +1,35 @@
-"""Heartbeats beside those before them: what of a beat does not depend on whose heart it is.
+"""Features of heartbeats relative to earlier beats of the same patient.
 
-A beat is compared with a template, the running mean of the same patient's beats, which a beat that
-looks unlike it hardly moves:
+Each beat is compared with a template, a running mean of the patient's beats. Beats that differ from
+the template change it only a little:
 
     template += 0.1 max(r, 0.05)^2 (beat - template)      r: correlation of their QRS complexes
 
-and its RR intervals, before and after, with those of the beats before. Nothing later than the next
-beat is looked at, so a beat can be judged as soon as that has come.
+The RR intervals before and after a beat are compared with earlier RR intervals. The features depend
+on the time of the next beat and on nothing later, so they are known as soon as it comes.
 """
 
+from typing import Any
+
 import numpy as np
+
+from zoo.extras import extra
 
 HERTZ = 120
 DECIMATION = 3
 BEFORE, AFTER = 48, 60
-# Samples of the window, at 120 Hz: 0.3 to 0.075 s before the peak, around it, up to 0.45 s after.
+# Slices of the window at 120 Hz: P from 0.3 s to 0.075 s before the peak, T until 0.45 s after it.
 WAVES = {"P": slice(12, 39), "QRS": slice(39, 61), "T": slice(61, 102)}
 RECENT = 12
 FEATURES = 35
 
 
 def features(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Numbers of each beat, of its shape and its RR intervals: float32 (beats, 35).
+    """Features of the shape and the RR intervals of each beat: float32 (beats, 35).
 
     Args:
-        signal: One lead, millivolts at 360 Hz: (samples,).
-        peaks: Sample of each beat's R peak, rising.
+        signal: One lead in millivolts at 360 Hz: (samples,).
+        peaks: Increasing sample indices of the R peaks.
 
     Raises:
         ValueError: There are fewer than two beats.
@@ -37,23 +41,24 @@ def features(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     return np.concatenate([shape, rhythm], axis=1).astype("float32")
 
 
-def _windows(signal, peaks):
-    """Each beat, 0.5 to 40 Hz, without its median, in units of the usual beat's height."""
-    from scipy.signal import butter, sosfilt
+def _windows(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Windows of the beats: 0.5 to 40 Hz, median subtracted, divided by the mean beat height."""
+    with extra("zoo"):
+        from scipy.signal import butter, sosfilt
 
     band = butter(2, [0.5, 40], "bandpass", fs=HERTZ * DECIMATION, output="sos")
-    filtered = np.pad(sosfilt(band, signal)[::DECIMATION], (BEFORE, AFTER), mode="edge")
+    filtered = np.pad(np.asarray(sosfilt(band, signal))[::DECIMATION], (BEFORE, AFTER), mode="edge")
     starts = np.round(np.asarray(peaks) / DECIMATION).astype(int)
     windows = filtered[starts[:, None] + np.arange(BEFORE + AFTER)]
     windows = windows - np.median(windows, axis=1, keepdims=True)
     return windows / (_running_mean(np.ptp(windows, axis=1), 0.02)[:, None] + 0.1)
 
 
-def _shape(beats):
-    templates, before = _templates(beats), np.concatenate([beats[:1], beats[:-1]])
+def _shape(beats: np.ndarray) -> np.ndarray:
+    templates, previous = _templates(beats), np.concatenate([beats[:1], beats[:-1]])
     columns = []
     for wave in WAVES.values():
-        beat, template, last = (_centred(x[:, wave]) for x in (beats, templates, before))
+        beat, template, last = (_centred(x[:, wave]) for x in (beats, templates, previous))
         energy = _log_energy(beat)
         columns += [
             _correlation(beat, template),
@@ -62,21 +67,21 @@ def _shape(beats):
             energy,
             energy - _log_energy(template),
         ]
-    width, complex_ = _width(beats), beats[:, WAVES["QRS"]]
+    width, qrs = _width(beats), beats[:, WAVES["QRS"]]
     columns += [
         width,
         width - _width(templates),
         beats[:, BEFORE],
         beats[:, BEFORE] - templates[:, BEFORE],
-        np.ptp(complex_, axis=1) - np.ptp(templates[:, WAVES["QRS"]], axis=1),
-        complex_.max(axis=1),
-        complex_.min(axis=1),
+        np.ptp(qrs, axis=1) - np.ptp(templates[:, WAVES["QRS"]], axis=1),
+        qrs.max(axis=1),
+        qrs.min(axis=1),
     ]
     return np.stack(columns, axis=1)
 
 
-def _rhythm(times):
-    """Logarithms of the RR intervals before and after a beat, over those of the beats before."""
+def _rhythm(times: np.ndarray) -> np.ndarray:
+    """Logarithms of the RR intervals before and after a beat, relative to earlier intervals."""
     interval = np.clip(np.diff(times, prepend=times[0] - 0.8), 0.2, 3)
     following = np.append(interval[1:], interval[-1])
     log_interval, log_following = np.log(interval), np.log(following)
@@ -87,50 +92,50 @@ def _rhythm(times):
         np.log(_running_mean(interval, 0.1)),
         np.log(_running_mean(interval, 0.003)),
         np.log(np.median(recent, axis=1)),
-        # The longest but one, which one pause alone does not set.
+        # The second longest interval, which a single pause does not change.
         np.log(np.sort(recent, axis=1)[:, -2]),
     ]
-    columns = [x - usual for usual in references for x in (log_interval, log_following)]
-    before = np.concatenate([log_interval[:1], log_interval[:-1]])
+    columns = [x - reference for reference in references for x in (log_interval, log_following)]
+    previous = np.concatenate([log_interval[:1], log_interval[:-1]])
     irregularity = np.abs(np.diff(np.log(recent), axis=1)).mean(axis=1)
-    columns += [log_interval - before, log_following - log_interval, np.log(irregularity + 0.01)]
+    columns += [log_interval - previous, log_following - log_interval, np.log(irregularity + 0.01)]
     return np.stack(columns, axis=1)
 
 
-def _templates(beats):
-    """The template that each beat is compared with, made of those before it."""
+def _templates(beats: np.ndarray) -> np.ndarray:
+    """The template for each beat, from the previous beats."""
     around, template = slice(BEFORE - 14, BEFORE + 20), beats[0]
-    found = np.empty_like(beats)
+    templates = np.empty_like(beats)
     for i, beat in enumerate(beats):
-        found[i] = template
-        likeness = max(_correlation(beat[around], template[around]), 0.05)
-        template = template + 0.1 * likeness**2 * (beat - template)
-    return found
+        templates[i] = template
+        correlation = max(_correlation(beat[around], template[around]), 0.05)
+        template = template + 0.1 * correlation**2 * (beat - template)
+    return templates
 
 
-def _running_mean(values, rate):
-    """The exponential mean of the values before each one; of the first few, the plain one."""
-    found, mean = np.empty(len(values)), values[0]
+def _running_mean(values: np.ndarray, rate: float) -> np.ndarray:
+    """Exponential mean of the previous values; at the start, their arithmetic mean."""
+    means, mean = np.empty(len(values)), values[0]
     for i, value in enumerate(values):
-        found[i] = mean
+        means[i] = mean
         mean = mean + max(rate, 1 / (i + 2)) * (value - mean)
-    return found
+    return means
 
 
-def _width(beats):
-    """Share of the QRS complex's window that holds 80 % of its ups and downs."""
+def _width(beats: np.ndarray) -> np.ndarray:
+    """Fraction of the QRS window that contains the middle 80 % of its total variation."""
     steps = np.abs(np.diff(beats[:, BEFORE - 18 : BEFORE + 25], axis=1))
     share = np.cumsum(steps, axis=1) / (steps.sum(axis=1, keepdims=True) + 1e-6)
     return ((share < 0.9).sum(axis=1) - (share < 0.1).sum(axis=1)) / steps.shape[1]
 
 
-def _centred(windows):
+def _centred(windows: np.ndarray) -> np.ndarray:
     return windows - windows.mean(axis=1, keepdims=True)
 
 
-def _log_energy(windows):
+def _log_energy(windows: np.ndarray) -> np.ndarray:
     return np.log((windows**2).mean(axis=1) + 1e-3)
 
 
-def _correlation(a, b):
+def _correlation(a: np.ndarray, b: np.ndarray) -> Any:
     return (a * b).sum(-1) / np.sqrt((a * a).sum(-1) * (b * b).sum(-1) + 1e-3)

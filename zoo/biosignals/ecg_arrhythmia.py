@@ -1,61 +1,67 @@
-"""ECG arrhythmia: whether a heartbeat is normal, supraventricular or ventricular."""
+"""ECG arrhythmia: classify heartbeats as normal, supraventricular or ventricular."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-from keras import ops
 
 from zoo.biosignals.beats import FEATURES, features
 from zoo.data import mitdb as data
 from zoo.data.csv_table import NUMBER
+from zoo.extras import extra
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
-from zoo.training.loop import Inputs, Recipe
+from zoo.training.arrays import Tensor
 from zoo.training.metrics import Metric
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
 
 WINDOW, STRIDE = 64, 16
 FOLDS = 4
 SAMPLE_BEATS = 500
-# The square root of how much rarer a class is than normal beats in DS1.
+# The square root of the ratio of normal beats to beats of each class in DS1.
 CLASS_WEIGHTS = (1.0, 7.0, 3.5)
 
 DESCRIPTION = """
-**Input and output.** Of each beat 35 numbers, of one lead at 360 Hz and of its R peaks: how its
-P, QRS and T waves differ from a running template of the same patient's beats and from the beat
-before, its width and height, and how its RR intervals differ from those before
-(`zoo.biosignals.beats.features`). The probabilities of three classes: N, normal and bundle branch
-block; S, supraventricular; V, ventricular (AAMI EC57). `lnn predict ecg-arrhythmia --input
-FILE.csv` takes the lead itself: a row for each sample, `mlii` in millivolts and `peak`, 1 at R
-peaks and 0 elsewhere. A beat is judged when the next one has come; nothing later is looked at.
+**Input and output.** Input: 35 features of each beat, computed from one lead at 360 Hz and its R
+peaks (`zoo.biosignals.beats.features`). They compare the P, QRS and T waves with a running template
+of the patient's beats and with the previous beat, and include width, height, and the RR intervals
+relative to earlier ones. Output: the probabilities of three classes (AAMI EC57): N, normal and
+bundle branch block; S, supraventricular; V, ventricular.
+`lnn predict ecg-arrhythmia --input FILE.csv` takes the lead: one row per sample with `mlii` in
+millivolts and `peak`, 1 at R peaks and 0 elsewhere. The features of a beat depend on the time of
+the next beat, and on nothing after it.
 
-**Data and protocol.** MIT-BIH arrhythmia database, inter-patient: the 22 records of DS1 train,
-those of DS2 test; each seed keeps a quarter of DS1's records for validation, so no patient is in
-two splits. F and Q beats are shown, but neither trained on nor scored. R peaks are the annotated
-ones. Macro-F1 is the mean of the three classes' F1 over all test beats.
+**Data and protocol.** MIT-BIH arrhythmia database with the inter-patient split: the 22 records of
+DS1 are for training, those of DS2 for testing. Each seed keeps a quarter of the DS1 records for
+validation, so no patient is in two splits. F and Q beats are inputs, but have no weight in training
+and evaluation. R peaks are the annotated ones. Macro-F1 is the mean of the F1 scores of the three
+classes over all test beats.
 
-**Intended use.** Screening experiments, and a reference for beat classifiers that remember the
-rhythm.
+**Intended use.** Screening experiments, and a reference for beat classifiers with memory.
 
-**Limits.** Far below the best published number. DS1 holds 944 S beats, half of them of two
-patients; three quarters of DS2's 1,836 are of one patient (record 232), in runs between long
-pauses that no record of DS1 shows, and most of them are missed. Atrial fibrillation gives false S
-beats. Tried, by held-out records of DS1: the waveform itself beside the features or in their
-place, windows of 192 beats, stronger weight decay, other class weights; none better. Not a
-medical device.
+**Limits.** The result is far below the best published one. DS1 holds 944 S beats, half of them from
+two patients. Three quarters of the 1,836 S beats of DS2 are from one patient (record 232), in runs
+between long pauses; no record of DS1 has such pauses, and most of these beats are missed. Atrial
+fibrillation causes false S beats. Evaluated on held-out records of DS1, none of the following was
+better: the waveform in addition to the features or instead of them, windows of 192 beats, stronger
+weight decay, other class weights. Not a medical device.
 """
 
 
 @dataclass(frozen=True)
 class EcgArrhythmiaConfig:
-    """Sizes of a model of heartbeats.
+    """Hyperparameters of a heartbeat classifier.
 
     Attributes:
         cell: "liquid", "cfc", "lstm" or "gru".
-        units: Neurons of the recurrent layer.
-        width: Units of the dense layer in front of it.
-        dropout: Share of that layer's outputs, and of the readout's inputs, left out in training.
+        units: Number of neurons of the recurrent layer.
+        width: Units of the dense layer before the recurrent layer.
+        dropout: Dropout rate of the outputs of that layer, and of the inputs of the last layer.
     """
 
     cell: str = "cfc"
@@ -63,15 +69,17 @@ class EcgArrhythmiaConfig:
     width: int = 16
     dropout: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
-def build(config: EcgArrhythmiaConfig) -> keras.Model:
+def build(config: EcgArrhythmiaConfig) -> "keras.Model":
     """Return an untrained model from (batch, beats, 35) to probabilities (batch, beats, 3)."""
+    import keras
+
     beat = keras.Input((None, FEATURES), name="beat")
     x = keras.layers.Normalization(name="normalize")(beat)
-    # Bounded, so that one number that is far out cannot decide alone.
+    # Bounded, so that a single outlier cannot determine the class.
     x = keras.layers.Activation("tanh", name="bound")(x)
     x = keras.layers.Dense(config.width, activation="tanh", name="features")(x)
     x = keras.layers.Dropout(config.dropout)(x)
@@ -82,14 +90,17 @@ def build(config: EcgArrhythmiaConfig) -> keras.Model:
     return keras.Model(beat, x, name="ecg_arrhythmia")
 
 
-def prepare(model: keras.Model, inputs: Inputs) -> None:
+def prepare(model: "keras.Model", inputs: np.ndarray) -> None:
     """Set the model's normalization to the mean and variance of the training inputs."""
     model.get_layer("normalize").adapt(inputs)
 
 
-@keras.saving.register_keras_serializable(package="zoo")
-def weighted_cross_entropy(targets, predictions):
-    """Cross-entropy of the beats that have a class, rarer classes weighing more: (batch,)."""
+def weighted_cross_entropy(targets: Tensor, predictions: Tensor) -> Tensor:
+    """Cross-entropy of the labelled beats, weighted by class: tensor (batch,)."""
+    import keras
+
+    ops: Any = keras.ops  # Its type stubs allow None as any result.
+
     classes = ops.maximum(ops.cast(targets, "int32"), 0)
     weights = ops.take(ops.convert_to_tensor(CLASS_WEIGHTS, "float32"), classes)
     weights = ops.where(ops.cast(targets, "int32") >= 0, weights, 0.0)
@@ -98,35 +109,37 @@ def weighted_cross_entropy(targets, predictions):
 
 
 def macro_f1(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Mean of the classes' F1 over the beats that have a class, in percent."""
-    from sklearn.metrics import f1_score
+    """Mean of the F1 scores of the classes over all labelled beats, in percent."""
+    with extra("zoo"):
+        from sklearn.metrics import f1_score
 
     classes = range(len(data.CLASSES))
-    scores = f1_score(*_judged(targets, predictions), labels=classes, average="macro")
-    return 100 * scores
+    true, predicted = _labelled(targets, predictions)
+    return 100 * float(f1_score(true, predicted, labels=classes, average="macro"))
 
 
 def sensitivity(symbol: str) -> Metric:
-    """The share of a class's beats that are found, in percent."""
-    number = data.CLASSES.index(symbol)
+    """The sensitivity for a class: the fraction of its beats that are found, in percent."""
+    index = data.CLASSES.index(symbol)
 
-    def found(targets, predictions):
-        true, guessed = _judged(targets, predictions)
-        return 100 * np.mean(guessed[true == number] == number)
+    def recall(targets: np.ndarray, predictions: np.ndarray) -> float:
+        true, predicted = _labelled(targets, predictions)
+        return 100 * float(np.mean(predicted[true == index] == index))
 
-    return Metric(f"{symbol} sensitivity", found, higher_is_better=True, unit="%")
-
-
-def _judged(targets, predictions):
-    known = targets >= 0
-    return targets[known], predictions.argmax(axis=-1)[known]
+    return Metric(f"{symbol} sensitivity", recall, higher_is_better=True, unit="%")
 
 
-def inputs_of(table: dict[str, np.ndarray]) -> Inputs:
-    """A lead and its R peaks, sample by sample, as the model sees them: (1, beats, 35).
+def _labelled(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """True and predicted classes of the labelled beats."""
+    labelled = targets >= 0
+    return targets[labelled], predictions.argmax(axis=-1)[labelled]
+
+
+def inputs_of(table: dict[str, np.ndarray]) -> np.ndarray:
+    """The inputs (1, beats, 35) from the samples of a lead and the marks of its R peaks.
 
     Raises:
-        ValueError: `peak` holds another number than 0 and 1, or marks fewer than two beats.
+        ValueError: `peak` holds another value than 0 and 1, or marks fewer than two beats.
     """
     wrong = table["peak"][~np.isin(table["peak"], (0, 1))]
     if len(wrong):
@@ -138,7 +151,7 @@ def inputs_of(table: dict[str, np.ndarray]) -> Inputs:
 
 
 def load_splits(seed: int) -> Splits:
-    """Windows of 64 beats to train on; whole records, padded, to validate and test on."""
+    """Training windows of 64 beats; padded whole records for validation and test."""
     validation = data.DS1[seed % FOLDS :: FOLDS]
     training = tuple(name for name in data.DS1 if name not in validation)
     return {
@@ -148,7 +161,7 @@ def load_splits(seed: int) -> Splits:
     }
 
 
-def _windows(records):
+def _windows(records: Sequence[data.Record]) -> tuple[np.ndarray, np.ndarray]:
     inputs, targets = [], []
     for record in records:
         beats = features(record.signal[:, 0], record.peaks)
@@ -158,7 +171,7 @@ def _windows(records):
     return np.stack(inputs), np.stack(targets).astype("int32")
 
 
-def _whole(records):
+def _whole(records: Sequence[data.Record]) -> tuple[np.ndarray, np.ndarray]:
     longest = max(len(record.classes) for record in records)
     inputs = np.zeros((len(records), longest, FEATURES), "float32")
     targets = np.full((len(records), longest), -1, "int32")
@@ -170,7 +183,7 @@ def _whole(records):
 
 
 def load_samples() -> Samples:
-    """Slices of real recordings: to calibrate on from training, to predict from test."""
+    """Parts of real records: calibration from the training split, inputs from the test split."""
     typical, _ = _windows(data.records(data.DS1[1::FOLDS]))
     (record,) = data.records(("200",))
     beats = features(record.signal[:, 0], record.peaks)
@@ -180,14 +193,14 @@ def load_samples() -> Samples:
 _preset = functools.partial(
     Preset,
     domain="biosignals",
-    task="tell normal, supraventricular and ventricular heartbeats apart",
+    task="classify heartbeats as normal, supraventricular or ventricular",
     description=DESCRIPTION,
     build=build,
     dataset=data.DATASET,
     load_splits=load_splits,
     load_samples=load_samples,
     prepare=prepare,
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=8,
         batch_size=64,
         learning_rate=0.003,

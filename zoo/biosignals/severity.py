@@ -1,20 +1,25 @@
-"""Severity of a stay in intensive care: what became of it, as one number to train on."""
+"""Severity of a stay in intensive care: the training target of `icu_mortality`."""
 
 import numpy as np
 
-# The severity of a death in hospital, and of nothing else.
+# The severity of a death in hospital; all other values are below it.
 DEATH = 1
 
 
 def severity(deaths: np.ndarray, stayed: np.ndarray, survived: np.ndarray) -> np.ndarray:
-    """Targets: what became of each stay, from 0 to below 1, and 1 for a death in hospital.
+    """The severity of each stay: 1 for a death in hospital, otherwise from 0 to below 1.
 
-    A death after discharge counts the less the later it comes, and a long stay counts a little.
+    With d the days from discharge to a death, if one is recorded, and s the days in hospital:
+
+        0.05 + 0.5 exp(-d / 60)  (0 without a recorded death)  +  0.3 min(s / 20, 1)
 
     Args:
-        deaths: In hospital, 0 or 1: (stays,).
-        stayed: Days in hospital, NaN where unknown.
-        survived: Days from admission to a death at any time, NaN where none is known.
+        deaths: Deaths in hospital, 0 or 1: (stays,).
+        stayed: Days in hospital; NaN if unknown.
+        survived: Days from admission to death, in hospital or later; NaN if none is recorded.
+
+    Returns:
+        Severity (stays,).
     """
     stayed = np.nan_to_num(stayed)
     later = np.maximum(np.nan_to_num(survived) - stayed, 0)

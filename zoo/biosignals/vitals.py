@@ -1,8 +1,8 @@
-"""Running summaries of irregular vital signs: of each one, what is known of it so far.
+"""Running summaries of irregularly measured vital signs.
 
-Each channel, a vital sign or a quotient of two, counts from its usual value in units of its usual
-spread, on a logarithmic scale where it is skewed; what was never measured counts as usual.
-Values that no patient has are left out. A row looks at its own time and at earlier ones alone.
+Each channel is a vital sign or a ratio of two. Its values are normalized by a typical value and a
+typical spread, on a logarithmic scale if they are skewed. A channel without measurements counts as
+typical, and impossible values are ignored. All summaries are causal.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from zoo.data.physionet2012 import HOURS, VITALS
 
 @dataclass(frozen=True)
 class Channel:
-    """Which values of a channel are possible, and which are usual, in the channel's own unit.
+    """The possible and the typical values of a channel, in the unit of the channel.
 
     Attributes:
-        low: The lowest possible value.
-        high: The highest.
-        usual: Where it counts from.
-        spread: What counts as 1; of the logarithm if `logarithmic`.
-        logarithmic: Whether its ratio to the usual value counts, not its difference.
+        low: Lowest possible value.
+        high: Highest possible value.
+        typical: The value that is normalized to 0.
+        spread: The difference that is normalized to 1; of logarithms if `logarithmic`.
+        logarithmic: Whether to use the logarithm of the ratio to `typical`, not the difference.
     """
 
     low: float
     high: float
-    usual: float
+    typical: float
     spread: float
     logarithmic: bool = False
 
@@ -61,7 +61,7 @@ CHANNELS = {
     "TroponinT": Channel(0.005, 30, 0.05, 1.6, True),
     "WBC": Channel(0.1, 250, 11, 0.5, True),
     "Weight": Channel(30, 300, 80, 20),
-    # Of the arterial line where there is one, else of the cuff.
+    # Measured by the arterial line if there is one, otherwise by the cuff.
     "systolic": Channel(40, 280, 118, 22),
     "diastolic": Channel(15, 180, 58, 13),
     "mean pressure": Channel(25, 220, 78, 15),
@@ -71,40 +71,41 @@ CHANNELS = {
     "BUN / Creatinine": Channel(2, 120, 18, 0.5, True),
 }
 SUMMARIES = ("last", "first", "least", "most", "mean", "recent mean", "change", "fresh", "count")
-OTHERS, PERSON = 10, 9
+OTHER_FEATURES, STATIC_FEATURES = 10, 9
 ICU_TYPES = (1, 2, 3, 4)
-FEATURES = len(CHANNELS) * len(SUMMARIES) + OTHERS + PERSON
-FAR = 5.0
-FADING = 12.0
+FEATURES = len(CHANNELS) * len(SUMMARIES) + OTHER_FEATURES + STATIC_FEATURES
+# Normalized values are clipped at +-MAX_DEVIATION.
+MAX_DEVIATION = 5.0
+# Time constant of exponential decay, in hours.
+DECAY_HOURS = 12.0
 ROOM_AIR = 0.21
-USUAL_WEIGHT = 80.0
+TYPICAL_WEIGHT = 80.0
 
 
 def features(stay: np.ndarray, static: np.ndarray) -> np.ndarray:
-    """What is known at each time of a stay: float32 (times, FEATURES), of order one.
+    """The summaries at each time of a stay: float32 (times, FEATURES), of order 1.
 
     Args:
-        stay: Hours since admission, then `VITALS`, NaN where not measured: (times, 1 + 37).
-        static: `STATIC`, NaN where unknown; weights are taken from the stay: (5,).
+        stay: Hours since admission, then `VITALS`, NaN if not measured: (times, 1 + 37).
+        static: `STATIC`, NaN if unknown: (5,). The weight is not used; it is a channel of `stay`.
     """
     hours = stay[:, 0].astype("float64")
     vitals = {name: stay[:, 1 + i].astype("float64") for i, name in enumerate(VITALS)}
-    known = _channels(vitals)
-    summaries = _summaries(hours, known).reshape(len(hours), -1)
+    summaries = _summaries(hours, _channels(vitals)).reshape(len(hours), -1)
     others = _others(hours, vitals)
-    person = np.broadcast_to(_person(static), (len(hours), PERSON))
-    return np.concatenate([summaries, others, person], axis=1).astype("float32")
+    static_features = np.broadcast_to(_static(static), (len(hours), STATIC_FEATURES))
+    return np.concatenate([summaries, others, static_features], axis=1).astype("float32")
 
 
 def last_known(values: np.ndarray) -> np.ndarray:
-    """Each value, or the last one before that is no NaN; NaN until there is one. Along axis 0."""
+    """Replace each NaN by the last value before it along axis 0; NaN if there is none."""
     rows = _last_row(np.isfinite(values))
-    found = np.take_along_axis(values, np.maximum(rows, 0), axis=0)
-    return np.where(rows >= 0, found, np.nan)
+    last = np.take_along_axis(values, np.maximum(rows, 0), axis=0)
+    return np.where(rows >= 0, last, np.nan)
 
 
-def _channels(vitals):
-    """Each channel, from its usual value, in units of its spread, NaN where there is none."""
+def _channels(vitals: dict[str, np.ndarray]) -> np.ndarray:
+    """Normalized values of all channels, NaN if not measured: (times, channels)."""
     possible = {
         name: _possible(vitals[name], channel)
         for name, channel in CHANNELS.items()
@@ -126,40 +127,42 @@ def _channels(vitals):
         "diastolic": diastolic,
         "mean pressure": mean,
         "pulse pressure": systolic - diastolic,
-        "HR / systolic": _quotient(possible["HR"], systolic),
+        "HR / systolic": _ratio(possible["HR"], systolic),
         "PaO2 / FiO2": possible["PaO2"] / oxygen,
-        "BUN / Creatinine": _quotient(possible["BUN"], possible["Creatinine"]),
+        "BUN / Creatinine": _ratio(possible["BUN"], possible["Creatinine"]),
     }
     return np.stack(
-        [_scaled(values, CHANNELS[name]) for name, values in (possible | derived).items()], axis=1
+        [_normalized(values, CHANNELS[name]) for name, values in (possible | derived).items()],
+        axis=1,
     )
 
 
-def _possible(values, channel):
+def _possible(values: np.ndarray, channel: Channel) -> np.ndarray:
     return np.where((values >= channel.low) & (values <= channel.high), values, np.nan)
 
 
-def _quotient(above, below):
-    """The quotient of the last known values, where one of the two is new."""
-    new = np.isfinite(above) | np.isfinite(below)
-    return np.where(new, last_known(above) / last_known(below), np.nan)
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """The ratio of the last known values, at times at which one of the two was measured."""
+    measured = np.isfinite(numerator) | np.isfinite(denominator)
+    return np.where(measured, last_known(numerator) / last_known(denominator), np.nan)
 
 
-def _scaled(values, channel):
+def _normalized(values: np.ndarray, channel: Channel) -> np.ndarray:
     values = _possible(values, channel)
-    away = np.log(values / channel.usual) if channel.logarithmic else values - channel.usual
-    return np.clip(away / channel.spread, -FAR, FAR)
+    typical = channel.typical
+    difference = np.log(values / typical) if channel.logarithmic else values - typical
+    return np.clip(difference / channel.spread, -MAX_DEVIATION, MAX_DEVIATION)
 
 
-def _summaries(hours, values):
-    """Each channel's `SUMMARIES` so far, 0 before its first value: (times, channels, 9)."""
+def _summaries(hours: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`SUMMARIES` of each channel, 0 before its first value: (times, channels, 9)."""
     measured = np.isfinite(values)
     count = measured.cumsum(axis=0)
     filled = np.where(measured, values, 0)
     last, row = last_known(values), _last_row(measured)
     first = np.take_along_axis(values, np.argmax(measured, axis=0)[np.newaxis], axis=0)
-    recent = _fading(hours, filled) / np.maximum(_fading(hours, measured), 1e-9)
-    found = [
+    recent = _decaying_sum(hours, filled) / np.maximum(_decaying_sum(hours, measured), 1e-9)
+    summaries = [
         last,
         np.broadcast_to(first, values.shape),
         np.fmin.accumulate(values, axis=0),
@@ -167,30 +170,30 @@ def _summaries(hours, values):
         filled.cumsum(axis=0) / np.maximum(count, 1),
         recent,
         last - first,
-        np.exp((hours[np.maximum(row, 0)] - hours[:, np.newaxis]) / FADING),
+        np.exp((hours[np.maximum(row, 0)] - hours[:, np.newaxis]) / DECAY_HOURS),
         np.log1p(count),
     ]
-    return np.where((count > 0)[..., np.newaxis], np.stack(found, axis=-1), 0)
+    return np.where((count > 0)[..., np.newaxis], np.stack(summaries, axis=-1), 0)
 
 
-def _others(hours, vitals):
-    """Urine, ventilation, and how closely the patient is watched: (times, 10)."""
+def _others(hours: np.ndarray, vitals: dict[str, np.ndarray]) -> np.ndarray:
+    """Urine, ventilation, and the frequency of measurements: (times, 10)."""
     weight = _possible(vitals["Weight"], CHANNELS["Weight"])
-    weight = np.nan_to_num(last_known(weight), nan=USUAL_WEIGHT)
+    weight = np.nan_to_num(last_known(weight), nan=TYPICAL_WEIGHT)
     collected, urine = np.isfinite(vitals["Urine"]).cumsum(), np.nan_to_num(vitals["Urine"])
-    recent = _fading(hours, urine[:, np.newaxis])[:, 0]
+    recent = _decaying_sum(hours, urine[:, np.newaxis])[:, 0]
     ventilated = np.isfinite(vitals["MechVent"])
     row = _last_row(ventilated)
     rows = np.arange(len(hours))
     return np.stack(
         [
-            # In ml per kg and hour; the first hours count as usual ones.
+            # ml per kg and hour; 3 ml per kg in 3 earlier hours are added.
             np.where(collected > 0, np.log((urine.cumsum() / weight + 3) / (hours + 3)), 0),
             np.where(collected > 0, np.log(recent / weight + 0.5), 0),
             np.log1p(collected),
             collected > 0,
             np.log1p(ventilated.cumsum()),
-            np.where(row >= 0, np.exp((hours[np.maximum(row, 0)] - hours) / FADING), 0),
+            np.where(row >= 0, np.exp((hours[np.maximum(row, 0)] - hours) / DECAY_HOURS), 0),
             row >= 0,
             np.log1p(np.isfinite(vitals["SysABP"]).cumsum()),
             np.log1p(rows),
@@ -200,32 +203,32 @@ def _others(hours, vitals):
     )
 
 
-def _person(static):
-    """Age, gender, height and kind of unit: (9,)."""
+def _static(static: np.ndarray) -> np.ndarray:
+    """Age, gender, height and type of unit: (9,)."""
     age, gender, height, unit, _ = static
-    tall = bool(120 < height < 230)
+    is_height = bool(120 < height < 230)
     return np.array(
         [
             (age - 65) / 17,
             max(age - 75, 0) / 10,
             gender - 0.5 if gender in (0, 1) else 0,
-            (np.clip(height, 140, 210) - 170) / 10 if tall else 0,
-            tall,
+            (np.clip(height, 140, 210) - 170) / 10 if is_height else 0,
+            is_height,
             *(unit == kind for kind in ICU_TYPES),
         ]
     )
 
 
-def _fading(hours, values):
-    """Sums of the values so far, each fading by e in 12 hours."""
-    total, found = np.zeros(values.shape[1:]), np.empty(values.shape)
-    for i, fade in enumerate(np.exp(-np.diff(hours, prepend=hours[0]) / FADING)):
-        total = total * fade + values[i]
-        found[i] = total
-    return found
+def _decaying_sum(hours: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Running sums with exponential decay over `DECAY_HOURS`."""
+    total, sums = np.zeros(values.shape[1:]), np.empty(values.shape)
+    for i, decay in enumerate(np.exp(-np.diff(hours, prepend=hours[0]) / DECAY_HOURS)):
+        total = total * decay + values[i]
+        sums[i] = total
+    return sums
 
 
-def _last_row(known):
-    """The row of the last True so far, -1 before the first, along axis 0."""
+def _last_row(known: np.ndarray) -> np.ndarray:
+    """Index of the last True along axis 0, -1 before the first."""
     rows = np.arange(len(known)).reshape(-1, *[1] * (known.ndim - 1))
     return np.maximum.accumulate(np.where(known, rows, -1), axis=0)

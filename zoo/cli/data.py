@@ -1,6 +1,7 @@
-"""The commands `lnn data`: public datasets, fetched and checked."""
+"""The commands `lnn data get` and `lnn data check`."""
 
 import importlib
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -22,7 +23,7 @@ Name = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
 
 @app.command()
 def get(name: Name) -> None:
-    """Fetch a dataset, or find it under LNN_DATA_DIR, and verify its files; record a game's."""
+    """Download or record a dataset, or find it in LNN_DATA_DIR, and verify its files."""
     dataset = _module(name).DATASET
     paths = dataset.fetch()
     folder = next(iter(paths.values())).parent
@@ -32,7 +33,7 @@ def get(name: Name) -> None:
 
 @app.command()
 def check(name: Name) -> None:
-    """Read a dataset, and count its rows and those that are not as they should be."""
+    """Read a dataset, and count its rows and its invalid rows."""
     module = _module(name)
     counts = module.summary()
     typer.echo(f"{module.DATASET.title}: files {module.DATASET.origin}")
@@ -41,7 +42,7 @@ def check(name: Name) -> None:
         typer.echo(f"  {title:<{width}} {count:>9,}")
 
 
-def _module(name):
-    from lnn_keras.argument_checks import require_choice
+def _module(name: str) -> ModuleType:
+    from zoo.argument_checks import require_choice
 
     return importlib.import_module(f"zoo.data.{require_choice('dataset', name, DATASETS)}")

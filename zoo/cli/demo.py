@@ -1,22 +1,30 @@
-"""The demo: a bundled model from prediction to a verified file for microcontrollers."""
+"""The demo: predict with a bundled model, export it for microcontrollers, and verify it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from export import VerificationError, to_tflite
 from zoo.hub import store
+from zoo.training.prediction import predict
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PRESET = "half-cheetah-micro"
-STEPS = 500
+VERIFIED_STEPS = 500
 
 
-def run_demo(directory: Path, console) -> bool:
-    """Load, predict, export and verify; print a report; return whether all was well.
+def run_demo(directory: Path, console: "Console") -> bool:
+    """Load, predict, export and verify a model, and print the report.
 
     Args:
-        directory: The export goes to the folder of the preset's name in it.
-        console: A `rich.console.Console`.
+        directory: The export is written to a subfolder with the name of the preset.
+        console: The console to print on.
+
+    Returns:
+        Whether the verification passed.
     """
     with console.status(f"Loading {PRESET}") as status:
         model = store.load(PRESET)
@@ -24,12 +32,12 @@ def run_demo(directory: Path, console) -> bool:
         console.print(f"loaded      {PRESET}, {model.count_params():,} parameters")
         status.update("Predicting a real trace")
         inputs, targets = samples["inputs"], samples["targets"]
-        predicted = model.predict(inputs[np.newaxis], verbose=0)[0]
+        predicted = predict(model, inputs[np.newaxis])[0]
         error = np.mean((predicted - targets) ** 2)
-        stay = np.mean((inputs - targets) ** 2)
+        persistence = np.mean((inputs - targets) ** 2)
         console.print(
             f"predicted   {len(inputs)} observations of a real test trace: "
-            f"MSE {error:.3f} (repeating the last observation: {stay:.1f})"
+            f"MSE {error:.3f} (repeating the last observation: {persistence:.1f})"
         )
         try:
             report = to_tflite(
@@ -39,7 +47,7 @@ def run_demo(directory: Path, console) -> bool:
                 recipe="int8",
                 calibration=samples["calibration"],
                 evaluation=(inputs, targets),
-                steps=STEPS,
+                steps=VERIFIED_STEPS,
                 progress=status.update,
             )
         except VerificationError as failed:

@@ -1,4 +1,4 @@
-"""The presets as a table for people: what each reaches, beside stock layers, and its size."""
+"""The table of presets with their metrics, baselines, results to beat and sizes."""
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -7,39 +7,42 @@ from zoo.hub import store
 from zoo.preset import Preset
 from zoo.registry import PRESETS
 
-COLUMNS = ("preset", "test metric", "LSTM\nGRU", "to beat", "weights", "bytes")
+TITLE = "presets with their metrics and baselines"
+HEADINGS = ("preset", "test metric", "LSTM\nGRU", "to beat", "weights", "bytes")
 
 
-def table() -> Table:
-    """One row for each preset; it fits a terminal of 80 columns."""
-    made = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for column in COLUMNS:
-        made.add_column(column, no_wrap=True)
+def preset_table() -> Table:
+    """One row per preset; it fits a terminal of 80 columns."""
+    table = Table(
+        title=TITLE, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)
+    )
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=True)
     for preset in PRESETS.values():
-        made.add_row(
-            f"[bold]{preset.name}[/]\n{preset.domain}", *_measured(preset), end_section=True
+        table.add_row(
+            f"[bold]{preset.name}[/]\n{preset.domain}", *_results(preset), end_section=True
         )
-    return made
+    return table
 
 
-def _measured(preset: Preset) -> list[str]:
+def _results(preset: Preset) -> list[str]:
     if not preset.weights_sha256:
         return ["not released"]
     recorded = store.metadata(preset.name)
     metrics = recorded["metrics"]
     liquid = metrics["liquid"]
     return [
-        f"{preset.metric.name}\n{_short(liquid['test_mean'])}{_spread(liquid)}",
-        "\n".join(_short(metrics[kind]["test_mean"]) for kind in preset.baselines),
+        f"{preset.metric.name}\n{_rounded(liquid['test_mean'])}{_spread(liquid)}",
+        "\n".join(_rounded(metrics[kind]["test_mean"]) for kind in preset.baselines),
         "\n".join(f"{bar.value:g}" for bar in preset.bars),
         f"{recorded['parameters']:,}",
-        "\n".join(f"{name} {made['bytes']:,}" for name, made in recorded["exports"].items()),
+        "\n".join(f"{recipe} {file['bytes']:,}" for recipe, file in recorded["exports"].items()),
     ]
 
 
-def _short(value):
+def _rounded(value: float) -> str:
     return f"{value:#.3g}".rstrip(".")
 
 
-def _spread(summary):
+def _spread(summary: dict) -> str:
     return f"±{summary['test_std']:.1g}" if len(summary["seeds"]) > 1 else ""

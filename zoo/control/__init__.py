@@ -1,1 +1,1 @@
-"""Control: models of moving bodies."""
+"""Control: models of simulated robots."""

@@ -1,17 +1,20 @@
-"""Half-cheetah: predict the next observation of a simulated runner from those before it."""
+"""Half-cheetah: predict the next observation of a simulated runner from the previous ones."""
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from zoo.data import half_cheetah as data
 from zoo.data.csv_table import NUMBER, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
-from zoo.training.loop import Recipe
 from zoo.training.metrics import MSE, median_squared_error
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
 
 SAMPLE_STEPS = 500
 BARS = (
@@ -20,61 +23,64 @@ BARS = (
 )
 
 DESCRIPTION = """
-**Input and output.** The 17 numbers of the HalfCheetah observation (positions, angles,
-velocities) at each time step; the same 17 numbers one step later.
+**Input and output.** Input: the 17 values of the HalfCheetah observation (positions, angles,
+velocities) at each time step. Output: the same 17 values one step later.
 
-**Data and protocol.** 25 traces of 1,000 steps: traces 15-24 train, 0-4 validation, 5-14 test,
-cut into windows of 32 steps with stride 10 (training windows with stride 2). Each window starts
-from a state of zeros, and every step counts. Validation chooses the weights, by the median over
-its windows of their mean squared errors: in two of the validation traces the body ends up on
-its back (pitch beyond 3 rad), which no other trace shows.
+**Data and protocol.** 25 traces of 1,000 steps: traces 15-24 are for training, 0-4 for validation
+and 5-14 for testing. They are cut into windows of 32 steps with stride 10 (training windows with
+stride 2). The state is zero at the start of each window, and the error counts at every step. The
+weights are selected by the median of the mean squared errors of the validation windows. The median
+is used because the body ends up on its back (pitch beyond 3 rad) in two of the validation traces,
+and in no other trace.
 
-**Intended use.** A first model to take to a microcontroller, and a reference for cells, solvers
-and quantization. The state may be carried on beyond 32 steps: the exports below are run for 500.
+**Intended use.** A first model to run on a microcontroller, and a reference for cells, solvers and
+quantization. The state can be kept beyond 32 steps: the exports below run for 500 steps.
 
-**Limits.** One simulated body and one family of policies; on its back the body is outside what
-the training traces show, and errors are larger. It predicts one step ahead, not many. Not for the
-control of real machines.
+**Limits.** The data come from one simulated body and one family of policies. The training traces
+never show the body on its back, so the errors are larger there. The model predicts one step ahead.
+Do not use it to control real machines.
 """
 
 
 @dataclass(frozen=True)
 class HalfCheetahConfig:
-    """Sizes of a half-cheetah model.
+    """Hyperparameters of a half-cheetah model.
 
     Attributes:
         cell: "liquid", "cfc", "lstm" or "gru".
-        units: Neurons of the recurrent layer.
-        unfolds: Solver steps of the liquid cell per observation.
+        units: Number of neurons of the recurrent layer.
+        unfolds: Solver steps of the liquid cell per time step.
     """
 
     cell: str = "liquid"
     units: int = 80
     unfolds: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
-def build(config: HalfCheetahConfig) -> keras.Model:
+def build(config: HalfCheetahConfig) -> "keras.Model":
     """Return an untrained model from (batch, time, 17) to the next observations, same shape."""
+    import keras
+
     observation = keras.Input((None, data.FEATURES), name="observation")
     x = keras.layers.Normalization(name="normalize")(observation)
     x = recurrent(x, config.cell, config.units, unfolds=config.unfolds)
     x = keras.layers.Dense(data.FEATURES, name="readout")(x)
-    # The change between observations varies more than they do, so predict them whole.
+    # The model predicts observations, not their changes, because the changes vary more.
     x = keras.layers.Normalization(invert=True, name="restore")(x)
     return keras.Model(observation, x, name="half_cheetah")
 
 
-def prepare(model: keras.Model, inputs: np.ndarray) -> None:
+def prepare(model: "keras.Model", inputs: np.ndarray) -> None:
     """Set the model's normalization to the mean and variance of the training inputs."""
     model.get_layer("normalize").adapt(inputs)
     model.get_layer("restore").adapt(inputs)
 
 
 def load_splits(seed: int) -> Splits:
-    """Windows of 32 steps; those to train on overlap more than the protocol's stride of 10."""
+    """Windows of 32 steps; training windows have stride 2 instead of the protocol's 10."""
     return {
         "train": data.windows(data.traces("train"), stride=2),
         "validation": data.windows(data.traces("validation")),
@@ -83,7 +89,7 @@ def load_splits(seed: int) -> Splits:
 
 
 def load_samples() -> Samples:
-    """Slices of real traces: to calibrate on from training, to predict from test."""
+    """Parts of real traces: calibration from the training split, inputs from the test split."""
     trace = data.traces("test")[0]
     return {
         "calibration": data.traces("train")[:, : SAMPLE_STEPS // 2],
@@ -102,7 +108,7 @@ _preset = functools.partial(
     load_splits=load_splits,
     load_samples=load_samples,
     prepare=prepare,
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=150,
         batch_size=64,
         learning_rate=0.01,
@@ -112,7 +118,7 @@ _preset = functools.partial(
         patience=75,
     ),
     metrics=(MSE,),
-    # Two validation traces end upside down, which no training or test trace does.
+    # In two validation traces, and in no other, the body ends up on its back.
     validation_loss=median_squared_error,
     bars=BARS,
     license="Apache-2.0",

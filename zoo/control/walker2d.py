@@ -1,66 +1,75 @@
-"""Walker2d: predict the next observation of a simulated walker that is observed irregularly."""
+"""Walker2d: predict the next observation of a simulated walker that is sampled irregularly."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from zoo.data import walker2d as data
 from zoo.data.csv_table import NUMBER, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
-from zoo.training.loop import Inputs, Recipe
+from zoo.training.arrays import NamedInputs, Tensor
 from zoo.training.metrics import MSE
+from zoo.training.recipe import TrainingRecipe
 
-SAMPLES = 4
+if TYPE_CHECKING:
+    import keras
+
+SAMPLE_WINDOWS = 4
 
 DESCRIPTION = """
-**Input and output.** At each observed step the 17 numbers of the Walker2d observation and the time
-since the step observed before it, in simulation steps; the 17 numbers one simulation step later.
+**Input and output.** Inputs: the 17 values of the Walker2d observation at each observed step, and
+the time since the previous observed step in simulation steps. Output: the 17 values one simulation
+step later.
 
-**Data and protocol.** 400 rollouts, split by file as in the CfC paper's own loader (300 train, 40
-validation, 60 test); a tenth of the steps is dropped at random; windows of 64 steps with stride 16
-(training windows with stride 8). Every step counts, and none sees what comes after it.
+**Data and protocol.** 400 rollouts, split by file as in the loader of the CfC paper (300 training,
+40 validation, 60 test). A tenth of the steps is dropped at random. Windows have 64 steps and stride
+16 (training windows stride 8). The error counts at every step, and predictions are causal.
 
-**Model.** The observation, two dense layers on it, and a closed-form continuous-time layer over the
-irregular time predict the change until the next simulation step.
+**Model.** The model predicts the change until the next simulation step from the observation, from
+two dense layers on it, and from a closed-form continuous-time layer that takes the elapsed time.
 
 **Intended use.** A reference for models of irregularly sampled physical systems.
 
-**Limits.** One simulated body and one family of policies. It predicts one step ahead, not many. Not
-for the control of real machines.
+**Limits.** The data come from one simulated body and one family of policies. The model predicts one
+step ahead. Do not use it to control real machines.
 """
 
 
 @dataclass(frozen=True)
 class Walker2dConfig:
-    """Sizes of a walker2d model.
+    """Hyperparameters of a walker2d model.
 
     Attributes:
         cell: "liquid", "cfc", "lstm" or "gru".
-        units: Neurons of the recurrent layer.
-        width: Units of each dense layer before and after it.
+        units: Number of neurons of the recurrent layer.
+        width: Units of each dense layer before and after the recurrent layer.
     """
 
     cell: str = "cfc"
     units: int = 64
     width: int = 128
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
-def build(config: Walker2dConfig) -> keras.Model:
-    """Return an untrained model of {"observation": (batch, time, 17), "elapsed": (batch, time)}.
+def build(config: Walker2dConfig) -> "keras.Model":
+    """Return an untrained model.
+
+    Its inputs are "observation" (batch, time, 17) and "elapsed" (batch, time).
 
     Its output is the observation one simulation step later, (batch, time, 17).
     """
+    import keras
+
     observation = keras.Input((None, data.FEATURES), name="observation")
-    elapsed = keras.Input((None,), name="elapsed")
+    elapsed: Tensor = keras.Input((None,), name="elapsed")
     normalized = keras.layers.Normalization(name="normalize")(observation)
-    seen = _dense(normalized, config.width, "see")
-    state = recurrent(seen, config.cell, config.units, elapsed)
-    x = keras.layers.Concatenate()([state, normalized, seen])
+    features = _dense(normalized, config.width, "see")
+    state = recurrent(features, config.cell, config.units, elapsed)
+    x = keras.layers.Concatenate()([state, normalized, features])
     x = _dense(x, config.width, "decide")
     x = keras.layers.Concatenate()([x, normalized])
     x = keras.layers.Dense(data.FEATURES, name="readout")(x)
@@ -69,24 +78,26 @@ def build(config: Walker2dConfig) -> keras.Model:
     return keras.Model([observation, elapsed], following, name="walker2d")
 
 
-def _dense(x, width, name):
+def _dense(x: Tensor, width: int, name: str) -> Tensor:
+    import keras
+
     for number in (1, 2):
         x = keras.layers.Dense(width, activation="silu", name=f"{name}_{number}")(x)
     return x
 
 
-def prepare(model: keras.Model, inputs: Inputs) -> None:
-    """Set the model's normalization to the training observations and their changes."""
+def prepare(model: "keras.Model", inputs: NamedInputs) -> None:
+    """Fit the normalization to the training observations, and to their changes."""
     observation = inputs["observation"]
     model.get_layer("normalize").adapt(observation)
-    # Of steps that follow one another in time.
+    # Changes over exactly one simulation step.
     follows = inputs["elapsed"][:, 1:] == 1
     change = np.diff(observation, axis=1)[follows]
     model.get_layer("restore").adapt(change[np.newaxis])
 
 
-def inputs_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The model's inputs from columns of observations and elapsed times, for one sequence."""
+def inputs_of(table: dict[str, np.ndarray]) -> NamedInputs:
+    """The inputs for one sequence from columns of observations and elapsed times."""
     return {
         "observation": stacked(table, data.COLUMNS),
         "elapsed": stacked(table, ["elapsed"])[..., 0],
@@ -94,20 +105,20 @@ def inputs_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def load_splits(seed: int) -> Splits:
-    """Windows of 64 steps; those to train on overlap more than the protocol's stride of 16."""
+    """Windows of 64 steps; training windows have stride 8 instead of the protocol's 16."""
     return data.splits(stride=8)
 
 
 def load_samples() -> Samples:
-    """Windows of real rollouts: to calibrate on from training, to predict from test."""
+    """Windows of real rollouts: calibration from the training split, inputs from the test split."""
     splits = data.splits()
     random = np.random.default_rng(0)
     (typical, _), (inputs, targets) = splits["train"], splits["test"]
-    chosen = random.choice(len(typical["elapsed"]), 16 * SAMPLES, replace=False)
+    chosen = random.choice(len(typical["elapsed"]), 16 * SAMPLE_WINDOWS, replace=False)
     return {
         "calibration": {name: array[chosen] for name, array in typical.items()},
-        "inputs": {name: array[:SAMPLES] for name, array in inputs.items()},
-        "targets": targets[:SAMPLES],
+        "inputs": {name: array[:SAMPLE_WINDOWS] for name, array in inputs.items()},
+        "targets": targets[:SAMPLE_WINDOWS],
     }
 
 
@@ -115,7 +126,7 @@ PRESETS = (
     Preset(
         name="walker2d",
         domain="control",
-        task="predict the next observation of a simulated walker, observed irregularly",
+        task="predict the next observation of a simulated walker from irregular observations",
         description=DESCRIPTION,
         build=build,
         config=Walker2dConfig(),
@@ -127,7 +138,7 @@ PRESETS = (
         load_splits=load_splits,
         load_samples=load_samples,
         prepare=prepare,
-        recipe=Recipe(
+        recipe=TrainingRecipe(
             epochs=15,
             batch_size=64,
             learning_rate=0.004,

@@ -1,1 +1,1 @@
-"""Public datasets, one file each."""
+"""Public datasets, one file each, and their download and verification."""

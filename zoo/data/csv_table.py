@@ -1,4 +1,4 @@
-"""Tables of numbers and words in CSV files, read with errors that name the column and the row."""
+"""Tables of numbers and text in CSV files; errors name the column and the line."""
 
 import csv
 import math
@@ -13,7 +13,7 @@ TEXT = "text"
 
 
 def read(path: str | Path, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The columns of a CSV file whose first line names them.
+    """Read a CSV file with a header line.
 
     Args:
         path: The file.
@@ -23,8 +23,8 @@ def read(path: str | Path, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
         Each column as float64 or str.
 
     Raises:
-        ValueError: A column is missing, extra or named twice; a cell is no number; a row is
-            too short or too long; there are no rows.
+        ValueError: A column is missing, unknown or named twice, a cell is not a number, a row is
+            too short or too long, or there are no rows.
     """
     path = Path(path)
     try:
@@ -51,7 +51,7 @@ def read(path: str | Path, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
 
 
 def stacked(table: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarray:
-    """Columns side by side: float32 (1, rows, columns), one sequence."""
+    """Stack columns to one sequence: float32 (1, rows, columns)."""
     return np.stack([table[name] for name in columns], axis=-1).astype("float32")[np.newaxis]
 
 
@@ -70,7 +70,7 @@ def _require_columns(path: Path, received: Sequence[str], expected: Sequence[str
         )
 
 
-def _number(path, column, kind, line, cell):
+def _number(path: Path, column: str, kind: str, line: int, cell: str) -> float:
     text = cell.strip()
     if not text and kind == NUMBER_OR_BLANK:
         return math.nan

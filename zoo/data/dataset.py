@@ -1,4 +1,4 @@
-"""Public files: from `LNN_DATA_DIR` or from their source, verified before use."""
+"""Public datasets: read from `LNN_DATA_DIR` or downloaded, and verified before use."""
 
 import hashlib
 import os
@@ -6,23 +6,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from zoo import downloads
+from zoo.local_files import dataset_folder, sha256
+
 _DIGESTS = Path(__file__).parent / "digests"
 
 
 class DataError(RuntimeError):
-    """A data file is missing, cannot be fetched, or is not the file that it should be."""
+    """A data file is missing, cannot be downloaded, or differs from the published one."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Where a public dataset comes from.
+    """A public dataset and its source.
 
     Attributes:
-        name: Its name, and that of its folder.
-        title: One line for people.
+        name: The name, also of its folder.
+        title: One line that describes it.
         source: URL of the folder that holds its files.
         license: SPDX name of its licence, as published by its source.
-        shippable: Whether slices of it may ship with a preset.
+        shippable: Whether the licence allows to ship parts of it with a preset.
     """
 
     name: str
@@ -33,41 +36,39 @@ class Dataset:
 
     @property
     def origin(self) -> str:
-        """What its files are, in two words."""
+        """Short description of the origin of its files, for `lnn data`."""
         return "as published"
 
     @property
-    def _sums(self) -> str:
+    def _digest_list(self) -> str:
         return (_DIGESTS / f"{self.name}.txt").read_text()
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """File name -> sha256, from the list of this name in `digests/`."""
-        lines = (line.split() for line in self._sums.splitlines())
+        """Name of each file -> its SHA-256, from the list of this dataset in `digests/`."""
+        lines = (line.split() for line in self._digest_list.splitlines())
         return {name: digest for digest, name in lines}
 
     @property
     def digest(self) -> str:
-        """The sha256 of that list, which stands for all files."""
-        return hashlib.sha256(self._sums.encode()).hexdigest()
+        """SHA-256 of that list, which identifies all files."""
+        return hashlib.sha256(self._digest_list.encode()).hexdigest()
 
     def fetch(self) -> dict[str, Path]:
-        """Return the path of each file, fetched if need be and verified.
+        """Return the path of each file; download missing files, and verify all.
 
-        Files are read from the folder of this name under `LNN_DATA_DIR` if that is
-        set, and otherwise downloaded once to the user's cache.
+        Files are read from the folder `NAME` in `LNN_DATA_DIR` if that is set. Otherwise they are
+        downloaded once to `LNN_HOME/data/NAME`, see `zoo.local_files.dataset_folder`.
 
         Raises:
-            DataError: A file is missing, cannot be fetched, or has another digest.
+            DataError: A file is missing, cannot be downloaded, or has another digest.
         """
         local = os.environ.get("LNN_DATA_DIR")
         if local:
             return self._verified(Path(local) / self.name)
         return self._downloaded()
 
-    def _verified(self, folder):
-        import pooch
-
+    def _verified(self, folder: Path) -> dict[str, Path]:
         paths = {name: folder / name for name in self.digests}
         missing = [name for name, path in paths.items() if not path.is_file()]
         if missing:
@@ -76,30 +77,21 @@ class Dataset:
                 f"{len(paths)} files of {self.name!r}, {missing[0]} among them."
             )
         for name, path in paths.items():
-            if pooch.file_hash(str(path)) != self.digests[name]:
+            if sha256(path) != self.digests[name]:
                 raise DataError(
                     f"{path} is not the published file: its sha256 differs from "
                     f"{self.digests[name][:12]}..."
                 )
         return paths
 
-    def _downloaded(self):
-        import pooch
-
-        store = pooch.create(
-            path=pooch.os_cache("lnn-keras") / self.name,
-            base_url=self.source,
-            registry=self.digests,
-            retry_if_failed=2,
-        )
-        paths = {}
-        for name in self.digests:
-            # pooch raises what requests raises, or ValueError for a wrong digest.
+    def _downloaded(self) -> dict[str, Path]:
+        with downloads.progress_bar(f"Downloading {self.name}") as progress:
             try:
-                paths[name] = Path(store.fetch(name))
-            except (OSError, ValueError) as error:
+                return downloads.fetch_files(
+                    self.source, dataset_folder(self.name), self.digests, progress=progress
+                )
+            except (OSError, downloads.DownloadError) as error:
                 raise DataError(
-                    f"Cannot fetch {name} of {self.name!r} from {self.source}: {error} "
+                    f"Dataset {self.name!r}: {error} "
                     "Set LNN_DATA_DIR to a folder that already holds the data."
                 ) from error
-        return paths

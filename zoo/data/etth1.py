@@ -1,6 +1,6 @@
 """ETTh1: oil temperature and loads of an electricity transformer, hourly for two years.
 
-Zhou et al., Informer, 2021. CC BY-ND 4.0: fetched, never shipped.
+Zhou et al., Informer, 2021. CC BY-ND 4.0: downloaded, never shipped.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from zoo.data import csv_table
 from zoo.data.dataset import Dataset
 
 COLUMNS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
-# 12, 4 and 4 months of 30 days, as all published results on this file.
+# 12, 4 and 4 months of 30 days, as in all published results on this file.
 ROWS = {"train": (0, 8640), "validation": (8640, 11520), "test": (11520, 14400)}
 
 DATASET = Dataset(
@@ -38,11 +38,11 @@ def scaling() -> tuple[np.ndarray, np.ndarray]:
 
 
 def splits(look_back: int, horizon: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Every window of z-scored hours whose targets lie in a split's rows.
+    """All windows of z-scored hours that have their targets in the rows of a split.
 
     Args:
-        look_back: Hours that the model sees; those before a split's rows count.
-        horizon: Hours after them, to forecast.
+        look_back: Number of input hours; they may lie before the rows of the split.
+        horizon: Number of hours to forecast.
 
     Returns:
         Inputs (windows, look_back, 7) and targets (windows, horizon, 7) of each split.
@@ -52,15 +52,15 @@ def splits(look_back: int, horizon: int) -> dict[str, tuple[np.ndarray, np.ndarr
     windows = np.lib.stride_tricks.sliding_window_view(scaled, look_back + horizon, axis=0)
     # Axes (window, variable, hour) -> (window, hour, variable).
     windows = windows.transpose(0, 2, 1)
-    found = {}
+    splits = {}
     for name, (start, end) in ROWS.items():
         first, last = max(start - look_back, 0), end - look_back - horizon
         chosen = windows[first : last + 1]
-        found[name] = chosen[:, :look_back], chosen[:, look_back:]
-    return found
+        splits[name] = chosen[:, :look_back], chosen[:, look_back:]
+    return splits
 
 
 def summary() -> dict[str, int]:
-    """What the file holds, by count."""
+    """Counts of rows and invalid rows."""
     values = series()
     return {"rows": len(values), "rows used": ROWS["test"][1], "bad rows": 0}

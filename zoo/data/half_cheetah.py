@@ -1,4 +1,4 @@
-"""Half-cheetah: 25 traces of a simulated two-legged runner, 1,000 steps of 17 numbers.
+"""Half-cheetah: 25 traces of a simulated two-legged runner, 1,000 steps of 17 values.
 
 Recorded from a policy in the MuJoCo HalfCheetah environment of OpenAI Gym by
 Lechner and Hasani for their liquid time-constant networks. Apache-2.0.
@@ -6,11 +6,12 @@ Lechner and Hasani for their liquid time-constant networks. Apache-2.0.
 
 import numpy as np
 
+from zoo.argument_checks import require_choice
 from zoo.data.dataset import Dataset
 
 FEATURES = 17
 _JOINTS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
-# As the environment orders its observation: heights and angles, then velocities.
+# The order of the environment's observation: positions and angles, then velocities.
 COLUMNS = (
     *("z", "pitch", *_JOINTS),
     *("x_velocity", "z_velocity", "pitch_velocity", *(f"{joint}_velocity" for joint in _JOINTS)),
@@ -33,18 +34,16 @@ DATASET = Dataset(
 
 def traces(split: str) -> np.ndarray:
     """The traces of a split: float32 (traces, 1000, 17)."""
-    from lnn_keras.argument_checks import require_choice
-
-    numbers = SPLITS[require_choice("split", split, SPLITS)]
+    indices = SPLITS[require_choice("split", split, SPLITS)]
     paths = DATASET.fetch()
-    loaded = [np.load(paths[f"trace_{n:04d}.npy"], allow_pickle=False) for n in numbers]
+    loaded = [np.load(paths[f"trace_{n:04d}.npy"], allow_pickle=False) for n in indices]
     return np.stack(loaded).astype("float32")
 
 
 def windows(traces: np.ndarray, stride: int = STRIDE) -> tuple[np.ndarray, np.ndarray]:
-    """Cut traces into inputs and targets one step later: each (windows, 32, 17).
+    """Cut traces into inputs, and targets one step later: each (windows, 32, 17).
 
-    Windows start at 0, stride, 2 stride, ... below length - 33, as in the paper.
+    Windows start at 0, stride, 2 stride, ... below length - 33, as in Hasani et al., 2021.
     """
     starts = range(0, traces.shape[1] - WINDOW - 1, stride)
     inputs = [trace[s : s + WINDOW] for trace in traces for s in starts]
@@ -53,11 +52,11 @@ def windows(traces: np.ndarray, stride: int = STRIDE) -> tuple[np.ndarray, np.nd
 
 
 def summary() -> dict[str, int]:
-    """What the files hold, by count."""
-    found = np.concatenate([traces(split) for split in SPLITS])
-    steps = found.reshape(-1, FEATURES)
+    """Counts of traces, steps and invalid steps."""
+    all_traces = np.concatenate([traces(split) for split in SPLITS])
+    steps = all_traces.reshape(-1, FEATURES)
     return {
-        "traces": len(found),
+        "traces": len(all_traces),
         "steps": len(steps),
-        "steps with a number that is not finite": int((~np.isfinite(steps)).any(axis=1).sum()),
+        "steps with a value that is not finite": int((~np.isfinite(steps)).any(axis=1).sum()),
     }

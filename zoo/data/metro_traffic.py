@@ -1,4 +1,4 @@
-"""Metro traffic: hourly volume on interstate 94 at Minneapolis, with weather and holidays.
+"""Metro traffic: hourly volume on Interstate 94 at Minneapolis, with weather and holidays.
 
 Hogue, Metro Interstate Traffic Volume, UCI Machine Learning Repository, 2019. CC BY 4.0.
 """
@@ -23,7 +23,7 @@ INPUTS = {
 }
 TARGET = "traffic_volume"
 NO_HOLIDAY = "None"
-# No air is that cold, and no hour that wet.
+# Limits of valid temperatures (K) and of valid rain in an hour (mm).
 COLDEST, WETTEST = 200.0, 1000.0
 
 DATASET = Dataset(
@@ -38,26 +38,26 @@ DATASET = Dataset(
 
 
 def table() -> dict[str, np.ndarray]:
-    """The columns of the file, in the order of its rows."""
+    """The columns of the file."""
     return csv_table.read(DATASET.fetch()[FILE], {**INPUTS, TARGET: csv_table.NUMBER})
 
 
 def times(column: np.ndarray) -> list[datetime]:
-    """The time stamps of a column.
+    """Parse the time stamps of a column.
 
     Raises:
-        ValueError: One is not of the form 2012-10-02 09:00:00.
+        ValueError: A time stamp does not have the form 2012-10-02 09:00:00.
     """
-    found = []
+    times = []
     for line, text in enumerate(column, start=2):
         try:
-            found.append(datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S"))
+            times.append(datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S"))
         except ValueError as error:
             raise ValueError(
                 f"Line {line}: column 'date_time' holds {str(text)!r}, not a time such as "
                 "2012-10-02 09:00:00."
             ) from error
-    return found
+    return times
 
 
 def bounds(rows: int) -> dict[str, slice]:
@@ -71,7 +71,7 @@ def bounds(rows: int) -> dict[str, slice]:
 
 
 def summary() -> dict[str, int]:
-    """What the file holds, by count."""
+    """Counts of rows, gaps and invalid values."""
     columns = table()
     stamps = columns["date_time"]
     hours = np.diff(np.array(times(stamps), "datetime64[h]")).astype(int)

@@ -1,14 +1,16 @@
-"""MIT-BIH arrhythmia: half-hour recordings of two leads at 360 Hz, every beat annotated.
+"""MIT-BIH arrhythmia: half-hour records of two leads at 360 Hz with annotated beats.
 
-Moody and Mark, The impact of the MIT-BIH Arrhythmia Database, 2001. ODC-By 1.0. The four
-paced records are left out, as AAMI EC57 asks; F and Q beats are left out as well.
+Moody and Mark, The impact of the MIT-BIH Arrhythmia Database, 2001. ODC-By 1.0. The four paced
+records are excluded, as AAMI EC57 requires; F and Q beats are excluded as well.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from zoo.data.dataset import DataError, Dataset
+from zoo.data.dataset import Dataset
+from zoo.extras import extra
 
 HERTZ = 360
 CLASSES = ("N", "S", "V")
@@ -18,7 +20,7 @@ SYMBOLS = {
     **dict.fromkeys(("V", "E"), 2),
 }
 OTHER_BEATS = ("F", "/", "f", "Q")
-# de Chazal et al., Automatic classification of heartbeats, 2004: no patient is in both.
+# de Chazal et al., Automatic classification of heartbeats, 2004: no patient is in both sets.
 DS1 = tuple(
     "101 106 108 109 112 114 115 116 118 119 122 124 "
     "201 203 205 207 208 209 215 220 223 230".split()
@@ -41,13 +43,13 @@ DATASET = Dataset(
 
 @dataclass(frozen=True)
 class Record:
-    """One recording.
+    """A record of the database.
 
     Attributes:
-        name: Its number.
-        signal: Millivolts (samples, 2), the lead MLII first.
-        peaks: Samples of all annotated beats.
-        classes: Index into `CLASSES` of each beat; -1 for a beat of another class.
+        name: The name, a number.
+        signal: Millivolts (samples, 2); the first lead is MLII.
+        peaks: Sample indices of all annotated beats.
+        classes: Index into `CLASSES` of each beat; -1 for other classes.
     """
 
     name: str
@@ -57,43 +59,41 @@ class Record:
 
 
 def records(names: tuple[str, ...]) -> list[Record]:
-    """Recordings by name; those of `DS1` train, those of `DS2` test.
+    """Read records; those in `DS1` are for training, those in `DS2` for testing.
 
     Raises:
-        DataError: The package wfdb, which reads them, is not installed; or as `fetch`.
+        MissingExtraError: The package wfdb is not installed.
+        DataError: A file is missing, cannot be downloaded, or differs from the published one.
     """
-    try:
+    with extra("biosignals"):
         import wfdb
-    except ImportError as error:
-        raise DataError(
-            "Reading 'mitdb' needs the package wfdb: pip install 'lnn-keras[biosignals]'."
-        ) from error
 
     paths = DATASET.fetch()
-    found = []
+    records = []
     for name in names:
         stem = str(paths[f"{name}.hea"])[: -len(".hea")]
+        signal: Any
         signal, fields = wfdb.rdsamp(stem)
-        # Record 114 has its leads the other way round.
+        # The leads of record 114 are swapped.
         if fields["sig_name"][1] == "MLII":
             signal = signal[:, ::-1]
-        annotation = wfdb.rdann(stem, "atr")
+        annotation: Any = wfdb.rdann(stem, "atr")
         beats = [
             (sample, SYMBOLS.get(symbol, -1))
             for sample, symbol in zip(annotation.sample, annotation.symbol, strict=True)
             if symbol in SYMBOLS or symbol in OTHER_BEATS
         ]
         peaks, classes = np.array(beats).T
-        found.append(Record(name, signal.astype("float32"), peaks, classes))
-    return found
+        records.append(Record(name, signal.astype("float32"), peaks, classes))
+    return records
 
 
 def summary() -> dict[str, int]:
-    """What the files hold, by count."""
+    """Counts of beats by set and class."""
     counts = {}
     for title, names in (("DS1", DS1), ("DS2", DS2)):
         classes = np.concatenate([record.classes for record in records(names)])
         for index, symbol in enumerate(CLASSES):
             counts[f"{title} beats {symbol}"] = int((classes == index).sum())
-        counts[f"{title} beats left out (F, Q)"] = int((classes < 0).sum())
+        counts[f"{title} excluded beats (F, Q)"] = int((classes < 0).sum())
     return counts

@@ -1,16 +1,17 @@
-"""NGSIM: 403 events of one car following another on a highway, ten times a second.
+"""NGSIM: 403 events of one car following another on a highway, sampled at 10 Hz.
 
 Extracted by Zhu et al., Safe, efficient, and comfortable velocity control, 2020, from the Next
 Generation Simulation data of the US Federal Highway Administration. The repository states no
-licence: fetched, never shipped.
+licence: downloaded, never shipped.
 """
 
 import numpy as np
 
 from zoo.data.dataset import Dataset
+from zoo.extras import extra
 
 HERTZ = 10.0
-# spacing (m), the follower's speed (m/s), relative speed (m/s), the leader's speed (m/s)
+# Spacing (m), speed of the follower, relative speed, speed of the leader (m/s).
 COLUMNS = ("spacing", "speed", "relative_speed", "lead_speed")
 
 DATASET = Dataset(
@@ -26,34 +27,35 @@ DATASET = Dataset(
 
 
 def events() -> list[np.ndarray]:
-    """Each event: float64 (steps, 4), a column for each of `COLUMNS`."""
-    from scipy.io import loadmat
+    """All events: float64 (steps, 4) with the columns `COLUMNS`."""
+    with extra("zoo"):
+        from scipy.io import loadmat
 
     cells = loadmat(DATASET.fetch()["testSet.mat"])["validationData"]
     return [np.asarray(event, "float64") for event in cells.ravel()]
 
 
 def splits() -> dict[str, list[np.ndarray]]:
-    """Events of each split; a permutation with seed 0 gives 15 % to test, 15 % to validation."""
-    found = events()
-    order = np.random.RandomState(0).permutation(len(found))
-    part = int(0.15 * len(found))
-    numbers = {
+    """Events of each split: a random 15 % for testing and 15 % for validation, with seed 0."""
+    all_events = events()
+    order = np.random.RandomState(0).permutation(len(all_events))
+    part = int(0.15 * len(all_events))
+    indices = {
         "train": order[2 * part :],
         "validation": order[part : 2 * part],
         "test": order[:part],
     }
-    return {name: [found[i] for i in chosen] for name, chosen in numbers.items()}
+    return {name: [all_events[i] for i in chosen] for name, chosen in indices.items()}
 
 
 def summary() -> dict[str, int]:
-    """What the file holds, by count."""
-    found = events()
+    """Counts of events, steps and invalid values."""
+    all_events = events()
     return {
-        "events": len(found),
-        "steps": sum(map(len, found)),
-        "steps with a number that is not finite": sum(
-            int((~np.isfinite(event)).any(axis=1).sum()) for event in found
+        "events": len(all_events),
+        "steps": sum(map(len, all_events)),
+        "steps with a value that is not finite": sum(
+            int((~np.isfinite(event)).any(axis=1).sum()) for event in all_events
         ),
-        "events with a spacing of 0 or less": sum(bool((e[:, 0] <= 0).any()) for e in found),
+        "events with a spacing of 0 or less": sum(bool((e[:, 0] <= 0).any()) for e in all_events),
     }

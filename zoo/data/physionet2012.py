@@ -1,9 +1,10 @@
-"""PhysioNet 2012, set A: 4,000 stays in intensive care, what was measured in their first 48 hours.
+"""PhysioNet 2012, set A: the first 48 hours of 4,000 stays in intensive care.
 
 Silva et al., Predicting in-hospital mortality of ICU patients, 2012. ODC-By 1.0.
 """
 
 import csv
+from pathlib import Path
 
 import numpy as np
 
@@ -30,22 +31,23 @@ DATASET = Dataset(
 
 
 def stays() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """The stays in the order of their numbers.
+    """The stays in the order of their record IDs.
 
     Returns:
-        Of each stay (times, 1 + 37): hours since admission, then `VITALS`, NaN where one was not
-        measured at that time; static (4000, 5), NaN where unknown; deaths (4000,), 0 or 1.
+        Measurements of each stay (times, 1 + 37): hours since admission, then `VITALS`, NaN if not
+        measured at that time; `STATIC` (4000, 5), NaN if unknown; deaths in hospital (4000,),
+        0 or 1.
     """
     measured, static, deaths, _ = _parsed()
     return measured, static, deaths
 
 
 def afterwards() -> tuple[np.ndarray, np.ndarray]:
-    """How the stays went on, in the order of `stays`; for targets, never for inputs.
+    """The outcomes of the stays, in the order of `stays`; only for targets.
 
     Returns:
-        Days in hospital, and days until death where one is recorded, in hospital or after it;
-        both counted from admission to intensive care, (4000,), NaN where unknown.
+        Days in hospital, and days until a death in hospital or later; both from the admission to
+        intensive care, (4000,), NaN if unknown.
     """
     outcomes = sorted(_outcomes(DATASET.fetch()), key=lambda row: row["RecordID"])
     days = np.array(
@@ -55,10 +57,10 @@ def afterwards() -> tuple[np.ndarray, np.ndarray]:
     return stayed, survived
 
 
-def split(seed: int, stays: int = 4000) -> dict[str, np.ndarray]:
-    """Numbers of stays: 20 % test, 8 % validation and 72 % train, for a seed."""
-    order = np.random.RandomState(seed).permutation(stays)
-    test, validation = stays // 5, stays * 2 // 25
+def split_stays(seed: int, count: int = 4000) -> dict[str, np.ndarray]:
+    """Indices of the stays of a random split: 20 % test, 8 % validation and 72 % training."""
+    order = np.random.RandomState(seed).permutation(count)
+    test, validation = count // 5, count * 2 // 25
     return {
         "train": order[test + validation :],
         "validation": order[test : test + validation],
@@ -67,52 +69,53 @@ def split(seed: int, stays: int = 4000) -> dict[str, np.ndarray]:
 
 
 def summary() -> dict[str, int]:
-    """What the files hold, by count."""
-    measured, _, deaths, bad = _parsed()
+    """Counts of stays, deaths and invalid rows."""
+    measured, _, deaths, invalid = _parsed()
     return {
         "stays": len(measured),
         "deaths": int(deaths.sum()),
         "stays without a vital sign": sum(len(stay) == 0 for stay in measured),
-        "rows that are no measurement": bad,
+        "invalid rows": invalid,
     }
 
 
-def _parsed():
+def _parsed() -> tuple[list[np.ndarray], np.ndarray, np.ndarray, int]:
     paths = DATASET.fetch()
     outcomes = {row["RecordID"]: row["In-hospital_death"] for row in _outcomes(paths)}
     names = sorted(name for name in paths if name.startswith("set-a/"))
     parsed = [_stay(paths[name]) for name in names]
-    numbers = [name[len("set-a/") : -len(".txt")] for name in names]
-    deaths = np.array([int(outcomes[number]) for number in numbers])
-    measured, static, bad = zip(*parsed, strict=True)
-    return list(measured), np.stack(static), deaths, sum(bad)
+    record_ids = [name[len("set-a/") : -len(".txt")] for name in names]
+    deaths = np.array([int(outcomes[record_id]) for record_id in record_ids])
+    measured, static, invalid = zip(*parsed, strict=True)
+    return list(measured), np.stack(static), deaths, sum(invalid)
 
 
-def _outcomes(paths):
+def _outcomes(paths: dict[str, Path]) -> list[dict[str, str]]:
     with paths["Outcomes-a.txt"].open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def _stay(path):
+def _stay(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
+    """Measurements, static values and the number of invalid rows of a file."""
     static = dict.fromkeys(STATIC, np.nan)
     rows: dict[float, np.ndarray] = {}
-    bad = 0
+    invalid = 0
     with path.open(newline="") as file:
         lines = csv.reader(file)
         next(lines)
-        for time, parameter, text in lines:
-            hours, minutes = time.split(":")
+        for clock, parameter, text in lines:
+            hours, minutes = clock.split(":")
             time, value = int(hours) + int(minutes) / 60, float(text)
             if parameter in static and time == 0:
                 static[parameter] = np.nan if value == MISSING else value
-            # A row without a name, or a weight of -1 later on, says nothing.
+            # The record ID and the static values, except for the weight, are no measurements.
             if parameter in ("RecordID", *STATIC[:4]):
                 continue
             if parameter not in VITALS or value == MISSING:
-                bad += parameter not in VITALS
+                invalid += parameter not in VITALS
                 continue
             row = rows.setdefault(time, np.full(len(VITALS), np.nan))
             row[VITALS.index(parameter)] = value
     times = sorted(rows)
     measured = np.array([[time, *rows[time]] for time in times], "float32")
-    return measured.reshape(-1, 1 + len(VITALS)), np.array(list(static.values())), bad
+    return measured.reshape(-1, 1 + len(VITALS)), np.array(list(static.values())), invalid

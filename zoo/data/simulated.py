@@ -1,4 +1,4 @@
-"""Data that no file on the web holds: recorded on this machine, from seeds, and kept."""
+"""Datasets that are recorded from a simulation on this machine, from fixed seeds, and kept."""
 
 import hashlib
 import json
@@ -9,23 +9,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from zoo.data.dataset import Dataset
+from zoo.extras import extra
+from zoo.local_files import dataset_folder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Recorded(Dataset):
-    """A dataset that a simulation gives.
+    """A dataset that is recorded from a simulation.
 
-    Its digest is that of its settings, from which it follows, and its one file bears it in its
-    name: other settings make another file.
+    Its digest is the digest of the settings, which determine the data. The name of its only file
+    contains the digest, so that other settings make another file.
 
     Attributes:
-        record: Makes its arrays, by name.
-        settings: All that the record depends on, as JSON takes it.
+        record: Function that makes the arrays, by name.
+        settings: Everything that the record depends on, in types that JSON has.
     """
 
     record: Callable[[], dict[str, np.ndarray]] = dict
@@ -33,54 +37,50 @@ class Recorded(Dataset):
 
     @property
     def origin(self) -> str:
-        """What its files are, in two words."""
+        """Short description of the origin of its files, for `lnn data`."""
         return "recorded here"
 
     @cached_property
-    def digest(self) -> str:
-        """The sha256 of the settings."""
+    def digest(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] # read-only both
+        """SHA-256 of the settings."""
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
 
     def fetch(self) -> dict[str, Path]:
-        """Return the path of the record, which is made first if need be.
+        """Return the path of the record; make the record if it does not exist.
 
-        It lies in the folder of this name under `LNN_DATA_DIR`, where that holds it, or
-        under `LNN_HOME` or the user's cache.
+        It is read from the folder `NAME` in `LNN_DATA_DIR` if that has it. Otherwise it lies in
+        `LNN_HOME/data/NAME`, see `zoo.local_files.dataset_folder`.
         """
         name = f"record-{self.digest[:12]}.npz"
         local = os.environ.get("LNN_DATA_DIR")
         if local and (Path(local) / self.name / name).is_file():
             return {name: Path(local) / self.name / name}
-        path = _home() / self.name / name
+        path = dataset_folder(self.name) / name
         if not path.is_file():
-            print(f"Recording {self.name}, once, to {path}; takes long.", file=sys.stderr)
+            print(f"Recording {self.name} to {path}; this takes long.", file=sys.stderr)
             _write(path, self.record())
         return {name: path}
 
 
-def counted(things: Iterable, total: int, what: str) -> Iterator:
-    """The same things, counted on a terminal by a bar, in silence elsewhere."""
-    from rich.console import Console
-    from rich.progress import track
+def with_progress_bar(items: Iterable[T], total: int, title: str) -> Iterator[T]:
+    """Iterate over items and show a progress bar if stderr is a terminal."""
+    with extra("zoo"):
+        from rich.console import Console
+        from rich.progress import track
 
-    return track(things, what, total, console=Console(stderr=True), disable=not sys.stderr.isatty())
-
-
-def _home():
-    import pooch
-
-    return Path(os.environ.get("LNN_HOME") or pooch.os_cache("lnn-keras"))
+    console, hidden = Console(stderr=True), not sys.stderr.isatty()
+    yield from track(items, title, total, console=console, disable=hidden)
 
 
-def _write(path, arrays):
-    """Write a file that is there whole or not at all."""
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write a file that appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, made = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".npz", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".npz", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        # mkstemp makes private files.
-        Path(made).chmod(0o644)
-        Path(made).replace(path)
+            np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType] # dict to **
+        # mkstemp makes files that only their owner can read.
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     finally:
-        Path(made).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)

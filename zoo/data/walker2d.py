@@ -1,4 +1,4 @@
-"""Walker2d: 400 rollouts of a simulated walker, sampled irregularly.
+"""Walker2d: 400 rollouts of a simulated walker.
 
 Recorded from policies in the MuJoCo Walker2d environment of OpenAI Gym by Lechner and Hasani for
 their closed-form continuous-time networks. MIT.
@@ -10,14 +10,14 @@ from zoo.data.dataset import Dataset
 
 FEATURES = 17
 _JOINTS = ("thigh", "leg", "foot", "left_thigh", "left_leg", "left_foot")
-# As the environment orders its observation: height and angles, then velocities.
+# The order of the environment's observation: height and angles, then velocities.
 COLUMNS = (
     *("z", "pitch", *_JOINTS),
     *("x_velocity", "z_velocity", "pitch_velocity", *(f"{joint}_velocity" for joint in _JOINTS)),
 )
 WINDOW = 64
 STRIDE = 16
-KEPT = 0.9
+KEEP_PROBABILITY = 0.9
 
 DATASET = Dataset(
     name="walker2d",
@@ -31,18 +31,18 @@ DATASET = Dataset(
 
 
 def rollouts() -> list[np.ndarray]:
-    """All rollouts in the order of their names: float64 (steps, 17)."""
+    """All rollouts in the order of their file names: float64 (steps, 17)."""
     paths = DATASET.fetch()
     return [np.load(paths[name], allow_pickle=False) for name in sorted(paths)]
 
 
 def splits(stride: int = STRIDE) -> dict[str, tuple[dict[str, np.ndarray], np.ndarray]]:
-    """Windows of 64 kept steps, split by rollout as in the paper's own loader.
+    """Windows of 64 kept steps, split by rollout as in the loader of the paper.
 
-    Each step is kept with probability 0.9; `elapsed` counts the steps since the last kept one.
+    Each step is kept with probability 0.9. `elapsed` counts the steps since the last kept one.
 
     Args:
-        stride: Steps between windows of the training split; the others take 16.
+        stride: Stride of the training windows; validation and test have stride 16.
 
     Returns:
         For "train", "validation" and "test": {"observation": (windows, 64, 17), "elapsed":
@@ -59,7 +59,7 @@ def splits(stride: int = STRIDE) -> dict[str, tuple[dict[str, np.ndarray], np.nd
         "validation": order[test : test + validation],
         "test": order[:test],
     }
-    # One generator over all splits in this order, as the paper's loader draws.
+    # All splits draw from one generator in this order, as in the loader of the paper.
     random = np.random.RandomState(891374)
     return {
         name: _windows([recorded[i] for i in part], random, stride if name == "train" else STRIDE)
@@ -68,22 +68,24 @@ def splits(stride: int = STRIDE) -> dict[str, tuple[dict[str, np.ndarray], np.nd
 
 
 def summary() -> dict[str, int]:
-    """What the files hold, by count."""
+    """Counts of rollouts, steps, windows and invalid steps."""
     recorded = rollouts()
     return {
         "rollouts": len(recorded),
         "steps": sum(map(len, recorded)),
-        "steps with a number that is not finite": sum(
+        "steps with a value that is not finite": sum(
             int((~np.isfinite(rollout)).any(axis=1).sum()) for rollout in recorded
         ),
         **{f"{name} windows": len(targets) for name, (_, targets) in splits().items()},
     }
 
 
-def _windows(recorded, random, stride):
+def _windows(
+    recorded: list[np.ndarray], random: np.random.RandomState, stride: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     observations, elapsed, targets = [], [], []
     for rollout in recorded:
-        kept = np.flatnonzero(random.rand(len(rollout) - 1) < KEPT)
+        kept = np.flatnonzero(random.rand(len(rollout) - 1) < KEEP_PROBABILITY)
         since = np.diff(kept, prepend=-1)
         for start in range(0, len(kept) - WINDOW, stride):
             steps = slice(start, start + WINDOW)

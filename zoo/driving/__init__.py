@@ -1,1 +1,1 @@
-"""Driving tasks."""
+"""Driving: models that are evaluated in closed loop."""

@@ -1,72 +1,86 @@
-"""Car-following: keep the distance to the car in front that a human driver would keep."""
+"""Car-following: keep the distance to the car in front as a human driver does."""
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-from keras import ops
 
 from zoo.data import ngsim as data
 from zoo.data.csv_table import NUMBER, stacked
-from zoo.driving.closed_loop import drive, events_as_arrays, simulate, simulation
-from zoo.preset import Bar, Preset, Samples, Splits
+from zoo.driving.closed_loop import (
+    events_as_arrays,
+    simulate,
+    simulate_with_stepper,
+    simulation,
+)
+from zoo.preset import Bar, Preset, Samples
 from zoo.recurrent_layer import recurrent, require_cell
-from zoo.training.loop import Inputs, Recipe
+from zoo.training.arrays import NamedInputs, Tensor
 from zoo.training.metrics import Metric
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
 
 COLUMNS = ("spacing", "speed", "lead_speed")
 FEATURES = ("spacing", "speed", "relative_speed")
-# Of the training events: spacing in m, speeds in m/s.
+# Mean and standard deviation of `FEATURES` in the training events, in m and m/s.
 MEAN, DEVIATION = (14.0, 8.6, 0.0), (7.2, 2.7, 1.2)
+# Training sequences per event, and the length that a later start leaves.
 STARTS = 4
 SHORTEST = 120
-# Standard deviation of the logarithm of what a start in training is multiplied by.
+# Standard deviation of the logarithm of the random factors on initial spacings and speeds.
 SPREAD = 0.1
 
 DESCRIPTION = """
-**Input and output.** Ten times a second the spacing to the car in front (m), one's own speed and
-how much faster the car in front is (m/s); the acceleration to take (m/s²). `lnn predict
-car-following --input FILE.csv` takes the columns spacing, speed and lead_speed.
+**Input and output.** Inputs, ten times per second: the spacing to the car in front (m), the speed
+of the own car, and the speed difference between the car in front and the own car (m/s). Output: the
+acceleration of the own car (m/s²). `lnn predict car-following --input FILE.csv` takes the columns
+spacing, speed and lead_speed.
 
-**Data and protocol.** 403 events recorded on a highway (NGSIM), 15 to 50 s long: 15 % test, 15 %
-validation. The model drives in closed loop: from the event's first spacing and speed, behind the
-recorded car in front, and nothing else of the recording. The error is that of the spacing against
-the human driver's, over all steps. A collision is an event whose spacing falls to 0.
+**Data and protocol.** 403 events recorded on a highway (NGSIM), 15 to 50 s long: 15 % for testing,
+15 % for validation. The model drives in closed loop behind the recorded car in front. It starts
+from the first spacing and speed of an event and uses no other recorded value of the following car.
+The error is the squared difference of the simulated and the recorded spacing, averaged over all
+steps. A collision is an event in which the spacing falls to 0.
 
-**Model.** A liquid layer, a small dense layer and a linear path beside them, trained through the
-simulation itself, from the events' beginnings and from moments within them, each a little off the
-recorded spacing and speed, from where it learns to come back.
+**Model.** A liquid layer, a small dense layer, and a linear path in parallel. The model is trained
+through the simulation: from the start of each event and from later starting points, with perturbed
+spacing and speed, so that it learns to return to the recorded distance.
 
 **Intended use.** Traffic simulation; a reference for models trained in closed loop.
 
-**Limits.** Highway traffic at 1 to 25 m/s behind one car, no lane changes. Human drivers differ,
-and nothing tells the model who drives: with 60 test events one driver can move the error by 5 m².
-A liquid time-constant layer of 32 units (1,844 parameters) does 13.69 ± 0.45 over the same seeds,
-but validates worse, and loses too much in 8 bits. Not for the control of real vehicles.
+**Limits.** The data are highway traffic at 1 to 25 m/s behind one car, without lane changes. Human
+drivers differ, and no input identifies the driver: with 60 test events a single driver can change
+the error by 5 m². A liquid time-constant layer of 32 units (1,844 parameters) reaches 13.69 ± 0.45
+over the same seeds, but has a larger validation error and loses too much in 8 bits. Do not use it
+to control real vehicles.
 """
 
 
 @dataclass(frozen=True)
 class CarFollowingConfig:
-    """Sizes of a car-following model.
+    """Hyperparameters of a car-following model.
 
     Attributes:
         cell: "liquid", "cfc", "lstm" or "gru".
-        units: Neurons of the recurrent layer.
-        width: Units of the dense layer behind it.
+        units: Number of neurons of the recurrent layer.
+        width: Units of the dense layer after the recurrent layer.
     """
 
     cell: str = "cfc"
     units: int = 16
     width: int = 16
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
-def build(config: CarFollowingConfig) -> keras.Model:
+def build(config: CarFollowingConfig) -> "keras.Model":
     """Return an untrained model from (batch, time, 3) to accelerations (batch, time, 1)."""
+    import keras
+
     traffic = keras.Input((None, len(FEATURES)), name="traffic")
     variance = [deviation**2 for deviation in DEVIATION]
     x = keras.layers.Normalization(mean=MEAN, variance=variance, name="normalize")(traffic)
@@ -78,13 +92,16 @@ def build(config: CarFollowingConfig) -> keras.Model:
     return keras.Model(traffic, acceleration, name="car_following")
 
 
-def prepare(model: keras.Model, inputs: Inputs) -> None:
-    """Nothing: the scales of the inputs are known."""
+def prepare(model: "keras.Model", inputs: NamedInputs) -> None:
+    """Do nothing: the model has a fixed normalization."""
 
 
-@keras.saving.register_keras_serializable(package="zoo")
-def spacing_loss(targets, predictions):
-    """Squared error of the spacing where it was recorded, summed over time: (events,)."""
+def spacing_loss(targets: Tensor, predictions: Tensor) -> Tensor:
+    """Squared error of the spacing, summed over the recorded steps: tensor (events,)."""
+    import keras
+
+    ops: Any = keras.ops  # Its type stubs allow None as any result.
+
     known = ops.isfinite(targets)
     errors = ops.where(known, predictions - ops.where(known, targets, 0.0), 0.0)
     return ops.sum(errors**2, axis=-1) / 200
@@ -92,18 +109,19 @@ def spacing_loss(targets, predictions):
 
 def spacing_error(targets: np.ndarray, predictions: np.ndarray) -> float:
     """Mean squared error of the spacing over all recorded steps, in m²."""
-    return np.nanmean((predictions.astype("float64") - targets) ** 2)
+    return float(np.nanmean((predictions.astype("float64") - targets) ** 2))
 
 
 def collisions(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Number of events whose spacing falls to 0 while it was recorded."""
-    return ((predictions <= 0) & np.isfinite(targets)).any(axis=1).sum()
+    """Number of events in which the spacing falls to 0 at a recorded step."""
+    return float(((predictions <= 0) & np.isfinite(targets)).any(axis=1).sum())
 
 
-def load_splits(seed: int) -> Splits:
-    """Events; each one to train on also from moments within it.
+def load_splits(seed: int) -> dict[str, tuple[NamedInputs, np.ndarray]]:
+    """Events; training events are also used from later starting points.
 
-    Those start a little off the recorded spacing and speed, so that drivers learn to come back.
+    The initial spacings and speeds of training are perturbed, so that the model learns to return
+    to the recorded distance.
     """
     events = data.splits()
     random = np.random.default_rng(seed)
@@ -113,26 +131,26 @@ def load_splits(seed: int) -> Splits:
         for event in events["train"]
     ]
     events["train"] = events["train"] + later
-    splits = {name: events_as_arrays(found) for name, found in events.items()}
+    splits = {name: events_as_arrays(part) for name, part in events.items()}
     start = splits["train"][0]["start"]
     start *= np.exp(SPREAD * random.standard_normal(start.shape)).astype("float32")
     return splits
 
 
-def inputs_of(table: dict[str, np.ndarray]) -> Inputs:
-    """Columns spacing, speed and lead_speed as the model sees them: float32 (1, time, 3).
+def inputs_of(table: dict[str, np.ndarray]) -> np.ndarray:
+    """The inputs float32 (1, time, 3) from the columns spacing, speed and lead_speed.
 
-    The relative speed is an input of its own: it is a small difference of large numbers, which
-    8 bits of each would lose.
+    The relative speed is a separate input because it is a small difference of large values, which
+    8-bit quantization of both values would lose.
     """
-    seen = dict(table, relative_speed=table["lead_speed"] - table["speed"])
-    return stacked(seen, FEATURES)
+    relative_speed = table["lead_speed"] - table["speed"]
+    return stacked({**table, "relative_speed": relative_speed}, FEATURES)
 
 
 def load_samples() -> Samples:
-    """Recorded traffic: to calibrate on from training, to predict from test.
+    """Recorded traffic: calibration data from the training split, inputs from the test split.
 
-    There are no targets: what a driver does in closed loop is not what was recorded.
+    There are no targets: the data do not record the accelerations of a driver in closed loop.
     """
     events = data.splits()
     shortest = min(map(len, events["train"]))
@@ -147,14 +165,14 @@ def load_samples() -> Samples:
 _preset = functools.partial(
     Preset,
     domain="driving",
-    task="keep the distance to the car in front that a human driver would keep",
+    task="keep the distance to the car in front as a human driver does",
     description=DESCRIPTION,
     build=build,
     dataset=data.DATASET,
     load_splits=load_splits,
     load_samples=load_samples,
     prepare=prepare,
-    recipe=Recipe(
+    recipe=TrainingRecipe(
         epochs=14,
         batch_size=32,
         learning_rate=0.004,
@@ -178,7 +196,7 @@ _preset = functools.partial(
     loss=spacing_loss,
     for_training=simulation,
     predict=simulate,
-    drive=drive,
+    predict_with_stepper=simulate_with_stepper,
     columns=dict.fromkeys(COLUMNS, NUMBER),
     from_table=inputs_of,
 )

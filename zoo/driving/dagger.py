@@ -1,29 +1,34 @@
-"""Practice: laps that a student drives, labelled with what the scripted driver would have done.
+"""DAgger: laps that a student drives, labelled with the actions of the scripted driver.
 
-DAgger (Ross et al., 2011): a student comes where its own mistakes lead, and learns what to do then.
-The scripted driver takes over from a car that is lost, until it is back on the road.
+The student reaches states that only its own mistakes lead to, and learns the right action there
+(Ross et al., A Reduction of Imitation Learning and Structured Prediction to No-Regret Online
+Learning, 2011). If the car is off the road for long, the scripted driver takes over until it is
+back.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from zoo.data import car_racing as data
 from zoo.data.car_racing import RecordedLap
 from zoo.data.car_racing_expert import ScriptedDriver
-from zoo.data.simulated import counted
+from zoo.data.simulated import with_progress_bar
 from zoo.driving.evaluation_laps import NoisyLap, drive_side_by_side
 
-# Tracks of each round; the last ones of each are kept for validation.
+if TYPE_CHECKING:
+    import keras
+
+# Tracks of each round. The last VALIDATION_LAPS of each round are kept for validation.
 ROUNDS = (range(2000, 2064), range(3000, 3064), range(4000, 4064), range(5000, 5064))
-KEPT = 8
-# Steps off the road after which the scripted driver takes over, and on it until it hands back.
+VALIDATION_LAPS = 8
+# Steps off the road until the scripted driver takes over, and on the road until it hands back.
 LOST, FOUND = 10, 10
 
 
 class Pupil:
-    """A lap that a student drives, and its record.
+    """A lap that a student drives, with its labels.
 
     Attributes:
         lap: The lap.
@@ -32,12 +37,14 @@ class Pupil:
 
     def __init__(self, track: int, noise: float):
         self.lap = NoisyLap(track, noise)
-        self._pictures, self._actions = [], []
+        self._pictures: list[np.ndarray] = []
+        self._actions: list[np.ndarray] = []
         self._driver = ScriptedDriver(self.lap)
         self.rescued, self._count = False, 0
 
     def act(self, action: np.ndarray) -> None:
-        """Do what the student says, or the scripted driver in its place; record the latter."""
+        """Label the picture, and take the action of the student or of the scripted driver."""
+        assert self.lap.picture is not None
         self._pictures.append(self.lap.picture)
         self._actions.append(self._driver())
         before = self.lap.off_track
@@ -48,40 +55,45 @@ class Pupil:
             self.rescued, self._count = not self.rescued, 0
 
     @property
-    def record(self) -> RecordedLap:
-        """What the car saw, and what to do."""
+    def recorded_lap(self) -> RecordedLap:
+        """The pictures and the actions of the scripted driver."""
         return np.stack(self._pictures), np.stack(self._actions).astype("float32")
 
 
-def record(
-    student: Callable[[], keras.Model],
-    learn: Callable[[keras.Model, list[RecordedLap], list[RecordedLap], int], None],
+def record_rounds(
+    student: "Callable[[], keras.Model]",
+    learn: "Callable[[keras.Model, list[RecordedLap], list[RecordedLap], int], None]",
     levels: tuple[float, ...],
 ) -> dict[str, np.ndarray]:
-    """Let a student learn and drive in turn, which takes long.
+    """Let a student learn and drive in turn; this takes long.
 
     Args:
-        student: Gives an untrained model.
-        learn: Trains it on laps, with others to validate on, before a round of that number.
-        levels: Standard deviations of the noise on what it sees.
+        student: Function that returns an untrained model.
+        learn: Function that trains the model on laps, with other laps for validation, before the
+            round with the given index.
+        levels: Standard deviations of the noise on the pictures.
 
     Returns:
-        The laps of all rounds, for "train" and "validation", as `zoo.data.car_racing` keeps them.
+        The laps of all rounds for "train" and "validation", as `zoo.data.car_racing` stores them.
     """
     known = {split: data.laps(split) for split in data.RECORDED}
-    driven = {split: [] for split in data.RECORDED}
+    driven: dict[str, list[RecordedLap]] = {split: [] for split in data.RECORDED}
     model = student()
-    rounds = counted(enumerate(ROUNDS), len(ROUNDS), "Practising")
-    for number, tracks in rounds:
-        learn(model, *(known[split] + driven[split] for split in data.RECORDED), number)
-        found = practise(model, tracks, levels)
-        driven["train"] += found[:-KEPT]
-        driven["validation"] += found[-KEPT:]
+    for index, tracks in with_progress_bar(enumerate(ROUNDS), len(ROUNDS), "DAgger rounds"):
+        learn(
+            model,
+            known["train"] + driven["train"],
+            known["validation"] + driven["validation"],
+            index,
+        )
+        laps = practise(model, tracks, levels)
+        driven["train"] += laps[:-VALIDATION_LAPS]
+        driven["validation"] += laps[-VALIDATION_LAPS:]
     return data.arrays("train", driven["train"]) | data.arrays("validation", driven["validation"])
 
 
-def practise(model: keras.Model, tracks: range, levels: tuple[float, ...]) -> list[RecordedLap]:
-    """The records of laps that a student drives, at each level of noise in turn."""
+def practise(model: "keras.Model", tracks: range, levels: tuple[float, ...]) -> list[RecordedLap]:
+    """Labelled laps that a student drives, one per track; the noise levels alternate."""
     pupils = [Pupil(*lap) for lap in zip(tracks, np.resize(levels, len(tracks)), strict=True)]
     drive_side_by_side(model, [pupil.lap for pupil in pupils], pupils)
-    return [pupil.record for pupil in pupils]
+    return [pupil.recorded_lap for pupil in pupils]

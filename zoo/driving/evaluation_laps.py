@@ -1,23 +1,31 @@
-"""Laps that a model drives from what it sees: how lane keeping is judged, and how it is trained.
+"""Laps that a model drives from pictures: the evaluation of lane keeping.
 
-A lap is a track's seed and the standard deviation of the noise on its pictures, whose greys lie
-between 0 and 1.
+A lap is defined by the seed of its track and the standard deviation of the noise on its pictures.
 """
 
-import keras
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
 import numpy as np
-from keras import ops
 
-from export import Stepper, to_step
-from export.forms.step import NEXT
 from zoo.data.car_racing_env import PIXELS, Lap
+from zoo.training.arrays import Inputs, NamedInputs
 
-BRIGHTNESS, CONTRAST = 0.1, 0.2
-LARGEST_NOISE = 0.25
+if TYPE_CHECKING:
+    import keras
+
+    from export import Stepper
+
+
+class Driven(Protocol):
+    """An object that takes the actions of a driver."""
+
+    def act(self, action: np.ndarray) -> None:
+        """Take the action for one step."""
 
 
 class NoisyLap(Lap):
-    """A lap whose pictures are noisy; the noise follows from the track and its level."""
+    """A lap with noisy pictures. The track and the noise level determine the noise."""
 
     def __init__(self, track: int, noise: float):
         super().__init__(track)
@@ -25,103 +33,87 @@ class NoisyLap(Lap):
         self._random = np.random.default_rng([int(track), round(1000 * self._noise)])
 
     def see(self) -> np.ndarray:
-        """The picture as a camera gives it: greys 0 to 1, float32 (1024,)."""
+        """The picture with noise: greys from 0 to 1, float32 (1024,)."""
+        assert self.picture is not None
         return noisy(self.picture, self._noise, self._random)
 
     @property
     def result(self) -> tuple[float, float]:
-        """The return, and the share of the frames off the track."""
+        """The return, and the fraction of frames off the track."""
         return self.reward, self.off_track / self.frames
 
 
 def noisy(pictures: np.ndarray, noise: float, random: np.random.Generator) -> np.ndarray:
-    """Greys 0 to 255 as numbers from 0 to 1 with Gaussian noise, which does not lead beyond."""
-    spread = noise * random.standard_normal(pictures.shape, "float32")
-    return np.clip(pictures.astype("float32") / 255 + spread, 0, 1)
+    """Scale greys from 0-255 to 0-1 and add Gaussian noise; the result is clipped to [0, 1]."""
+    deviation = noise * random.standard_normal(pictures.shape, "float32")
+    return np.clip(pictures.astype("float32") / 255 + deviation, 0, 1)
 
 
-def drive_all(driver: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """What `drive` gives, of a model that drives all laps side by side, those with noise too.
+def drive_all(driver: "keras.Model", inputs: Inputs) -> np.ndarray:
+    """Drive all laps as one batch with a Keras model.
+
+    Args:
+        driver: Model from pictures (batch, time, 1024) to actions (batch, time, 2).
+        inputs: "track" and "noise": (laps,).
+
+    Returns:
+        The return of each lap, and the fraction of its frames off the track: (laps, 2).
 
     Raises:
-        ValueError: The inputs are not laps, which the split to test on alone holds.
+        ValueError: The inputs are not laps; only the test split holds laps.
     """
     if not isinstance(inputs, dict):
-        raise ValueError("Laps are driven on the tracks of the test split alone.")
+        raise ValueError("Only the tracks of the test split can be driven.")
     laps = [NoisyLap(*lap) for lap in zip(inputs["track"], inputs["noise"], strict=True)]
     drive_side_by_side(driver, laps, laps)
     return np.array([lap.result for lap in laps])
 
 
-def drive_side_by_side(driver: keras.Model, laps: list[NoisyLap], told: list) -> None:
-    """Let a model see all laps until all are over, and tell each `act` what to do."""
+def drive_side_by_side(
+    driver: "keras.Model", laps: Sequence[NoisyLap], actors: Sequence[Driven]
+) -> None:
+    """Step a model through all laps until all are over; the actions go to `actors`, one per lap."""
+    from export import to_step
+    from export.forms.step import NEXT
+
     step = to_step(driver)
-    (seen,), (said,) = step.inputs, step.outputs
+    (input_name,), (output_name,) = step.inputs, step.outputs
     states = {s.name: np.repeat(s.initial, len(laps), axis=0) for s in step.states}
     pictures = np.zeros((len(laps), PIXELS), "float32")
     while not all(lap.over for lap in laps):
-        for number, lap in enumerate(laps):
+        for index, lap in enumerate(laps):
             if not lap.over:
-                pictures[number] = lap.see()
-        results = step.model.predict_on_batch({seen: pictures, **states})
+                pictures[index] = lap.see()
+        results: Any = step.model.predict_on_batch({input_name: pictures, **states})
         states = {name: results[NEXT + name] for name in states}
-        for lap, one, action in zip(laps, told, results[said], strict=True):
+        for lap, actor, action in zip(laps, actors, results[output_name], strict=True):
             if not lap.over:
-                one.act(action)
+                actor.act(action)
 
 
-def drive(driver: Stepper, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Drive the laps without noise one after the other, which takes its time; NaN for others.
+def drive_with_stepper(driver: "Stepper", inputs: NamedInputs) -> np.ndarray:
+    """Drive laps one after the other with an exported file, or another stepper.
+
+    Laps with noise are skipped to save time; their results are NaN.
 
     Args:
-        driver: One step of a model, from pictures (1024,) to actions (2,).
+        driver: Stepper from pictures (1024,) to actions (2,).
         inputs: "track" and "noise": (laps,).
 
     Returns:
-        The return of each lap, and the share of its frames off the track: (laps, 2).
+        The return of each lap, and the fraction of its frames off the track: (laps, 2).
     """
     return np.array(
         [
-            _drive(driver, track, noise) if noise == 0 else (np.nan, np.nan)
+            _drive_lap(driver, track) if noise == 0 else (np.nan, np.nan)
             for track, noise in zip(inputs["track"], inputs["noise"], strict=True)
         ]
     )
 
 
-def _drive(driver, track, noise):
+def _drive_lap(driver: "Stepper", track: int) -> tuple[float, float]:
     driver.reset()
-    lap = NoisyLap(track, noise)
+    lap = NoisyLap(track, 0.0)
     while not lap.over:
         lap.act(driver(lap.see()))
     return lap.result
-
-
-def with_disturbed_sight(driver: keras.Model) -> keras.Model:
-    """A model of the same weights over greys 0 to 255, which it sees disturbed while it trains."""
-    pictures = keras.Input((None, PIXELS), dtype="uint8", name="pictures")
-    return keras.Model(pictures, driver(DisturbedSight()(pictures)))
-
-
-class DisturbedSight(keras.layers.Layer):
-    """Greys 0 to 255 as numbers from 0 to 1, disturbed in training.
-
-    Each sequence has noise of a level of its own, and a brightness and a contrast.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self._seeds = keras.random.SeedGenerator()
-
-    def call(self, pictures, training=False):
-        """Greys (batch, time, pixels) -> numbers of the same shape."""
-        greys = ops.cast(pictures, "float32") / 255
-        if not training:
-            return greys
-        each = (ops.shape(greys)[0], 1, 1)
-        contrast = self._uniform(each, 1 - CONTRAST, 1 + CONTRAST)
-        greys = (greys - 0.5) * contrast + 0.5 + self._uniform(each, -BRIGHTNESS, BRIGHTNESS)
-        noise = keras.random.normal(ops.shape(greys), seed=self._seeds)
-        return ops.clip(greys + self._uniform(each, 0, LARGEST_NOISE) * noise, 0, 1)
-
-    def _uniform(self, shape, low, high):
-        return keras.random.uniform(shape, low, high, seed=self._seeds)

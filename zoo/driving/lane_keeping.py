@@ -1,28 +1,32 @@
-"""Lane keeping: drive a car around a track from small grey pictures of it."""
+"""Lane keeping: drive a car around a track from small grey pictures."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
-from lnn_keras import EachStep
 from zoo.data import car_racing as data
 from zoo.data.car_racing_env import PIXELS, SIDE
 from zoo.data.simulated import Recorded
 from zoo.driving import dagger
-from zoo.driving.evaluation_laps import drive, drive_all, noisy, with_disturbed_sight
+from zoo.driving.evaluation_laps import drive_all, drive_with_stepper, noisy
 from zoo.preset import Bar, LazySplits, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
-from zoo.training.loop import Inputs, Recipe, train
+from zoo.training.arrays import Tensor
 from zoo.training.metrics import Metric
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
 
 WINDOW = 48
 NOISE = (0.0, 0.1, 0.2)
-# Steering moves a car off the road; the pedal makes it slower or faster.
+# Weights of steering and pedal in the loss: errors of the steering take the car off the road.
 WEIGHTS = (4.0, 1.0)
-# What a student does before it first practises.
-LESSON = Recipe(
+# Training of a student before its first laps.
+LESSON = TrainingRecipe(
     epochs=24,
     batch_size=32,
     learning_rate=0.003,
@@ -30,60 +34,61 @@ LESSON = Recipe(
     average=0.7,
     checkpoint_every=2,
 )
-# Epochs of a student between two rounds of practice.
+# Epochs of a student between two rounds of laps.
 LATER_EPOCHS = 10
 
 DESCRIPTION = """
-**Input and output.** 12.5 times a second a picture of the car and the road around it from above,
-32 x 32 greys from 0 to 1 in rows; steering and a pedal, in [-1, 1]: gas where it is positive,
-brake where it is negative.
+**Input and output.** Input, 12.5 times per second: a picture of the car and the road around it from
+above, 32 x 32 greys from 0 to 1, row by row. Outputs: steering and a pedal in [-1, 1]. Positive
+values of the pedal are gas, negative ones brake.
 
-**Data and protocol.** CarRacing-v3 of gymnasium, its frames of 96 x 96 pixels reduced to the mean
-luminances of 3 x 3. Each action is held for four frames. Judged are laps that the model drives on
-50 tracks that nothing was recorded of (seeds 0 to 49), of 1,000 frames at most: without noise, and
-with Gaussian noise of standard deviation 0.1 and 0.2 on every grey, cut off at 0 and 1. A lap
-returns 1,000 shared among the tiles of its track, less 0.1 a frame. Off the track are frames in
-which no wheel touches the road. Files were driven on the tracks without noise.
+**Data and protocol.** CarRacing-v3 of gymnasium. Its frames of 96 x 96 pixels are reduced to the
+mean luminance of blocks of 3 x 3 pixels, and each action is held for four frames. For evaluation
+the model drives laps of at most 1,000 frames on 50 tracks without recorded laps (seeds 0 to 49):
+without noise, and with Gaussian noise of standard deviation 0.1 and 0.2 on each grey, clipped to 0
+and 1. A lap returns 1,000 shared among the tiles of its track, minus 0.1 per frame. Off the track
+are frames in which no wheel touches the road. Exported files drive only the tracks without noise.
 
-Recorded were laps of a brisk scripted driver with bursts of disturbances, 180 and 16 to validate,
-and four times 56 and 8 of a student of what was recorded before (DAgger), which the scripted driver
-brings back to the road. Targets are what a calm scripted driver would do. Weights are chosen by
-the error of the actions.
+The recorded laps are from a fast scripted driver whose actions are disturbed in bursts, 180 laps
+for training and 16 for validation, and from four rounds of DAgger with 56 and 8 laps each: a
+student that learned from the earlier laps drives, and the scripted driver brings it back when it
+leaves the road. The targets are the actions of a careful scripted driver. The weights are selected
+by the error of the actions.
 
-**The scripted driver** knows the track and where on it the car is: it follows a line of least
-curvature at the speed that curves allow. On the 50 tracks it returns 915.4, and never leaves the
+**The scripted driver** knows the track and the position of the car. It follows a line of minimum
+curvature at the speed that the curves allow. On the 50 tracks it returns 915.4 and never leaves the
 road (`python -m benchmarks.scripted_driver`).
 
-**Model.** Two convolutions and a dense layer look at each picture; a closed-form liquid layer
-remembers what they saw; steering and pedal are read from both. Noise of a random level, brightness
-and contrast disturb the pictures in training. Nothing tells it what it did before.
+**Model.** Two convolutions and a dense layer process each picture, followed by a closed-form liquid
+layer. Steering and pedal are computed from the outputs of both. In training, the pictures get noise
+of a random level and random brightness and contrast. The previous actions are no inputs.
 
-**Tried.** A driver to learn from that takes curves faster (it returns 922.8), with gas and brake as
-two outputs: after two rounds of practice 693 and 881 on the test tracks, for cars left the road
-and spun. A `LiquidCell` of 64 units in the place of this layer: validation error 0.048, return
-912 and 865.
+**Experiments.** A scripted driver that takes curves faster (it returns 922.8), with gas and brake
+as two outputs: 693 and 881 on the test tracks after two rounds of DAgger, because cars left the
+road and spun. A `LiquidCell` of 64 units instead of this layer: validation error 0.048, return 912
+and 865.
 
 **Intended use.** A reference for driving from pictures in closed loop.
 
-**Limits.** A game with one car, flat roads and no traffic. A little slower than the scripted
-driver. The record of the student's laps depends on rounding, so that each machine has its own: seed
-0 learned from one, the other seeds from another. In some of its laps a car spins on the grass to
-their end, where even the scripted driver cannot help; they blur the validation error. On a new
-machine training records the laps first, and trains a student for them, which takes well over half
-an hour. Not for the control of real vehicles.
+**Limits.** A game with one car, flat roads and no traffic. The model is a little slower than the
+scripted driver. The laps of the student depend on rounding, so they differ between machines: seed 0
+was trained on one set of laps, the other seeds on another. In some of these laps the car spins on
+the grass until the end, where even the scripted driver cannot help; they add noise to the
+validation error. Training on a new machine first records the laps and trains a student for them,
+which takes well over half an hour. Do not use it to control real vehicles.
 """
 
 
 @dataclass(frozen=True)
 class LaneKeepingConfig:
-    """Sizes of a lane-keeping model.
+    """Hyperparameters of a lane-keeping model.
 
     Attributes:
         cell: "liquid", "cfc", "lstm" or "gru".
-        units: Neurons of the recurrent layer.
+        units: Number of neurons of the recurrent layer.
         backbone_units: Width of the backbone of a "cfc" cell.
-        filters: Filters of the first and of the second convolution.
-        width: Features of a picture that the recurrent layer sees.
+        filters: Filters of the two convolutions.
+        width: Features of a picture, the inputs of the recurrent layer.
     """
 
     cell: str = "cfc"
@@ -92,15 +97,19 @@ class LaneKeepingConfig:
     filters: tuple[int, int] = (16, 32)
     width: int = 48
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
 STUDENT = LaneKeepingConfig(cell="liquid", units=64)
 
 
-def build(config: LaneKeepingConfig) -> keras.Model:
+def build(config: LaneKeepingConfig) -> "keras.Model":
     """Return an untrained model from pictures (batch, time, 1024) to actions (batch, time, 2)."""
+    import keras
+
+    from lnn_keras import EachStep
+
     first, second = config.filters
     layers = [
         keras.layers.Reshape((SIDE, SIDE, 1)),
@@ -118,37 +127,54 @@ def build(config: LaneKeepingConfig) -> keras.Model:
     return keras.Model(pictures, actions, name="lane_keeping")
 
 
-def prepare(model: keras.Model, inputs: Inputs) -> None:
-    """Nothing: the scale of the greys is known."""
+def prepare(model: "keras.Model", inputs: np.ndarray) -> None:
+    """Do nothing: the model has a fixed scaling of greys."""
 
 
-@keras.saving.register_keras_serializable(package="zoo")
-def action_loss(targets, predictions):
-    """Weighted squared error of the actions: (windows, time)."""
+def action_loss(targets: Tensor, predictions: Tensor) -> Tensor:
+    """Weighted squared error of the actions: tensor (windows, time)."""
+    import keras
+
     return keras.ops.mean(keras.ops.array(WEIGHTS) * (targets - predictions) ** 2, axis=-1)
 
 
 def action_error(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """The same, as one number."""
+    """Mean of `action_loss` over all windows and steps."""
     return float(np.mean(WEIGHTS * (targets - predictions) ** 2))
 
 
-def student() -> keras.Model:
-    """Who drives the laps to practise on, untrained."""
+def with_augmentation(model: "keras.Model") -> "keras.Model":
+    """The model with augmented pictures, see `zoo.driving.augmentation`."""
+    from zoo.driving import augmentation
+
+    return augmentation.with_augmentation(model)
+
+
+def new_student() -> "keras.Model":
+    """The untrained model that drives the laps of DAgger."""
+    import keras
+
     keras.utils.set_random_seed(0)
     return build(STUDENT)
 
 
-def learn(model: keras.Model, training: list, validation: list, number: int) -> None:
-    """Train a student before it practises; later rounds go on from where it is."""
-    recipe = LESSON if number == 0 else replace(LESSON, epochs=LATER_EPOCHS)
+def learn(
+    model: "keras.Model",
+    training: list[data.RecordedLap],
+    validation: list[data.RecordedLap],
+    round_index: int,
+) -> None:
+    """Train a student before a round of DAgger; later rounds continue from its weights."""
+    from zoo.training.loop import train
+
+    recipe = LESSON if round_index == 0 else replace(LESSON, epochs=LATER_EPOCHS)
     with tempfile.TemporaryDirectory() as folder:
         train(
-            with_disturbed_sight(model),
+            with_augmentation(model),
             data.windows(training, WINDOW),
             with_noise(*data.windows(validation, WINDOW)),
             recipe,
-            number,
+            round_index,
             folder,
             loss=action_loss,
             validation_loss=action_error,
@@ -157,61 +183,61 @@ def learn(model: keras.Model, training: list, validation: list, number: int) -> 
 
 PRACTICE = Recorded(
     name="lane_keeping_practice",
-    title="CarRacing laps of a student of lane keeping (gymnasium)",
+    title="CarRacing laps of a student driver (gymnasium)",
     source=data.DATASET.source,
     license=data.DATASET.license,
-    record=lambda: dagger.record(student, learn, NOISE),
+    record=lambda: dagger.record_rounds(new_student, learn, NOISE),
     settings={
         "version": 1,
         "scripted": data.DATASET.digest,
         "rounds": [[tracks.start, tracks.stop] for tracks in dagger.ROUNDS],
-        "rules": [dagger.KEPT, dagger.LOST, dagger.FOUND, *NOISE],
+        "rules": [dagger.VALIDATION_LAPS, dagger.LOST, dagger.FOUND, *NOISE],
         "student": asdict(STUDENT),
         "recipe": [asdict(LESSON), LATER_EPOCHS],
     },
 )
 
 
-def laps(split: str) -> list[data.RecordedLap]:
-    """All recorded laps of a split: those of the scripted driver, and those of the student."""
+def laps_of_all_drivers(split: str) -> list[data.RecordedLap]:
+    """All recorded laps of a split, of the scripted driver and of the student."""
     return data.laps(split) + data.laps(split, PRACTICE)
 
 
 def load_splits(seed: int) -> Splits:
-    """Windows of recorded laps, and tracks to test on, at each level of noise.
+    """Windows of recorded laps for training and validation; laps to drive for the test split.
 
-    What a lap on a track is judged by is its noise, so that takes the place of targets.
+    The targets of the test split are the noise levels of the laps; the metrics select by them.
     """
     tracks = {
         "track": np.tile(data.TRACKS["test"], len(NOISE)),
         "noise": np.repeat(NOISE, len(data.TRACKS["test"])),
     }
-    # To drive the tracks, no record is needed, which takes far longer to make.
+    # The test split needs no recorded laps, which take very long to make.
     return LazySplits(
-        train=lambda: data.windows(laps("train"), WINDOW),
-        validation=lambda: with_noise(*data.windows(laps("validation"), WINDOW)),
+        train=lambda: data.windows(laps_of_all_drivers("train"), WINDOW),
+        validation=lambda: with_noise(*data.windows(laps_of_all_drivers("validation"), WINDOW)),
         test=lambda: (tracks, tracks["noise"]),
     )
 
 
 def with_noise(pictures: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The windows, a third of them at each level of noise."""
+    """Add noise to windows; the noise levels alternate."""
     random, pictures = np.random.default_rng(0), pictures.copy()
-    for number, noise in enumerate(NOISE):
-        seen = noisy(pictures[number :: len(NOISE)], noise, random)
-        pictures[number :: len(NOISE)] = (255 * seen).round().astype("uint8")
+    for index, noise in enumerate(NOISE):
+        greys = noisy(pictures[index :: len(NOISE)], noise, random)
+        pictures[index :: len(NOISE)] = (255 * greys).round().astype("uint8")
     return pictures, actions
 
 
 def load_samples() -> Samples:
-    """Pictures of recorded laps at each level of noise: both of tracks that nothing is tested on.
+    """Pictures of recorded laps, partly with noise, from the training and validation tracks.
 
-    There are no targets: what is judged is a lap that the model drives.
+    There are no targets: the metrics evaluate laps that the model drives.
     """
     random = np.random.default_rng(0)
     train, _ = data.windows(data.laps("train"), WINDOW)
     validation, _ = data.laps("validation")[0]
-    # Noise does not compress: one window of it tells how far it leads.
+    # One noisy window is enough to calibrate ranges; noise compresses badly.
     levels = [0.0, 0.0, 0.0, 0.0, 0.0, NOISE[-1]]
     calibration = [noisy(train[150 * i], noise, random) for i, noise in enumerate(levels)]
     return {
@@ -220,9 +246,9 @@ def load_samples() -> Samples:
     }
 
 
-def _metrics():
-    def mean(column, noise):
-        return lambda noises, laps: laps[noises == noise, column].mean()
+def _metrics() -> tuple[Metric, ...]:
+    def mean(column: int, noise: float) -> Callable[[np.ndarray, np.ndarray], float]:
+        return lambda noises, laps: float(laps[noises == noise, column].mean())
 
     return (
         Metric("return", mean(0, 0.0), higher_is_better=True),
@@ -258,9 +284,9 @@ PRESETS = (
         weights_sha256="dc542930e7fb31d9092f488620bc7755415538cd418b5bc1564a6b4802770774",
         loss=action_loss,
         validation_loss=action_error,
-        for_training=with_disturbed_sight,
+        for_training=with_augmentation,
         predict=drive_all,
-        drive=drive,
+        predict_with_stepper=drive_with_stepper,
         target="phone",
         export_recipes=("float32", "dynamic"),
     ),

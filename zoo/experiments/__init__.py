@@ -1,1 +1,1 @@
-"""Runs over seeds and sizes, on one machine or several."""
+"""Training runs over seeds and hyperparameters, on one machine or several."""

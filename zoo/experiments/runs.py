@@ -1,4 +1,4 @@
-"""Runs: one model of a preset, trained from one seed, with its result kept beside it."""
+"""Runs: one model of a preset, trained with one seed, and stored with its result."""
 
 import json
 import math
@@ -10,18 +10,19 @@ from typing import Any
 import keras
 import numpy as np
 
-import export
-from lnn_keras.argument_checks import require_choice
+from zoo.argument_checks import require_choice
 from zoo.preset import Preset
 from zoo.training import distribution
-from zoo.training.loop import Epoch, Inputs, train
+from zoo.training.arrays import Inputs
+from zoo.training.checkpoint import Epoch
+from zoo.training.loop import train
 
 RESULT = "result.json"
 MODEL = "model.keras"
 
 
 def folder_of(runs: str | Path, preset: Preset, kind: str, seed: int) -> Path:
-    """Where a run lies under the folder of all runs."""
+    """The folder of a run in the folder of all runs."""
     return Path(runs) / preset.name / f"{kind}-seed{seed}"
 
 
@@ -32,24 +33,25 @@ def run(
     runs: str | Path,
     progress: Callable[[Epoch], None] | None = None,
 ) -> dict[str, Any]:
-    """Train, choose the weights on validation, evaluate once on test, keep everything.
+    """Train a model, select its weights on validation, evaluate it once on test, and save it.
 
     Args:
-        preset: What to train.
-        kind: "liquid", the preset itself, or one of its baselines.
-        seed: Seed of the weights, the order and the noise.
-        runs: Folder of all runs; a run that was killed goes on where it was.
+        preset: The preset to train.
+        kind: "liquid", the preset itself, or the name of one of its baselines.
+        seed: Seed of the weights, of the order of the data and of the noise.
+        runs: Folder of all runs. An interrupted run resumes from its checkpoint.
         progress: Called after each epoch.
 
     Returns:
-        The result as it was saved: seed, parameters, losses, epochs, seconds, history.
+        The saved result: seed, parameters, losses, metrics, epochs, seconds, history.
 
     Raises:
-        ValueError: Unknown `kind`, or a checkpoint of another recipe.
+        ValueError: `kind` is unknown, or the folder holds a checkpoint of another recipe.
     """
     config = preset.configs[require_choice("model", kind, preset.configs)]
     folder = folder_of(runs, preset, kind, seed)
     folder.mkdir(parents=True, exist_ok=True)
+    preset.register_loss()
     keras.utils.set_random_seed(seed)
     model = preset.build(config)
     splits = preset.load_splits(seed)
@@ -66,7 +68,7 @@ def run(
         loss=preset.loss,
         validation_loss=preset.validation_loss or preset.metric.loss,
     )
-    with distribution.everywhere_the_same():
+    with distribution.replicated():
         metrics = evaluate(preset, model, *splits["test"])
     result = {
         "preset": preset.name,
@@ -91,20 +93,22 @@ def run(
 def evaluate(
     preset: Preset, model: keras.Model, inputs: Inputs, targets: np.ndarray
 ) -> dict[str, float]:
-    """Every metric of a preset, of one of its models, by name."""
+    """All metrics of a Keras model, by name."""
     predictions = preset.predict(model, inputs)
     return {metric.name: metric(targets, predictions) for metric in preset.metrics}
 
 
-def evaluate_file(
+def evaluate_export(
     preset: Preset, content: bytes, model: keras.Model, inputs: Inputs, targets: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Every metric of a preset, of a file made of one of its models, by runtime and name."""
-    if preset.drive is None:
+    """All metrics of an exported file of a Keras model, by runtime and name."""
+    import export
+
+    if preset.predict_with_stepper is None:
         predictions = export.predict_file(content, model, inputs)
     else:
         predictions = {
-            stepper.name: preset.drive(stepper, inputs)
+            stepper.name: preset.predict_with_stepper(stepper, inputs)
             for stepper in export.steppers(content, model)
         }
     return {
@@ -114,14 +118,14 @@ def evaluate_file(
 
 
 def trainable_parameters(model: keras.Model) -> int:
-    """Numbers that training sets."""
+    """The number of trainable parameters."""
     return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def results(runs: str | Path, preset: Preset) -> dict[str, list[dict[str, Any]]]:
-    """The saved results of a preset, by kind, in the order of their seeds."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """The saved results of a preset by kind, sorted by seed."""
+    by_kind: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((Path(runs) / preset.name).glob(f"*/{RESULT}")):
         result = json.loads(path.read_text())
-        found.setdefault(result["kind"], []).append(result)
-    return {kind: sorted(found[kind], key=lambda r: r["seed"]) for kind in found}
+        by_kind.setdefault(result["kind"], []).append(result)
+    return {kind: sorted(found, key=lambda r: r["seed"]) for kind, found in by_kind.items()}

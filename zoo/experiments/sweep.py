@@ -1,8 +1,8 @@
-"""Sweeps: a preset trained over seeds and sizes, on this machine or spread over several.
+"""Sweeps: a preset trained over seeds and hyperparameters, on this machine or on several.
 
-KerasTuner hands out the trials: a chief to workers that ask for them. A trial is lost with its
-worker no longer than until it has been silent for a while: then the next worker to ask gets it, and
-goes on from its checkpoint where both see the same folder of runs.
+KerasTuner distributes the trials: a chief gives them to workers on request. Workers send
+heartbeats. If a worker is silent for too long, the next worker gets its trial, and resumes from its
+checkpoint if both share the folder of runs.
 """
 
 import hashlib
@@ -18,32 +18,35 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import keras_tuner
-
-from lnn_keras.argument_checks import require_choice
+from zoo import compat
+from zoo.argument_checks import require_choice
 from zoo.experiments import runs as zoo_runs
+from zoo.extras import extra
 from zoo.preset import Preset
 
+with extra("sweep"):
+    import keras_tuner
+
 OBJECTIVE = "validation"
-# A worker says every few seconds that it lives; after so many of silence its trial goes elsewhere.
+# Seconds between heartbeats, and seconds of silence after which a worker counts as lost.
 HEARTBEAT, SILENCE = 2.0, 30.0
-# Between two questions for a trial.
-PAUSE = 0.5
+# Seconds between two requests for a trial.
+POLL_INTERVAL = 0.5
 CHIEF = "chief"
 
 Trial = dict[str, Any]
 
 
 def grid(preset: Preset, seeds: Sequence[int], sizes: Mapping[str, Sequence[str]]) -> list[Trial]:
-    """All trials: each seed of each choice of fields of the preset's config.
+    """All combinations of seeds and values of config fields.
 
     Args:
-        preset: What to train.
-        seeds: Seeds of weights, order and noise.
-        sizes: Name of a field -> its values, as text.
+        preset: The preset to train.
+        seeds: Seeds of the weights, of the order of the data and of the noise.
+        sizes: Name of a config field -> its values as text.
 
     Raises:
-        ValueError: There is no such field, or a value is not of its type.
+        ValueError: There is no such field, or a value has the wrong type.
     """
     fields = asdict(preset.config)
     scalar = {name: value for name, value in fields.items() if isinstance(value, (int, float, str))}
@@ -56,15 +59,15 @@ def grid(preset: Preset, seeds: Sequence[int], sizes: Mapping[str, Sequence[str]
         {**dict(chosen), "seed": seed} for chosen in itertools.product(*choices) for seed in seeds
     ]
     for trial in trials:
-        _sized(preset, trial)
+        _with_sizes(preset, trial)
     return trials
 
 
 def sweep(preset: Preset, trials: list[Trial], runs: str | Path) -> list[Trial]:
-    """Train all trials here, one after the other; those that are done already stay done.
+    """Train all trials on this machine, one after the other; finished ones are not repeated.
 
     Returns:
-        The trials, each with its "validation" loss.
+        The trials, each with its loss as "validation".
     """
     tuner = _tuner(preset, trials, runs)
     tuner.search()
@@ -72,106 +75,105 @@ def sweep(preset: Preset, trials: list[Trial], runs: str | Path) -> list[Trial]:
 
 
 def lead(preset: Preset, trials: list[Trial], runs: str | Path, address: str) -> list[Trial]:
-    """Hand the trials out to workers that ask at host:port, until all are done."""
+    """Distribute the trials to workers that connect to host:port, until all are finished."""
     _set_address(CHIEF, address)
     return sweep(preset, trials, runs)
 
 
 def work(preset: Preset, runs: str | Path, address: str) -> None:
-    """Train what the chief at host:port hands out, until it has nothing more."""
+    """Train trials of the chief at host:port until none is left."""
     _set_address(f"{socket.gethostname()}-{os.getpid()}", address)
     _tuner(preset, [], runs).search()
 
 
 def summary(results: list[Trial]) -> list[tuple[str, int, float, float]]:
-    """Each choice of sizes over its seeds: (sizes, seeds, mean, standard deviation), best first."""
-    found: dict[str, list[float]] = {}
+    """Statistics over seeds: (sizes, number of seeds, mean, standard deviation), best first."""
+    losses: dict[str, list[float]] = {}
     for trial in results:
-        found.setdefault(_label(trial), []).append(trial[OBJECTIVE])
+        losses.setdefault(_label(trial), []).append(trial[OBJECTIVE])
     rows = [
         (label, len(values), statistics.mean(values), statistics.pstdev(values))
-        for label, values in found.items()
+        for label, values in losses.items()
     ]
     return sorted(rows, key=lambda row: row[2])
 
 
 class _Oracle(keras_tuner.Oracle):
-    """Hands out the trials of a list in order, and those of workers that fell silent again."""
+    """Distributes the trials of a list in order, and repeats the trials of lost workers."""
 
-    def __init__(self, trials):
+    def __init__(self, trials: list[Trial]):
         super().__init__(
             objective=keras_tuner.Objective(OBJECTIVE, "min"),
             max_trials=max(len(trials), 1),
-            # A trial that fails, rather than its worker, would fail again.
+            # A failed trial would fail again; only lost workers are a reason to repeat one.
             max_consecutive_failed_trials=1,
         )
         self.verbose = 0
-        self._all, self._heard = trials, {}
+        self._trial_list = trials
+        self._last_heartbeat: dict[str, float] = {}
 
-    def populate_space(self, trial_id):
-        return {"status": "RUNNING", "values": self._all[int(trial_id)]}
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        return {"status": "RUNNING", "values": self._trial_list[int(trial_id)]}
 
-    def get_trial(self, trial_id):
-        """Workers ask for their trial to say that they live."""
-        self._heard[trial_id] = time.monotonic()
+    def get_trial(self, trial_id: str) -> Any:
+        """Return a trial; workers call this as their heartbeat."""
+        self._last_heartbeat[trial_id] = time.monotonic()
         return super().get_trial(trial_id)
 
-    def create_trial(self, tuner_id):
-        self._take_back_what_is_lost(tuner_id)
+    def create_trial(self, tuner_id: str) -> Any:
+        self._retry_lost_trials(tuner_id)
         trial = super().create_trial(tuner_id)
-        self._heard[trial.trial_id] = time.monotonic()
+        self._last_heartbeat[trial.trial_id] = time.monotonic()
         if trial.status == "STOPPED" and self.ongoing_trials:
-            # Others still train: whoever waits takes over what they lose.
+            # Other workers still train; this one waits in case one of them is lost.
             trial.status = "IDLE"
             self.tuner_ids.add(tuner_id)
         return trial
 
-    def _take_back_what_is_lost(self, asking):
+    def _retry_lost_trials(self, requesting_id: str) -> None:
         for tuner_id, trial in list(self.ongoing_trials.items()):
-            silent = time.monotonic() - self._heard.get(trial.trial_id, 0.0)
-            if tuner_id != asking and silent > SILENCE:
-                self.ongoing_trials.pop(tuner_id)
-                self.tuner_ids.discard(tuner_id)
-                self._retry_queue.append(trial.trial_id)
+            silence = time.monotonic() - self._last_heartbeat.get(trial.trial_id, 0.0)
+            if tuner_id != requesting_id and silence > SILENCE:
+                compat.retry_trial(self, tuner_id, trial.trial_id)
 
 
 class _Tuner(keras_tuner.Tuner):
-    """Trains a trial as `zoo.experiments.runs` does, and says meanwhile that it lives."""
+    """Trains a trial as a run of `zoo.experiments.runs`, and sends heartbeats meanwhile."""
 
-    def __init__(self, preset, runs, **kwargs):
+    def __init__(self, preset: Preset, runs: str | Path, **kwargs: Any):
         super().__init__(**kwargs)
         self._preset, self._runs = preset, runs
 
-    def pre_create_trial(self):
-        time.sleep(PAUSE)
+    def pre_create_trial(self) -> None:
+        time.sleep(POLL_INTERVAL)
 
-    def run_trial(self, trial):
+    def run_trial(self, trial: Any) -> dict[str, float]:  # pyright: ignore[reportIncompatibleMethodOverride] # KerasTuner documents dicts as results
         values = dict(trial.hyperparameters.values)
-        done = threading.Event()
+        finished = threading.Event()
 
-        def say_so():
-            while not done.wait(HEARTBEAT):
+        def send_heartbeats() -> None:
+            while not finished.wait(HEARTBEAT):
                 self.oracle.get_trial(trial.trial_id)
 
-        threading.Thread(target=say_so, daemon=True).start()
+        threading.Thread(target=send_heartbeats, daemon=True).start()
         try:
             folder = Path(self._runs) / _label(values)
-            result = _finished(self._preset, values["seed"], folder) or zoo_runs.run(
-                _sized(self._preset, values), "liquid", values["seed"], folder
+            result = _saved_result(self._preset, values["seed"], folder) or zoo_runs.run(
+                _with_sizes(self._preset, values), "liquid", values["seed"], folder
             )
         finally:
-            done.set()
+            finished.set()
         return {OBJECTIVE: result[OBJECTIVE]}
 
 
-def _finished(preset, seed, folder):
-    """The result of a run that was done before."""
+def _saved_result(preset: Preset, seed: int, folder: Path) -> dict[str, Any] | None:
+    """The result of a run that was finished earlier."""
     path = zoo_runs.folder_of(folder, preset, "liquid", seed) / zoo_runs.RESULT
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def _tuner(preset, trials, runs):
-    # Another list of trials is another sweep, with a state of its own.
+def _tuner(preset: Preset, trials: list[Trial], runs: str | Path) -> _Tuner:
+    # Another list of trials is another sweep, with its own saved state.
     digest = hashlib.sha256(json.dumps(trials, sort_keys=True).encode()).hexdigest()[:12]
     return _Tuner(
         preset,
@@ -182,31 +184,31 @@ def _tuner(preset, trials, runs):
     )
 
 
-def _results(tuner, trials):
-    scores = {int(number): trial.score for number, trial in tuner.oracle.trials.items()}
-    return [{**trial, OBJECTIVE: scores[number]} for number, trial in enumerate(trials)]
+def _results(tuner: _Tuner, trials: list[Trial]) -> list[Trial]:
+    scores = {int(trial_id): trial.score for trial_id, trial in tuner.oracle.trials.items()}
+    return [{**trial, OBJECTIVE: scores[index]} for index, trial in enumerate(trials)]
 
 
-def _sized(preset, trial):
-    """The preset with the sizes of a trial."""
+def _with_sizes(preset: Preset, trial: Trial) -> Preset:
+    """The preset with the config fields of a trial."""
     sizes = {name: value for name, value in trial.items() if name != "seed"}
     return replace(preset, config=replace(preset.config, **sizes))
 
 
-def _label(trial):
-    """The sizes of a trial, in words."""
+def _label(trial: Trial) -> str:
+    """The config fields of a trial, as text; also the name of its folder."""
     sizes = [f"{name}={trial[name]}" for name in sorted(trial) if name not in ("seed", OBJECTIVE)]
     return ",".join(sizes) or "as it is"
 
 
-def _parsed(name, text, kind):
+def _parsed(name: str, text: str, kind: type) -> Any:
     try:
         return kind(text)
     except ValueError:
         raise ValueError(f"`{name}` must be of type {kind.__name__}; received {text!r}.") from None
 
 
-def _set_address(tuner_id, address):
+def _set_address(tuner_id: str, address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise ValueError(f"The chief's address must be host:port; received {address!r}.")

@@ -1,1 +1,1 @@
-"""Forecasting tasks."""
+"""Forecasting: models of hourly time series."""

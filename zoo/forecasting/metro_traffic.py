@@ -1,17 +1,20 @@
-"""Metro traffic: the volume of a highway's hour from its calendar and weather, and those before."""
+"""Metro traffic: the hourly traffic volume of a highway from calendar and weather."""
 
 import datetime
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
-from lnn_keras.elapsed import from_timestamps
 from zoo.data import metro_traffic as data
-from zoo.preset import Bar, Preset, Samples, Splits
+from zoo.preset import Bar, Preset, Samples
 from zoo.recurrent_layer import recurrent, require_cell
-from zoo.training.loop import Inputs, Recipe
+from zoo.training.arrays import NamedInputs, Tensor
 from zoo.training.metrics import MAE, MSE
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
 
 WINDOW, STRIDE = 168, 12
 SAMPLE_STEPS = 500
@@ -28,7 +31,7 @@ HOLIDAYS = (
     "Veterans Day",
     "Washingtons Birthday",
 )
-# Days, as (month, day), on which fewer people work though no holiday is recorded.
+# (month, day) of days with less traffic that are no recorded holidays.
 BETWEEN_HOLIDAYS = ((7, 3), (12, 23), (12, 24), *((12, day) for day in range(26, 32)))
 WEATHER = (
     "Clear",
@@ -44,38 +47,40 @@ WEATHER = (
     "Thunderstorm",
 )
 FEATURES = 168 + 2 * len(HOLIDAYS) + len(BETWEEN_HOLIDAYS) + len(WEATHER) + 4 + 24 + 7
-# Of the whole series, as the protocol has it.
+# Mean and standard deviation of the whole series, as the protocol defines.
 MEAN_VOLUME, VOLUME_DEVIATION = 3259.8184, 1986.8400
 
 DESCRIPTION = """
-**Input and output.** Of each recorded hour its calendar (hour of the week, holiday, the holiday
-of the day before, days between holidays) and its weather (temperature, rain, snow, clouds and
-kind), as 245 numbers, and the hours since the row before; the traffic volume of that hour,
-z-scored: (volume - 3260) / 1987. `lnn predict metro-traffic --input FILE.csv` takes the columns of
-the public file and makes the numbers itself.
+**Input and output.** Inputs: 245 features of each recorded hour and the hours since the previous
+row. The features encode the calendar (hour of the week, holiday, holiday on the previous day, days
+between holidays) and the weather (temperature, rain, snow, clouds and category). Output: the
+z-scored traffic volume of that hour, (volume - 3260) / 1987.
+`lnn predict metro-traffic --input FILE.csv` takes the columns of the public file and computes the
+features.
 
-**Data and protocol.** Interstate 94 at Minneapolis, 2012 to 2018, 48,204 rows: the first 75 %
-train, the next 10 % validate, the last 15 % test. 7,629 rows repeat an hour with another kind of
-weather and 2,588 gaps are longer than an hour, so time is irregular and an elapsed time of 0
-occurs. Every hour of the test part is scored, in one pass from a state of zeros. The model never
-sees a volume, and no row that comes later. Temperatures of 0 K are replaced by the last one
-before, rain is cut at 60 mm.
+**Data and protocol.** Interstate 94 at Minneapolis, 2012 to 2018, 48,204 rows: the first 75 % for
+training, the next 10 % for validation, the last 15 % for testing. 7,629 rows repeat an hour with
+another weather category, and 2,588 gaps are longer than an hour. Time is therefore irregular, and
+elapsed times of 0 occur. All test hours are evaluated in one pass, starting from a state of zeros.
+The model is causal, and the volume is never an input. Temperatures of 0 K are replaced by the
+previous value, and rain is clipped at 60 mm.
 
 **Intended use.** Expected traffic for a planned hour; a reference for irregular hourly series.
 
-**Limits.** One road. Incidents, closed lanes and trends over the years are unknown to the model.
+**Limits.** The data come from one road. The model does not know incidents, closed lanes or trends
+over the years.
 """
 
 
 @dataclass(frozen=True)
 class MetroTrafficConfig:
-    """Sizes of a metro-traffic model.
+    """Hyperparameters of a metro-traffic model.
 
     Attributes:
         cell: "liquid", "cfc", "lstm" or "gru".
-        units: Neurons of the recurrent layer.
-        width: Units of the dense layers before and after it.
-        dropout: Share of their outputs dropped in training.
+        units: Number of neurons of the recurrent layer.
+        width: Units of the dense layers before and after the recurrent layer.
+        dropout: Dropout rate of their outputs.
     """
 
     cell: str = "liquid"
@@ -83,17 +88,19 @@ class MetroTrafficConfig:
     width: int = 64
     dropout: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_cell(self.cell)
 
 
-def build(config: MetroTrafficConfig) -> keras.Model:
-    """Return an untrained model of {"hour": (batch, time, 245), "elapsed": (batch, time)}.
+def build(config: MetroTrafficConfig) -> "keras.Model":
+    """Return an untrained model with the inputs "hour" (batch, time, 245), "elapsed" (batch, time).
 
     Its output is the z-scored volume of each hour, (batch, time, 1).
     """
-    hour = keras.Input((None, FEATURES), name="hour")
-    elapsed = keras.Input((None,), name="elapsed")
+    import keras
+
+    hour: Tensor = keras.Input((None, FEATURES), name="hour")
+    elapsed: Tensor = keras.Input((None,), name="elapsed")
     x = _dense(hour, config, "see")
     state = recurrent(x, config.cell, config.units, elapsed)
     x = _dense(keras.layers.Concatenate()([x, state]), config, "decide")
@@ -101,22 +108,26 @@ def build(config: MetroTrafficConfig) -> keras.Model:
     return keras.Model([hour, elapsed], volume, name="metro_traffic")
 
 
-def _dense(x, config, name):
+def _dense(x: Tensor, config: MetroTrafficConfig, name: str) -> Tensor:
+    import keras
+
     x = keras.layers.Dense(config.width, activation="silu", name=name)(x)
     return keras.layers.Dropout(config.dropout)(x)
 
 
-def prepare(model: keras.Model, inputs: Inputs) -> None:
-    """Nothing: the features are of order one."""
+def prepare(model: "keras.Model", inputs: NamedInputs) -> None:
+    """Do nothing: the features are of order 1 already."""
 
 
-def inputs_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The model's inputs from columns such as those of the public file, for one sequence.
+def inputs_of(table: dict[str, np.ndarray]) -> NamedInputs:
+    """The inputs for one sequence from the columns of the public file.
 
     Raises:
-        ValueError: A time cannot be read, or comes before the one above it; a holiday or a
-            kind of weather is unknown.
+        ValueError: A time cannot be parsed or decreases; a holiday or a weather category is
+            unknown.
     """
+    from lnn_keras.elapsed import from_timestamps
+
     times = data.times(table["date_time"])
     hours = np.array([time.hour for time in times])
     weekdays = np.array([time.weekday() for time in times])
@@ -139,17 +150,17 @@ def inputs_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def _one_hot(numbers, count):
-    return np.eye(count)[numbers]
+def _one_hot(indices: np.ndarray | list[int], count: int) -> np.ndarray:
+    return np.eye(count)[indices]
 
 
-def _temperature(kelvin):
-    """Temperatures, with those that cannot be replaced by the last one before."""
+def _temperature(kelvin: np.ndarray) -> np.ndarray:
+    """Temperatures, with impossible values replaced by the previous value."""
     known = np.where(kelvin < data.COLDEST, 0, np.arange(len(kelvin)))
     return kelvin[np.maximum.accumulate(known)]
 
 
-def _weather(kinds):
+def _weather(kinds: np.ndarray) -> np.ndarray:
     unknown = sorted(set(kinds) - set(WEATHER))
     if unknown:
         raise ValueError(
@@ -158,8 +169,8 @@ def _weather(kinds):
     return _one_hot([WEATHER.index(kind) for kind in kinds], len(WEATHER))
 
 
-def _holidays(times, column):
-    """The holiday of each row's day, which the file names at midnight, and of the day before."""
+def _holidays(times: list[datetime.datetime], column: np.ndarray) -> np.ndarray:
+    """The holiday of the day of each row and of the previous day; the file has it at midnight."""
     unknown = sorted(set(column) - {*HOLIDAYS, data.NO_HOLIDAY})
     if unknown:
         raise ValueError(
@@ -171,22 +182,22 @@ def _holidays(times, column):
         for time, name in zip(times, column, strict=True)
         if name != data.NO_HOLIDAY
     }
-    found = np.zeros((len(times), 2, len(HOLIDAYS)))
+    features = np.zeros((len(times), 2, len(HOLIDAYS)))
     for row, time in enumerate(times):
-        for before in (0, 1):
-            name = named.get(time.date() - datetime.timedelta(days=before))
-            if name is not None:
-                found[row, before, name] = 1
-    return found.reshape(len(times), -1)
+        for days_ago in (0, 1):
+            index = named.get(time.date() - datetime.timedelta(days=days_ago))
+            if index is not None:
+                features[row, days_ago, index] = 1
+    return features.reshape(len(times), -1)
 
 
-def _between_holidays(times):
+def _between_holidays(times: list[datetime.datetime]) -> np.ndarray:
     days = [(time.month, time.day) for time in times]
     return np.array([[day == between for between in BETWEEN_HOLIDAYS] for day in days], float)
 
 
-def load_splits(seed: int) -> Splits:
-    """Windows of a week to train on; validation and test as one sequence each."""
+def load_splits(seed: int) -> dict[str, tuple[NamedInputs, np.ndarray]]:
+    """Training windows of a week; validation and test are one sequence each."""
     table = data.table()
     inputs = inputs_of(table)
     volume = ((table[data.TARGET] - MEAN_VOLUME) / VOLUME_DEVIATION).astype("float32")[:, None]
@@ -203,7 +214,7 @@ def load_splits(seed: int) -> Splits:
 
 
 def load_samples() -> Samples:
-    """Slices of the series: to calibrate on from training, to predict from test."""
+    """Parts of the series: calibration data from the training split, inputs from the test split."""
     splits = load_splits(0)
     (typical, _), (inputs, targets) = splits["train"], splits["test"]
     spread = np.linspace(0, len(typical["hour"]) - 1, 24).astype(int)
@@ -218,7 +229,7 @@ PRESETS = (
     Preset(
         name="metro-traffic",
         domain="forecasting",
-        task="expect the traffic volume of an hour from its calendar and weather",
+        task="predict the traffic volume of an hour from calendar and weather",
         description=DESCRIPTION,
         build=build,
         config=MetroTrafficConfig(),
@@ -230,7 +241,7 @@ PRESETS = (
         load_splits=load_splits,
         load_samples=load_samples,
         prepare=prepare,
-        recipe=Recipe(
+        recipe=TrainingRecipe(
             epochs=20,
             batch_size=8,
             learning_rate=0.003,

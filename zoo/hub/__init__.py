@@ -1,1 +1,1 @@
-"""Preset folders: stored, downloaded, published and released."""
+"""Preset folders: storage, download, publication and release."""

@@ -1,24 +1,24 @@
-"""The card of a preset in Markdown, from what was recorded of it."""
+"""The card of a preset in Markdown, from its metadata."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from export.verification.report import percent
 from zoo.preset import Preset
 
 
-def card(preset: Preset, recorded: dict[str, Any]) -> str:
-    """The card: task, data, results beside baselines and published numbers, exports, licence.
+def render_card(preset: Preset, recorded: dict[str, Any]) -> str:
+    """The card: task, data, results of the preset and its baselines, exports, licences.
 
     Args:
         preset: The preset.
-        recorded: Its metadata, as `release` makes it.
+        recorded: Its metadata, as `zoo.hub.release.release` writes it.
     """
     metric, liquid = preset.metric.name, recorded["metrics"]["liquid"]
     data = preset.dataset
     shipped = (
-        "The folder's `samples.npz` holds slices of these data."
+        "The file `samples.npz` contains parts of these data."
         if data.shippable
-        else "None of these data ship with the preset."
+        else "The preset contains none of these data."
     )
     return f"""\
 # {preset.name}
@@ -29,15 +29,14 @@ def card(preset: Preset, recorded: dict[str, Any]) -> str:
 
 ## Results
 
-{metric} on the test split, {_over(liquid["seeds"])}.
-The weights of each run were chosen on validation alone; all models were trained with the same
-recipe.
+{metric} on the test split, {_over(liquid["seeds"])}. All models were trained
+with the same recipe, and their weights were selected on the validation split.
 
 {_results(preset, recorded["metrics"])}
 
 {bars(preset, liquid["test_mean"])}
 
-The bundled weights are those of seed {recorded["seed"]}, which validated best.
+The bundled weights are from seed {recorded["seed"]}, which had the best validation loss.
 
 ## On devices
 
@@ -58,76 +57,74 @@ Weights: {preset.license}. Data: {data.title}, from
 
 
 def bars(preset: Preset, value: float) -> str:
-    """For each number to beat, whether a value of the first metric does, and by how much."""
+    """Compare a value of the first metric with published and measured results, as a list."""
     lines = []
     for bar in preset.bars:
-        by = abs(value - bar.value)
+        difference = abs(value - bar.value)
         verdict = "beaten" if preset.metric.is_better(value, bar.value) else "**not** beaten"
-        lines.append(f"- {bar.value:g}, {bar.source}: {verdict}, by {by:.3g}.")
-    return "\n".join([f"To beat in {preset.metric.name}:", "", *lines])
+        lines.append(f"- {bar.value:g}, {bar.source}: {verdict}, by {difference:.3g}.")
+    return "\n".join([f"Results to beat in {preset.metric.name}:", "", *lines])
 
 
-def _over(seeds):
+def _over(seeds: list[int]) -> str:
     if len(seeds) == 1:
-        return "of one seed"
+        return "one seed"
     return f"mean ± standard deviation over {len(seeds)} seeds"
 
 
-def _spread(summary):
+def _spread(summary: dict[str, Any]) -> str:
     return f" ± {summary['test_std']:.2g}" if len(summary["seeds"]) > 1 else ""
 
 
-def _results(preset, metrics):
+def _results(preset: Preset, metrics: dict[str, Any]) -> str:
     others = [metric.name for metric in preset.metrics[1:]]
-    lines = [
-        _row("model", "parameters", preset.metric.name, *others, "each seed", "s / run"),
-        _row(*["---"] * (5 + len(others))),
+    rows = [
+        [
+            kind,
+            f"{summary['parameters']:,}",
+            f"**{summary['test_mean']:.4g}**{_spread(summary)}",
+            *(f"{summary['means'][name]:.4g}" for name in others),
+            ", ".join(f"{value:.4g}" for value in summary["test"]),
+            f"{summary['seconds']:.0f}",
+        ]
+        for kind, summary in metrics.items()
     ]
-    for kind, summary in metrics.items():
-        lines.append(
-            _row(
-                kind,
-                f"{summary['parameters']:,}",
-                f"**{summary['test_mean']:.4g}**{_spread(summary)}",
-                *(f"{summary['means'][name]:.4g}" for name in others),
-                ", ".join(f"{value:.4g}" for value in summary["test"]),
-                f"{summary['seconds']:.0f}",
-            )
-        )
-    return "\n".join(lines)
+    return _table(
+        ["model", "parameters", preset.metric.name, *others, "each seed", "s / run"], rows
+    )
 
 
-def _exports(preset, exports):
+def _exports(preset: Preset, exports: dict[str, Any]) -> str:
+    from export.verification.report import percent
+
     steps = next(iter(exports.values()))["steps"]
-    names = list(next(iter(exports.values()))["runtimes"])
-    names = [name for name in names if all(name in e["test"] for e in exports.values())]
-    lines = [
-        _row("recipe", "bytes", "arena", *names),
-        _row(*["---"] * (3 + len(names))),
-    ]
+    runtimes = list(next(iter(exports.values()))["runtimes"])
+    runtimes = [name for name in runtimes if all(name in e["test"] for e in exports.values())]
+    rows = []
     for recipe, export in exports.items():
         arena = export["arena_bytes"]
         measured = [
             f"{percent(export['runtimes'][name]['output_error'])} / "
             f"{export['runtimes'][name]['latency_p50_us']:.0f} µs / {export['test'][name]:.4g}"
-            for name in names
+            for name in runtimes
         ]
-        lines.append(_row(recipe, f"{export['bytes']:,}", f"{arena:,}" if arena else "", *measured))
+        rows.append([recipe, f"{export['bytes']:,}", f"{arena:,}" if arena else "", *measured])
     return f"""\
-Exports for `{preset.target}`, run for {steps} closed-loop steps on real test data: RMS error of the
-outputs as a share of their standard deviation / median time per step on the training host /
-test {preset.metric.name} of the file. An arena is measured with 8-byte pointers; a 32-bit device
-needs about half. Recommended: {preset.export_recipes[0]}.{_shipped(preset)}
+Exports for `{preset.target}`, verified over {steps} closed-loop steps on real test data. The
+columns of the runtimes contain: RMS error of the outputs relative to their standard deviation /
+median time per step on the training host / test {preset.metric.name} of the file. The arena is
+measured with 8-byte pointers; a 32-bit device needs about half.
+Recommended: {preset.export_recipes[0]}.{_shipped(preset)}
 
-{chr(10).join(lines)}"""
+{_table(["recipe", "bytes", "arena", *runtimes], rows)}"""
 
 
-def _shipped(preset):
+def _shipped(preset: Preset) -> str:
     if not preset.shipped_recipes:
         return ""
     names = " and ".join(f"`{recipe}.tflite`" for recipe in preset.shipped_recipes)
-    return f"\nThe folder holds {names}: `zoo.exported({preset.name!r}, recipe)`."
+    return f"\nThe folder contains {names}: `zoo.exported({preset.name!r}, recipe)`."
 
 
-def _row(*cells):
-    return f"| {' | '.join(cells)} |"
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])

@@ -1,15 +1,14 @@
-"""A folder that any static web server can host: presets, their exports, and a list of both."""
+"""Write presets and their exports as a folder for a static web server."""
 
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import export
-from lnn_keras.atomic_folder import whole_folder
 from zoo import registry
 from zoo.hub import store
 from zoo.hub.download import MANIFEST, METADATA
+from zoo.local_files import sha256
 
 
 def publish(
@@ -17,16 +16,16 @@ def publish(
     names: tuple[str, ...] = (),
     progress: Callable[[str], None] = lambda text: None,
 ) -> Path:
-    """Write presets and their exports as `LNN_ZOO_URL` expects them.
+    """Write presets and their exports in the layout that `LNN_ZOO_URL` requires.
 
         manifest.json                        {"presets": {name: {"metadata.json": sha256, ...}}}
-        presets/NAME/                        the preset's folder
+        presets/NAME/                        the folder of the preset
         exports/NAME/TARGET-RECIPE/          one folder for each of its export recipes
 
     Args:
-        folder: Where to write; it appears whole or not at all.
-        names: Presets; all that are released by default.
-        progress: Told what is being done.
+        folder: The folder to write; it appears complete or not at all.
+        names: Names of presets; by default all released ones.
+        progress: Called with a description of each step.
 
     Returns:
         The folder.
@@ -35,13 +34,16 @@ def publish(
         ValueError: There is no such preset.
         OSError: The folder cannot be written, or holds other files.
     """
+    import export
+    from lnn_keras.atomic_folder import whole_folder
+
     released = [name for name, preset in registry.PRESETS.items() if preset.weights_sha256]
     manifest = {}
-    with whole_folder(folder, proof=MANIFEST) as made:
+    with whole_folder(folder, proof=MANIFEST) as new:
         for name in names or released:
             preset, source = registry.get(name), store.find(name)
             progress(f"Copying {name}")
-            shutil.copytree(source, made / "presets" / name)
+            shutil.copytree(source, new / "presets" / name)
             model, samples = store.load(name), store.samples(name)
             exports = []
             for recipe in preset.export_recipes:
@@ -49,7 +51,7 @@ def publish(
                 exports.append(f"exports/{name}/{preset.target}-{recipe}")
                 export.to_tflite(
                     model,
-                    made / exports[-1],
+                    new / exports[-1],
                     target=preset.target,
                     recipe=recipe,
                     calibration=samples["calibration"],
@@ -57,12 +59,12 @@ def publish(
                 )
             recorded = store.metadata(name)
             manifest[name] = {
-                METADATA: store.sha256(source / METADATA),
+                METADATA: sha256(source / METADATA),
                 "domain": preset.domain,
                 "task": preset.task,
                 "license": preset.license,
                 "parameters": recorded["parameters"],
                 "exports": exports,
             }
-        (made / MANIFEST).write_text(json.dumps({"presets": manifest}, indent=2) + "\n")
+        (new / MANIFEST).write_text(json.dumps({"presets": manifest}, indent=2) + "\n")
     return Path(folder)

@@ -1,36 +1,46 @@
-"""From saved runs to a preset's folder: the best weights, samples, metadata and the card."""
+"""Make a preset's folder from saved runs: the best weights, samples, metadata and the card."""
 
 import json
+import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import export
-from zoo.experiments import runs as zoo_runs
 from zoo.hub import store
-from zoo.hub.card import card
-from zoo.preset import Preset
-from zoo.training.loop import Recipe
+from zoo.hub.card import render_card
+from zoo.local_files import sha256
+from zoo.preset import Preset, Samples
+from zoo.training.arrays import Arrays
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
 
 
 def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) -> tuple[Path, str]:
-    """Write a preset's folder from its saved runs, and return it with its weights' sha256.
+    """Write the folder of a preset from its saved runs.
 
-    The weights are those of the seed that validated best. Every number of the card
-    comes from the runs' saved results or is measured here on the exported files. What the
-    bundled folder records of other seeds counts as well, if recipe and sizes are still the
-    same; so without any runs its exports are measured anew, and no more.
+    The weights are from the seed with the best validation loss. All values of the card are from
+    the saved results, or are measured here on exported files. Results in the bundled folder are
+    kept if the recipe and the config did not change. Without new runs, only the exports are
+    measured again.
 
     Args:
         preset: The preset.
         runs: Folder of all runs.
-        folder: Where to write; the package's own folder by default.
+        folder: The folder to write; by default the folder in this package.
+
+    Returns:
+        The folder, and the SHA-256 of its weights.
 
     Raises:
         ValueError: Runs of the preset or of a baseline are missing.
     """
+    from zoo.experiments import runs as zoo_runs
+
     results, recorded = zoo_runs.results(runs, preset), _recorded(preset)
     missing = sorted(set(preset.configs) - set(results) - set(recorded))
     if missing:
@@ -43,21 +53,49 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
     }
     liquid = metrics["liquid"]
     seed = liquid["seeds"][int(np.argmin(liquid["validation"]))]
-    # Built anew, not loaded, so that an older Keras can release what a newer one trained.
+    # The model is built, not loaded, so that an older Keras can release a run of a newer one.
     model = preset.build(preset.config)
     model.load_weights(_weights(preset, runs, seed))
     trained = {"recipe": asdict(preset.recipe), "seed": seed, "metrics": metrics}
     return _write(preset, model, trained, folder)
 
 
-def _recorded(preset):
-    """What the bundled folder records of each kind that is still trained in the same way."""
+def rewrite_card(preset: Preset, folder: str | Path | None = None) -> Path:
+    """Write the card of a released preset again from its metadata, and update its digest.
+
+    All other files stay as they are.
+
+    Args:
+        preset: The preset.
+        folder: Its folder; by default the folder in this package.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: The preset is not released.
+        CorruptPresetError: A file is missing or differs from its digest.
+    """
+    from lnn_keras.atomic_folder import whole_folder
+
+    source = store.find(folder or preset.name)
+    recorded = json.loads((source / store.METADATA).read_text())
+    with whole_folder(source, proof=store.METADATA) as new:
+        shutil.copytree(source, new, dirs_exist_ok=True)
+        (new / store.CARD).write_text(render_card(preset, recorded))
+        digests = {**recorded["sha256"], store.CARD: sha256(new / store.CARD)}
+        store.write_metadata(new, {**recorded, "sha256": digests})
+    return source
+
+
+def _recorded(preset: Preset) -> dict[str, Any]:
+    """Results in the bundled folder of each kind with an unchanged recipe and config."""
     if not preset.weights_sha256:
         return {}
     recorded = store.metadata(preset.name)
-    if Recipe(**recorded["recipe"]) != preset.recipe:
+    if TrainingRecipe(**recorded["recipe"]) != preset.recipe:
         return {}
-    # JSON knows no tuples.
+    # JSON turns tuples into lists.
     configs = {name: json.loads(json.dumps(asdict(c))) for name, c in preset.configs.items()}
     return {
         kind: summary
@@ -66,13 +104,17 @@ def _recorded(preset):
     }
 
 
-def _weights(preset, runs, seed):
+def _weights(preset: Preset, runs: str | Path, seed: int) -> Path:
+    from zoo.experiments import runs as zoo_runs
+
     path = zoo_runs.folder_of(runs, preset, "liquid", seed) / zoo_runs.MODEL
     return path if path.is_file() else store.find(preset.name) / store.WEIGHTS
 
 
-def _write(preset, model, trained, folder):
-    """Measure a model's exports, and write them with its card and what is recorded of it."""
+def _write(
+    preset: Preset, model: "keras.Model", trained: dict[str, Any], folder: str | Path | None
+) -> tuple[Path, str]:
+    """Measure the exports of a model, and write its folder with card and metadata."""
     test = preset.load_splits(trained["seed"])["test"]
     samples = preset.load_samples()
     exports, files = {}, {}
@@ -91,7 +133,7 @@ def _write(preset, model, trained, folder):
     store.save(
         model,
         folder,
-        card=card(preset, recorded),
+        card=render_card(preset, recorded),
         samples=samples if preset.dataset.shippable else None,
         files={recipe: files[recipe] for recipe in preset.shipped_recipes},
         **recorded,
@@ -100,12 +142,14 @@ def _write(preset, model, trained, folder):
     return folder, digests[store.WEIGHTS]
 
 
-def summarize(results: list[dict], recorded: dict | None = None) -> dict:
-    """Mean and spread over seeds of one kind of model.
+def summarize(
+    results: list[dict[str, Any]], recorded: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Mean and standard deviation over the seeds of one kind of model.
 
     Args:
         results: Saved results.
-        recorded: An earlier summary, whose seeds count as well if none of them was run again.
+        recorded: An earlier summary. Its seeds are included if none of them was run again.
     """
     seeds = [result["seed"] for result in results]
     if recorded and set(recorded["seeds"]).isdisjoint(seeds):
@@ -135,8 +179,13 @@ def summarize(results: list[dict], recorded: dict | None = None) -> dict:
     }
 
 
-def _export(preset, model, recipe, samples, test):
-    """Export, and measure the file: its report in short with its test metric, and the file."""
+def _export(
+    preset: Preset, model: "keras.Model", recipe: str, samples: Samples, test: Arrays
+) -> tuple[dict[str, Any], bytes]:
+    """Export a model; return a summary of the report with the test metric, and the file."""
+    import export
+    from zoo.experiments import runs as zoo_runs
+
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / recipe
         report = export.to_tflite(
@@ -162,7 +211,7 @@ def _export(preset, model, recipe, samples, test):
         },
         "test": {
             runtime: values[preset.metric.name]
-            for runtime, values in zoo_runs.evaluate_file(preset, content, model, *test).items()
+            for runtime, values in zoo_runs.evaluate_export(preset, content, model, *test).items()
         },
     }
     return measured, content

@@ -1,1 +1,1 @@
-"""The training loop, its metrics, and training over several devices."""
+"""The training loop, its metrics, its checkpoints, and data-parallel training."""

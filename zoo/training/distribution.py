@@ -1,51 +1,53 @@
-"""How training spreads: over the devices of one machine, or over several processes."""
+"""Data-parallel training over the devices of one machine or over several processes."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 
-from lnn_keras.argument_checks import require_choice
+from zoo.argument_checks import require_choice
+from zoo.extras import extra
 
-WAYS = ("jax", "tensorflow")
+BACKENDS = ("jax", "tensorflow")
 
 
 @contextlib.contextmanager
 def distributed(
-    way: str | None, hosts: Sequence[str] = (), index: int | None = None
+    backend: str | None, hosts: Sequence[str] = (), index: int | None = None
 ) -> Iterator[None]:
-    """Models that are built and trained within share each batch among devices.
+    """Models that are built and trained inside this block share each batch among devices.
 
     Args:
-        way: "jax", Keras's `DataParallel` over the devices of all processes; "tensorflow",
-            a `MirroredStrategy` over those of this one; or None, which changes nothing.
-        hosts: Addresses of all processes; the first, host:port, is where they meet. JAX only.
-        index: Which of them this process is, from 0.
+        backend: "jax": Keras's `DataParallel` over the devices of all processes. "tensorflow": a
+            `MirroredStrategy` over the devices of this process. None: no distribution.
+        hosts: Addresses of all processes. The first one, host:port, coordinates them. JAX only.
+        index: Index of this process in `hosts`.
 
     Raises:
-        ValueError: The backend is another one, or the hosts and the index do not fit.
+        ValueError: Keras runs on another backend, or the hosts and the index do not fit.
     """
-    if way is None:
+    if backend is None:
         if hosts or index is not None:
             raise ValueError("Several hosts need `--distribute jax`.")
         yield
         return
-    require_choice("distribution", way, WAYS)
-    if keras.backend.backend() != way:
+    require_choice("distribution", backend, BACKENDS)
+    if keras.backend.backend() != backend:
         raise ValueError(
-            f"To distribute with {way}, set KERAS_BACKEND={way}; "
+            f"To distribute with {backend}, set KERAS_BACKEND={backend}; "
             f"Keras runs on {keras.backend.backend()}."
         )
-    _require_hosts(way, hosts, index)
-    if way == "tensorflow":
+    _require_hosts(backend, hosts, index)
+    if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.distribute.MirroredStrategy(_logical_devices(tf)).scope():
             yield
         return
     if len(hosts) > 1:
-        _meet(hosts, index)
-    # Each process is handed its own share of a batch, see `share_of_batches`.
+        _connect(hosts, index)
+    # Keras must not shard the data: each process loads its share, see `loop._share_of_batches`.
     keras.distribution.set_distribution(
         keras.distribution.DataParallel(
             devices=keras.distribution.list_devices(), auto_shard_dataset=False
@@ -58,7 +60,7 @@ def distributed(
 
 
 def devices() -> int:
-    """How many devices share a batch."""
+    """The number of devices that share a batch."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -68,7 +70,7 @@ def devices() -> int:
 
 
 def process() -> tuple[int, int]:
-    """Which process this is, from 0, and how many there are."""
+    """The index of this process and the number of processes."""
     if keras.backend.backend() != "jax" or keras.distribution.distribution() is None:
         return 0, 1
     import jax
@@ -77,8 +79,8 @@ def process() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def everywhere_the_same() -> Iterator[None]:
-    """Within, every process computes all of it, from weights that all of them hold."""
+def replicated() -> Iterator[None]:
+    """Inside this block every process computes the whole result from its copy of the weights."""
     distribution = keras.distribution.distribution()
     if distribution is None:
         yield
@@ -90,10 +92,10 @@ def everywhere_the_same() -> Iterator[None]:
         keras.distribution.set_distribution(distribution)
 
 
-def _require_hosts(way, hosts, index):
+def _require_hosts(backend: str, hosts: Sequence[str], index: int | None) -> None:
     if not hosts and index is None:
         return
-    if way != "jax":
+    if backend != "jax":
         raise ValueError("Several hosts need `--distribute jax`.")
     if not hosts or index is None:
         raise ValueError("`--hosts` and `--index` go together: which of the hosts is this one?")
@@ -103,15 +105,16 @@ def _require_hosts(way, hosts, index):
         raise ValueError(f"The first host needs a port, host:port; received {hosts[0]!r}.")
 
 
-def _meet(hosts, index):
-    import jax
+def _connect(hosts: Sequence[str], index: int | None) -> None:
+    with extra("jax"):
+        import jax
 
-    # Processors, unlike other devices, talk to one another in no way unless told which.
+    # The CPU backend has no default collectives, so Gloo is used.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     keras.distribution.initialize(hosts[0], len(hosts), index)
 
 
-def _logical_devices(tf):
-    """All GPUs, or, where there are none, all parts that the processor was divided into."""
-    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return [device.name for device in found]
+def _logical_devices(tf: Any) -> list[str]:
+    """All GPUs; without GPUs, the logical devices that the CPU is divided into."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in devices]

@@ -1,82 +1,28 @@
-"""One training loop for all tasks: seeds, early stopping, progress, resume after a kill."""
+"""The training loop of all tasks: seeds, early stopping, history, resumption from checkpoints."""
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from lnn_keras.atomic_folder import whole_folder
-from zoo.training import distribution
+from zoo import compat
+from zoo.training import checkpoint, distribution
+from zoo.training.arrays import Arrays, Inputs
+from zoo.training.checkpoint import Epoch, TrainingState
 from zoo.training.metrics import mean_squared_error
-
-_CHECKPOINT = "checkpoint"
-# What Keras calls the state of a `SeedGenerator`.
-SEED_STATE = "seed_generator_state"
-
-Inputs = np.ndarray | dict[str, np.ndarray]
-Arrays = tuple[Inputs, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained.
-
-    Attributes:
-        epochs: Most epochs.
-        batch_size: Sequences per gradient step.
-        learning_rate: Its peak, after a linear warm-up over a twentieth of the steps;
-            from there it falls to 0 along a cosine.
-        weight_decay: Of AdamW.
-        clip_norm: Largest norm of each gradient.
-        noise: Standard deviation of Gaussian noise on the training inputs with features,
-            as a share of each feature's own.
-        average: Weight of the past in the average of the weights over epochs, which
-            is what validation sees and what training returns.
-        patience: Epochs without a better validation loss after which training stops.
-        checkpoint_every: Epochs between checkpoints.
-        jit_compile: Whether XLA compiles each step, which pays where a step is a long loop
-            of small operations.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    noise: float = 0.0
-    average: float = 0.0
-    patience: int = 20
-    checkpoint_every: int = 5
-    jit_compile: bool = False
-
-    def __post_init__(self):
-        for name in ("epochs", "batch_size", "patience", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1; received {getattr(self, name)!r}.")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"`average` must be in [0, 1); received {self.average!r}.")
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave; `seconds` is the time that it took."""
-
-    epoch: int
-    loss: float
-    validation_loss: float
-    seconds: float
+from zoo.training.prediction import predict
+from zoo.training.recipe import TrainingRecipe
 
 
 def train(
     model: keras.Model,
     training: Arrays,
     validation: Arrays,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     seed: int,
     directory: str | Path,
     progress: Callable[[Epoch], None] | None = None,
@@ -84,96 +30,106 @@ def train(
     loss: Any = "mse",
     validation_loss: Callable[[np.ndarray, np.ndarray], float] = mean_squared_error,
 ) -> list[Epoch]:
-    """Train a built model in place; it ends with the weights that validated best.
+    """Train a built model in place; it ends with the weights of the best validation loss.
 
-    The order of the data, the noise and dropout depend on the seed and the epoch alone. A
-    run that was killed goes on from its last checkpoint in `directory`, to the
-    result it would have had. Under `zoo.training.distribution`, devices share each batch.
+    The order of the data, the noise and dropout depend only on the seed and the epoch. An
+    interrupted run resumes from its last checkpoint in `directory` and gives the same result as
+    without the interruption. Under `zoo.training.distribution`, devices share each batch.
 
     Args:
-        model: The model; its weights are its start.
-        training: Inputs, by name if there are several, and targets, each (sequences, ...).
-        validation: The same; chooses the weights and the end.
-        recipe: How to train.
+        model: The model with its initial weights.
+        training: Inputs and targets, each (sequences, ...). Several inputs are a dict by name.
+        validation: Inputs and targets that select the weights and stop the training.
+        recipe: The hyperparameters.
         seed: Seed of the order and the noise.
-        directory: Where checkpoints lie.
+        directory: Folder of the checkpoints.
         progress: Called after each epoch.
-        loss: What gradients are of.
-        validation_loss: What chooses the weights and the end, from targets and predictions.
+        loss: Training loss, as `keras.Model.compile` takes it.
+        validation_loss: Function from targets and predictions to the validation loss.
 
     Returns:
-        All epochs, those before a resume included.
+        All epochs, including those before a resumption.
 
     Raises:
-        ValueError: The checkpoint in `directory` belongs to another recipe or seed, or the
-            devices cannot share a batch evenly.
-        FloatingPointError: The loss is no longer finite.
+        ValueError: The checkpoint in `directory` has another recipe or seed, there are fewer
+            sequences than a batch holds, or the devices cannot share a batch evenly.
+        FloatingPointError: The training loss is no longer finite.
     """
-    checkpoint = Path(directory) / _CHECKPOINT
     identity = {"recipe": asdict(recipe), "seed": seed}
+    steps = _steps_per_epoch(training, recipe)
+    _require_even_shares(recipe.batch_size)
+    # Without compilation, JAX dispatches each operation of each time step on its own.
+    compiled = recipe.jit_compile or keras.backend.backend() == "jax"
+    model.compile(_optimizer(recipe, steps), loss=loss, jit_compile=compiled)  # pyright: ignore[reportArgumentType] # stub: jit_compile is a str
+    state = checkpoint.restore(directory, identity, model)
+
+    while not _is_finished(state.history, recipe):
+        epoch, start = len(state.history), time.perf_counter()
+        training_loss = _train_epoch(model, training, recipe, steps, [seed, epoch])
+        # The first epochs get full weight; otherwise the initial weights dominate the average.
+        decay = min(recipe.average, epoch / (epoch + 1))
+        weights = checkpoint.trainable_values(model)
+        state.average = [
+            decay * past + (1 - decay) * new
+            for past, new in zip(state.average, weights, strict=True)
+        ]
+        # Validation uses the averaged weights; training continues from the current ones.
+        checkpoint.assign(model, state.average)
+        value = float(validation_loss(validation[1], predict(model, validation[0])))
+        checkpoint.assign(model, weights)
+        if value < state.best_loss:
+            state.best = state.average
+        state.history.append(Epoch(epoch, training_loss, value, time.perf_counter() - start))
+        if progress:
+            progress(state.history[-1])
+        if _is_checkpoint_due(state, recipe):
+            checkpoint.write(directory, identity, model, state)
+    checkpoint.assign(model, state.best)
+    return state.history
+
+
+def _train_epoch(
+    model: keras.Model, training: Arrays, recipe: TrainingRecipe, steps: int, seed: list[int]
+) -> float:
+    """Train for one epoch, and return the mean loss."""
     inputs, targets = training
-    steps = len(targets) // recipe.batch_size
+    random = np.random.default_rng(seed)
+    chosen = random.permutation(len(targets))[: steps * recipe.batch_size]
+    noisy = _with_noise(_take(inputs, chosen), inputs, recipe.noise, random)
+    _reseed(model, random)
+    (batch_inputs, batch_targets), size = _share_of_batches(
+        (noisy, targets[chosen]), recipe.batch_size
+    )
+    fitted: Any = model.fit(batch_inputs, batch_targets, batch_size=size, shuffle=False, verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
+    loss = float(fitted.history["loss"][0])
+    if not np.isfinite(loss):
+        raise FloatingPointError(f"The training loss became {loss} in epoch {seed[1] + 1}.")
+    return loss
+
+
+def _steps_per_epoch(training: Arrays, recipe: TrainingRecipe) -> int:
+    sequences = len(training[1])
+    steps = sequences // recipe.batch_size
     if steps < 1:
         raise ValueError(
-            f"`batch_size` is {recipe.batch_size}, but there are only {len(targets)} sequences."
+            f"`batch_size` is {recipe.batch_size}, but there are only {sequences} sequences."
         )
-    _require_shares(recipe.batch_size)
-    # JAX without compilation runs operation by operation, each step of a sequence anew.
-    compiled = recipe.jit_compile or keras.backend.backend() == "jax"
-    model.compile(_optimizer(recipe, steps), loss=loss, jit_compile=compiled)
-    history, average, best = _resume(checkpoint, identity, model)
-
-    while not _finished(history, recipe):
-        epoch, start = len(history), time.perf_counter()
-        random = np.random.default_rng([seed, epoch])
-        chosen = random.permutation(len(targets))[: steps * recipe.batch_size]
-        shown = _noisy(_take(inputs, chosen), inputs, recipe.noise, random)
-        _reseed(model, random)
-        share, size = _share_of_batches((shown, targets[chosen]), recipe.batch_size)
-        fitted = model.fit(*share, batch_size=size, shuffle=False, verbose=0)
-        training_loss = fitted.history["loss"][0]
-        if not np.isfinite(training_loss):
-            raise FloatingPointError(
-                f"The training loss became {training_loss} in epoch {epoch + 1}."
-            )
-        # Early epochs count fully, or the average would hold on to the first weights.
-        past = min(recipe.average, epoch / (epoch + 1))
-        weights = _values(model)
-        average = [past * m + (1 - past) * w for m, w in zip(average, weights, strict=True)]
-        # Validation sees the average of the weights; training goes on from the weights.
-        _assign(model, average)
-        value = float(validation_loss(validation[1], predict(model, validation[0])))
-        _assign(model, weights)
-        if value < min((e.validation_loss for e in history), default=np.inf):
-            best = average
-        history.append(Epoch(epoch, float(training_loss), value, time.perf_counter() - start))
-        if progress:
-            progress(history[-1])
-        if len(history) % recipe.checkpoint_every == 0 or _finished(history, recipe):
-            _save(checkpoint, identity, model, average, best, history)
-    _assign(model, best)
-    return history
+    return steps
 
 
-def predict(model: keras.Model, inputs: Inputs) -> np.ndarray:
-    """Predictions of a model on all sequences."""
-    with distribution.everywhere_the_same():
-        return model.predict(inputs, batch_size=512, verbose=0)
-
-
-def _take(inputs, chosen):
-    return keras.tree.map_structure(lambda array: array[chosen], inputs)
-
-
-def _require_shares(batch_size):
+def _require_even_shares(batch_size: int) -> None:
     if batch_size % (devices := distribution.devices()):
         raise ValueError(
             f"`batch_size` is {batch_size}, which {devices} devices cannot share evenly."
         )
 
 
-def _share_of_batches(arrays, batch_size):
-    """What this process is to see of each batch, and how much that is."""
+def _take(inputs: Any, chosen: np.ndarray) -> Any:
+    return keras.tree.map_structure(lambda array: array[chosen], inputs)
+
+
+def _share_of_batches(arrays: Arrays, batch_size: int) -> tuple[Arrays, int]:
+    """The part of each batch that this process trains on, and its size."""
     index, processes = distribution.process()
     if processes == 1:
         return arrays, batch_size
@@ -181,89 +137,48 @@ def _share_of_batches(arrays, batch_size):
     return _take(arrays, order[:, index].ravel()), batch_size // processes
 
 
-def _noisy(shown, inputs, noise, random):
-    """Inputs of rank 3 with noise; those without features, such as elapsed times, as they are."""
+def _with_noise(
+    chosen: Inputs, inputs: Inputs, noise: float, random: np.random.Generator
+) -> Inputs:
+    """Add noise to inputs of rank 3; elapsed times and other inputs without features stay."""
 
-    def noisy(shown, all_of_it):
-        if not noise or all_of_it.ndim < 3:
-            return shown
-        spread = noise * all_of_it.std(axis=(0, 1))
-        return shown + random.standard_normal(shown.shape, "float32") * spread
+    def with_noise(array: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        if not noise or whole.ndim < 3:
+            return array
+        deviation = noise * whole.std(axis=(0, 1))
+        return array + random.standard_normal(array.shape, "float32") * deviation
 
-    return keras.tree.map_structure(noisy, shown, inputs)
+    result: Any = keras.tree.map_structure(with_noise, chosen, inputs)
+    return result
 
 
-def _reseed(model, random):
-    """Set what dropout and other layers draw from, which no checkpoint holds."""
+def _reseed(model: keras.Model, random: np.random.Generator) -> None:
+    """Set the random state of dropout and other layers, which checkpoints do not contain."""
     for variable in model.non_trainable_variables:
-        if variable.name == SEED_STATE:
+        if compat.is_seed_state(variable):
             variable.assign(random.integers(2**32, size=variable.shape, dtype="uint32"))
 
 
-def _optimizer(recipe, steps):
+def _optimizer(recipe: TrainingRecipe, steps: int) -> keras.optimizers.Optimizer:
     total = steps * recipe.epochs
     warmup = max(total // 20, 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, total - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
     )
     return keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.weight_decay, clipnorm=recipe.clip_norm
+        schedule,  # pyright: ignore[reportArgumentType] # stub: learning_rate is a float
+        weight_decay=recipe.weight_decay,
+        clipnorm=recipe.clip_norm,
     )
 
 
-def _finished(history, recipe):
+def _is_finished(history: list[Epoch], recipe: TrainingRecipe) -> bool:
     if not history:
         return False
     best = min(history, key=lambda epoch: epoch.validation_loss)
     return len(history) >= recipe.epochs or history[-1].epoch - best.epoch >= recipe.patience
 
 
-def _values(model):
-    return _arrays(model.trainable_variables)
-
-
-def _arrays(variables):
-    return [keras.ops.convert_to_numpy(variable) for variable in variables]
-
-
-def _assign(model, values):
-    for variable, value in zip(model.trainable_variables, values, strict=True):
-        variable.assign(value)
-
-
-def _save(checkpoint, identity, model, average, best, history):
-    if distribution.process()[0] != 0:
-        return
-    with whole_folder(checkpoint, proof="state.json") as folder:
-        np.savez(folder / "weights.npz", *_values(model))
-        np.savez(folder / "optimizer.npz", *_arrays(model.optimizer.variables))
-        np.savez(folder / "average.npz", *average)
-        np.savez(folder / "best.npz", *best)
-        state = {**identity, "history": [asdict(epoch) for epoch in history]}
-        (folder / "state.json").write_text(json.dumps(state))
-
-
-def _resume(checkpoint, identity, model):
-    """Load the weights, the optimizer, the average and the best, if there is a checkpoint."""
-    if not (checkpoint / "state.json").is_file():
-        return [], _values(model), _values(model)
-    state = json.loads((checkpoint / "state.json").read_text())
-    history = [Epoch(**epoch) for epoch in state.pop("history")]
-    if state != identity:
-        changed = [key for key in identity if state.get(key) != identity[key]]
-        raise ValueError(
-            f"The checkpoint in {checkpoint.parent} was made with another {' and '.join(changed)}; "
-            "train in another folder, or remove it."
-        )
-    _assign(model, _load(checkpoint / "weights.npz"))
-    model.optimizer.build(model.trainable_variables)
-    for variable, value in zip(
-        model.optimizer.variables, _load(checkpoint / "optimizer.npz"), strict=True
-    ):
-        variable.assign(value)
-    return history, _load(checkpoint / "average.npz"), _load(checkpoint / "best.npz")
-
-
-def _load(path):
-    with np.load(path, allow_pickle=False) as arrays:
-        return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+def _is_checkpoint_due(state: TrainingState, recipe: TrainingRecipe) -> bool:
+    due = len(state.history) % recipe.checkpoint_every == 0
+    return due or _is_finished(state.history, recipe)

@@ -1,20 +1,22 @@
-"""How good predictions are: functions of true values and predictions, and what they are called."""
+"""Metrics: functions of targets and predictions, with a name, a unit and a direction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.extras import extra
+
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that tells how good predictions are.
+    """A measure of the quality of predictions.
 
     Attributes:
-        name: What it is called.
-        function: From targets and predictions to the number.
-        higher_is_better: Which way is better.
-        unit: What it is counted in, or "".
+        name: The name in tables and cards.
+        function: Function from targets and predictions to the value.
+        higher_is_better: The direction.
+        unit: The unit, or "".
     """
 
     name: str
@@ -23,15 +25,15 @@ class Metric:
     unit: str = ""
 
     def __call__(self, targets: np.ndarray, predictions: np.ndarray) -> float:
-        """The number."""
+        """The value of the metric."""
         return float(self.function(targets, predictions))
 
     def loss(self, targets: np.ndarray, predictions: np.ndarray) -> float:
-        """The same as a loss: the lower, the better."""
+        """The value as a loss: negated if higher is better."""
         return -self(targets, predictions) if self.higher_is_better else self(targets, predictions)
 
     def is_better(self, value: float, other: float) -> bool:
-        """Whether one number is better than another."""
+        """Whether `value` is better than `other`."""
         return value > other if self.higher_is_better else value < other
 
 
@@ -42,32 +44,34 @@ def squared_errors(targets: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 
 def mean_squared_error(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Mean squared error over everything."""
-    return squared_errors(targets, predictions).mean()
+    """Mean squared error over all sequences, steps and features."""
+    return float(squared_errors(targets, predictions).mean())
 
 
 def median_squared_error(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Median over the sequences of their mean squared errors."""
+    """Median over sequences of their mean squared errors."""
     return float(np.median(squared_errors(targets, predictions)))
 
 
 def mean_absolute_error(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Mean absolute error over everything."""
-    return np.abs(predictions.astype("float64") - targets).mean()
+    """Mean absolute error over all sequences, steps and features."""
+    return float(np.abs(predictions.astype("float64") - targets).mean())
 
 
 def area_under_roc(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Probability that a positive scores above a negative."""
-    from sklearn.metrics import roc_auc_score
+    """Area under the ROC curve: the probability that a positive scores above a negative."""
+    with extra("zoo"):
+        from sklearn.metrics import roc_auc_score
 
-    return roc_auc_score(np.ravel(targets), np.ravel(predictions))
+    return float(roc_auc_score(np.ravel(targets), np.ravel(predictions)))
 
 
 def average_precision(targets: np.ndarray, predictions: np.ndarray) -> float:
-    """Area under the curve of precision over recall, as a step function."""
-    from sklearn.metrics import average_precision_score
+    """Area under the precision-recall curve, as a step function."""
+    with extra("zoo"):
+        from sklearn.metrics import average_precision_score
 
-    return average_precision_score(np.ravel(targets), np.ravel(predictions))
+    return float(average_precision_score(np.ravel(targets), np.ravel(predictions)))
 
 
 MSE = Metric("MSE", mean_squared_error)

@@ -1,0 +1,54 @@
+"""Private parts of Keras, KerasTuner and gymnasium: each test says what breaks without them."""
+
+import keras
+import numpy as np
+import pytest
+
+from zoo import compat
+
+
+def test_keras_names_the_state_of_seed_generators():
+    layer = keras.layers.Dropout(0.5)
+    states = [variable for variable in layer.variables if compat.is_seed_state(variable)]
+    assert len(states) == 1, (
+        "Keras renamed the variable of SeedGenerator: training does not reseed dropout, so an "
+        "interrupted run differs from an uninterrupted one"
+    )
+
+
+def test_keras_tuner_has_a_retry_queue(tmp_path):
+    keras_tuner = pytest.importorskip("keras_tuner")
+    tuner = keras_tuner.RandomSearch(
+        lambda hp: hp.Int("units", 1, 9),
+        objective=keras_tuner.Objective("loss", "min"),
+        max_trials=3,
+        directory=tmp_path,
+    )
+    lost = tuner.oracle.create_trial("lost")
+    compat.retry_trial(tuner.oracle, "lost", lost.trial_id)
+    retried = tuner.oracle.create_trial("other")
+    assert retried.trial_id == lost.trial_id, (
+        "KerasTuner changed its retry queue: the trial of a lost worker is not repeated, "
+        "so a sweep never ends"
+    )
+
+
+def test_car_racing_renders_through_the_hooks():
+    pytest.importorskip("Box2D")
+    from gymnasium.envs.box2d.car_racing import CarRacing
+
+    square = 1000 * np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
+    environment = compat.with_render_hooks(
+        CarRacing, lambda environment, zoom: [(square, (10, 200, 30), False)]
+    )()
+    picture, _ = environment.reset(seed=0)
+    difference = np.abs(picture.astype(int) - (10, 200, 30)).max(axis=-1)
+    assert (difference < 9).mean() > 0.5, (
+        "gymnasium does not draw the road with _render_road and _draw_colored_polygon: "
+        "laps are drawn in full, which is several times as slow"
+    )
+    environment.draws = False
+    picture, *_ = environment.step(np.zeros(3))
+    assert picture is None, (
+        "gymnasium does not draw with _render: frames that no model sees are drawn"
+    )

@@ -1,0 +1,59 @@
+"""The commands of `lnn`. Modules that import Keras are imported inside the commands."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from zoo.cli import data, models, presets, train
+
+# Suppresses the notices of TensorFlow that a setting can suppress.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+app = typer.Typer(
+    help="Liquid neural networks: pretrained models, training, and export to devices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(presets.presets)
+app.command()(presets.info)
+app.command()(models.demo)
+app.command()(models.predict)
+app.command()(models.evaluate)
+app.command()(models.export)
+app.command()(models.verify)
+app.command()(train.train)
+app.command()(train.sweep)
+app.command()(presets.release)
+app.command()(presets.publish)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lnn-keras {_version()}")
+        raise typer.Exit()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("lnn-keras")
+    except PackageNotFoundError:  # A checkout that is not installed.
+        import lnn_keras
+
+        return lnn_keras.__version__
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass

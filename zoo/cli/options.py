@@ -1,0 +1,31 @@
+"""Arguments and options that several commands share, and their output."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Source = Annotated[
+    str, typer.Argument(help="Name, folder or address of a preset, or a .keras file.")
+]
+PresetName = Annotated[str, typer.Argument(help="Name of a preset, see `lnn presets`.")]
+InputFile = Annotated[
+    Path | None, typer.Option("--input", help="File of inputs: .npz, .npy or .csv.")
+]
+MaxSteps = Annotated[int, typer.Option(help="Maximum number of closed-loop steps to verify.")]
+RunsFolder = Annotated[Path, typer.Option(help="Folder of all runs.")]
+
+
+def console() -> "Console":
+    """A console on stdout."""
+    from rich.console import Console
+
+    return Console()
+
+
+def say(text: str) -> None:
+    """Print text without highlighting and without hard line breaks."""
+    console().print(text, highlight=False, soft_wrap=True)

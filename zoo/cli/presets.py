@@ -1,0 +1,70 @@
+"""The commands `lnn presets`, `info`, `release` and `publish`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.options import PresetName, RunsFolder, console, say
+
+
+def presets() -> None:
+    """List the presets with their metrics and baselines."""
+    from zoo.cli.preset_table import preset_table
+    from zoo.registry import PRESETS
+
+    output = console()
+    output.print(preset_table())
+    for preset in PRESETS.values():
+        output.print(f"{preset.name}: {preset.task}", highlight=False)
+
+
+def info(name: PresetName) -> None:
+    """Show the card of a preset."""
+    from rich.markdown import Markdown
+
+    from zoo.hub import store
+
+    console().print(Markdown(store.card(name)))
+
+
+def release(
+    name: PresetName,
+    runs: RunsFolder = Path("runs"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default: the bundled one.")
+    ] = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="Only write the card again, from the metadata.")
+    ] = False,
+) -> None:
+    """Make the folder of a preset, with its card, from saved runs and its earlier results."""
+    from zoo import registry
+    from zoo.cli.start import load_keras
+
+    preset = registry.get(name)
+    load_keras()
+    from zoo.hub.release import release, rewrite_card
+
+    if card:
+        say(str(rewrite_card(preset, out)))
+        return
+    folder, digest = release(preset, runs, out)
+    say(f"{folder}\nweights sha256 {digest}")
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="Folder to write, for a static web server.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="Publish only this preset; may be repeated.")
+    ] = None,
+) -> None:
+    """Write all presets and their exports in the layout that LNN_ZOO_URL requires."""
+    from zoo.cli.start import load_keras
+
+    load_keras()
+    from zoo.hub.publish import publish
+
+    with console().status("Publishing") as status:
+        written = publish(folder, tuple(only or ()), status.update)
+    console().print(f"{written}: serve it, and set LNN_ZOO_URL to its address", soft_wrap=True)

@@ -1,0 +1,20 @@
+"""Start Keras without the notices of its backend."""
+
+import os
+
+
+def load_keras() -> None:
+    """Import Keras and start its backend with stderr closed.
+
+    TensorFlow writes notices to the file descriptor of stderr that no setting suppresses.
+    """
+    saved = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+    try:
+        import keras
+
+        keras.ops.zeros(())
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
