@@ -64,7 +64,7 @@ def work_until_killed(runs: Path, address: str) -> None:
 
 
 def _shorten_waits():
-    sweep.SILENCE, sweep.HEARTBEAT, sweep.PAUSE = 2.0, 0.3, 0.1
+    sweep.SILENCE, sweep.HEARTBEAT, sweep.POLL_INTERVAL = 2.0, 0.3, 0.1
 
 
 def _write(runs, results):
