@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from export import compat
 from export.compress.kernels import KERNEL_NAME, require_tensorflow
 from export.forms.rnn_layers import is_rnn, with_cell
 from export.forms.supported_layers import as_functional, is_convolution
@@ -74,8 +75,7 @@ class _Quantizers:
     """TFMOT's quantizers of one layer, with their ranges as weights of that layer."""
 
     def __init__(self, owner: keras.layers.Layer):
-        import tensorflow  # noqa: F401 - TFMOT, imported first, turns `tf.keras` into Keras 2
-        from tensorflow_model_optimization.python.core.quantization.keras import quantizers
+        quantizers = compat.tfmot_quantizers()
 
         self._owner, self._library = owner, quantizers
         self._by_key = {}
