@@ -7,9 +7,8 @@ import math
 from typing import Any
 
 import numpy as np
-from keras import KerasTensor
 
-from lnn_keras.tensors import Tensor, ops
+from lnn_keras.tensors import Tensor, concrete_values, ops
 
 __all__ = ["LAST_FEATURE", "append", "from_timestamps", "require_valid", "split", "validate"]
 
@@ -43,7 +42,7 @@ def require_valid(elapsed: Tensor) -> None:
     Raises:
         ValueError: `elapsed` is not numeric, or a value is negative or not finite.
     """
-    values = _concrete_values(elapsed)
+    values = concrete_values(elapsed)
     if values is None:
         return
     if values.dtype.kind in "OSUMm":
@@ -54,20 +53,6 @@ def require_valid(elapsed: Tensor) -> None:
             f"`elapsed` must be finite and at least 0; received {invalid.size} other values, "
             f"{invalid.flat[0]} among them."
         )
-
-
-def _concrete_values(elapsed: Any) -> np.ndarray | None:
-    """The values as an array, or None for a tensor without values yet."""
-    if isinstance(elapsed, KerasTensor):
-        return None
-    if not hasattr(elapsed, "shape"):
-        return np.asarray(elapsed)
-    try:
-        return np.asarray(ops.convert_to_numpy(elapsed))
-    # TensorFlow and torch raise NotImplementedError for a tensor that is being traced, JAX
-    # raises a TypeError.
-    except (NotImplementedError, TypeError):
-        return None
 
 
 def from_timestamps(timestamps: Any, first: float = 0.0) -> np.ndarray:

@@ -14,7 +14,7 @@ import sys
 import keras
 import numpy as np
 
-ABSENT = ("tensorflow", "ai_edge_litert", "flatbuffers", "typer", "rich", "pooch", "requests")
+ABSENT = ("tensorflow", "ai_edge_litert", "flatbuffers", "typer", "pooch", "requests")
 
 
 def check_environment() -> None:

@@ -3,8 +3,9 @@
 from typing import Any
 
 import keras
+import numpy as np
 
-from lnn_keras.tensors import Tensor, ops
+from lnn_keras.tensors import Tensor, concrete_values, ops
 from lnn_keras.types import Initializer
 
 
@@ -25,10 +26,12 @@ class LogInitializer:
 
     def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
         values = self.initializer(shape, dtype=dtype)
-        if not bool(ops.all(values > 0)):
+        # A model that is built while it is traced initializes its weights after the trace.
+        concrete = concrete_values(values)
+        if concrete is not None and not np.all(concrete > 0):
             raise ValueError(
                 f"`{self.argument}` must give values above 0; received {self.initializer!r}, "
-                f"whose smallest value is {float(ops.min(values)):g}."
+                f"whose smallest value is {np.min(concrete):g}."
             )
         return ops.log(values)
 
