@@ -1,4 +1,4 @@
-"""Gradients on whichever backend the tests run."""
+"""Gradients and compiled functions on the backend that runs the tests."""
 
 import keras
 
@@ -10,19 +10,32 @@ def gradients(loss, variables):
 
         with tf.GradientTape() as tape:
             value = loss()
-        found = tape.gradient(value, [variable.value for variable in variables])
+        values = tape.gradient(value, [variable.value for variable in variables])
     elif keras.backend.backend() == "jax":
         import jax
 
-        def of_values(values):
+        def loss_of(values):
             mapping = list(zip(variables, values, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
                 return loss()
 
-        found = jax.grad(of_values)([variable.value for variable in variables])
+        values = jax.grad(loss_of)([variable.value for variable in variables])
     else:
         for variable in variables:
             variable.value.grad = None
         loss().backward()
-        found = [variable.value.grad for variable in variables]
-    return [keras.ops.convert_to_numpy(gradient) for gradient in found]
+        values = [variable.value.grad for variable in variables]
+    return [keras.ops.convert_to_numpy(value) for value in values]
+
+
+def compiled(function):
+    """A function of tensors as one graph, where the backend has graphs."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
