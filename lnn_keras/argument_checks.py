@@ -1,4 +1,4 @@
-"""Check arguments, with an error that helps."""
+"""Argument checks with error messages that name the argument and the received value."""
 
 import difflib
 import math
@@ -9,13 +9,13 @@ def require_choice(kind: str, name: str, allowed: Iterable[str]) -> str:
     """Return `name` if it is one of `allowed`.
 
     Args:
-        kind: What is being chosen, for the message: "solver", "preset", ...
-        name: The name received.
-        allowed: The names that exist.
+        kind: The kind of thing being chosen, for the message: "solver", "preset", ...
+        name: The received name.
+        allowed: The valid names.
 
     Raises:
-        ValueError: `name` is not allowed; the message names what came, what is
-            allowed and the nearest match, if any is near.
+        ValueError: `name` is not allowed; the message lists the allowed names and suggests
+            the closest one.
     """
     allowed = sorted(allowed)
     if name in allowed:
@@ -29,7 +29,7 @@ def require_at_least(least: int, argument: str, value: int) -> int:
     """Return `value` if it is an integer of at least `least`.
 
     Raises:
-        ValueError: It is not; the message names the argument and what came.
+        ValueError: It is not.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
         raise ValueError(
@@ -42,9 +42,23 @@ def require_positive(argument: str, value: float) -> float:
     """Return `value` if it is a finite number above 0.
 
     Raises:
-        ValueError: It is not; the message names the argument and what came.
+        ValueError: It is not.
     """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and value > 0):
+    if not (_is_number(value) and math.isfinite(value) and value > 0):
         raise ValueError(f"`{argument}` must be a finite number above 0; received {value!r}.")
     return float(value)
+
+
+def require_fraction(argument: str, value: float) -> float:
+    """Return `value` if it is a number in [0, 1).
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not (_is_number(value) and 0 <= value < 1):
+        raise ValueError(f"`{argument}` must be in [0, 1); received {value!r}.")
+    return float(value)
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

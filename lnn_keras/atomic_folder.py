@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that are written completely or not at all."""
 
 import contextlib
 import errno
@@ -7,51 +7,55 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
 def whole_folder(directory: str | Path, proof: str) -> Iterator[Path]:
-    """Yield a new empty folder that becomes `directory` when the block succeeds.
+    """Yield a new empty folder that is renamed to `directory` when the block succeeds.
 
-    An existing `directory` is replaced if it holds `proof`, the name of a file that shows
-    that it was written this way, and the block writes every name that is in it; one that
-    holds anything else is left alone. If the block fails, nothing remains of what it wrote.
+    An existing `directory` is replaced if it contains the file `proof`, which marks folders
+    written by this function, and if the block writes every name that it contains. Any other
+    existing folder is left untouched. If the block fails, everything it wrote is deleted.
+
+    Args:
+        directory: The folder to write.
+        proof: Name of a file that the block writes, the mark of a folder that may be replaced.
 
     Raises:
         OSError: `directory` cannot be written, or the disk is full.
-        FileExistsError: `directory` is a file or holds files that would be lost.
+        FileExistsError: `directory` is a file or contains files that would be lost.
     """
     directory = Path(directory)
     if directory.exists() and not directory.is_dir():
         raise FileExistsError(f"Cannot write the folder {directory}: a file has that name.")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     except OSError as error:
         raise OSError(f"Cannot write the folder {directory}: {error.strerror}.") from error
-    # mkdtemp makes private folders; what is written here is for others to read.
-    made.chmod(0o755)
+    # mkdtemp creates folders that other users cannot read.
+    temporary.chmod(0o755)
     try:
-        yield made
-        _replace(directory, made, proof)
+        yield temporary
+        _replace(directory, temporary, proof)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in _DISK_FULL:
             raise
         raise OSError(
             f"Cannot write the folder {directory}: {error.strerror} ({error.filename}); "
             "nothing was written."
         ) from error
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _replace(directory, made, proof):
+def _replace(directory: Path, temporary: Path, proof: str) -> None:
     if not directory.exists():
-        made.rename(directory)
+        temporary.rename(directory)
         return
     names = {path.name for path in directory.iterdir()}
-    foreign = sorted(names - {path.name for path in made.iterdir()})
+    foreign = sorted(names - {path.name for path in temporary.iterdir()})
     if names and proof not in names:
         foreign = sorted(names)
     if foreign:
@@ -59,7 +63,7 @@ def _replace(directory, made, proof):
             f"The folder {directory} holds other files ({', '.join(foreign[:3])}); "
             "name a new or empty folder."
         )
-    old = made.with_name(made.name + "-old")
+    old = temporary.with_name(temporary.name + "-old")
     directory.rename(old)
-    made.rename(directory)
+    temporary.rename(directory)
     shutil.rmtree(old)

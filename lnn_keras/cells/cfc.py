@@ -1,14 +1,19 @@
 """CfCCell: the closed-form continuous-time cell."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
-from keras import ops
 
 from lnn_keras.argument_checks import require_at_least, require_choice
-from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
+from lnn_keras.cells.continuous_time import first_state, masked
+from lnn_keras.cells.dense import DenseCell, dense
+from lnn_keras.cells.initializers import clone_initializer
+from lnn_keras.tensors import Tensor, ops
+from lnn_keras.types import Activation, Constraint, Initializer, Regularizer
 
-# The heads of each mode: what is read off the backbone, each (batch, units).
+# The heads of each mode, the outputs of the last dense layer, each (batch, units).
 HEADS = {
     "default": ("before", "after", "time_scale", "time_shift"),
     "no_gate": ("before", "after", "time_scale", "time_shift"),
@@ -17,36 +22,62 @@ HEADS = {
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
-def lecun_tanh(x):
-    """1.7159 tanh(0.666 x), whose variance is that of its input (LeCun et al., 1998)."""
+def lecun_tanh(x: Tensor) -> Tensor:
+    """1.7159 tanh(0.666 x), which keeps the variance of its input (LeCun et al., 1998)."""
     return 1.7159 * ops.tanh(0.666 * x)
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
-class CfCCell(ContinuousTimeCell):
-    """A closed-form continuous-time cell: a solution in the place of a solver.
+class CfCCell(DenseCell):
+    """A closed-form continuous-time cell: an approximate solution replaces the ODE solver.
 
-    A backbone of dense layers sees the input and the state; heads read it:
+    A backbone of dense layers takes the input and the state; heads take its output:
 
         gate     = sigmoid(time_shift - time_scale t)
         default:   h <- before (1 - gate) + after gate
         no_gate:   h <- before + after gate
         pure:      h <- A (1 - before exp(-t (|w_tau| + |before|)))
 
-    with t the elapsed time. Unlike an ODE's, the state may change at t = 0.
+    with t the elapsed time. Unlike the state of an ODE, this state may change at t = 0.
 
     Args:
         units: Number of neurons.
         mode: "default", "no_gate" or "pure".
         backbone_units: Width of each backbone layer.
-        backbone_layers: Number of backbone layers; with 0 the heads see input and state.
+        backbone_layers: Number of backbone layers; with 0 the heads take input and state.
         activation: Activation of the backbone layers.
         head_activation: Activation of `before` and `after`; "tanh" bounds the state.
+        use_bias: Whether the dense layers have biases.
+        kernel_initializer: Initializer of the input weights and of the later layers' weights.
+        recurrent_initializer: Initializer of the state's weights in the first layer.
+        bias_initializer: Initializer of the biases.
+        kernel_regularizer: Regularizer of the input weights and of the later layers' weights.
+        recurrent_regularizer: Regularizer of the state's weights in the first layer.
+        bias_regularizer: Regularizer of the biases.
+        kernel_constraint: Constraint of the input weights and of the later layers' weights.
+        recurrent_constraint: Constraint of the state's weights in the first layer.
+        bias_constraint: Constraint of the biases.
+        dropout: Fraction of the input features to drop, in [0, 1).
+        recurrent_dropout: Fraction of the state to drop where it enters the first layer, in
+            [0, 1).
+        seed: Random seed of the dropout masks.
+        elapsed: Elapsed time per call: a number, for regularly sampled data, or
+            "last_feature" if the last input feature is the elapsed time.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
-    Other args and call arguments are those of `ContinuousTimeCell`.
+    Call arguments:
+        inputs: (batch, features), or (batch, features + 1) with elapsed="last_feature".
+        states: The state (batch, units), or a list that holds it.
+        elapsed: Optional elapsed time that replaces the cell's own: a number, (batch,) or
+            (batch, 1).
+        training: Whether to apply dropout, with one mask per sequence.
+
+    Returns:
+        The output (batch, units), and the list of the new state.
 
     Raises:
-        ValueError: A number below its least, unknown `mode`, `elapsed` of another form.
+        ValueError: `units` or `backbone_units` below 1, `backbone_layers` below 0, unknown
+            `mode`, invalid `elapsed`, a dropout rate not in [0, 1).
 
     Example:
 
@@ -64,61 +95,112 @@ class CfCCell(ContinuousTimeCell):
         mode: str = "default",
         backbone_units: int = 128,
         backbone_layers: int = 1,
-        activation=lecun_tanh,
-        head_activation="tanh",
+        activation: Activation = lecun_tanh,
+        head_activation: Activation = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        elapsed: float | str = 1.0,
         **kwargs,
     ):
         units = require_at_least(1, "units", units)
-        super().__init__(units, units, **kwargs)
+        super().__init__(
+            units,
+            units,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            elapsed=elapsed,
+            **kwargs,
+        )
         self.units = units
         self.mode = require_choice("mode", mode, HEADS)
         self.backbone_units = require_at_least(1, "backbone_units", backbone_units)
         self.backbone_layers = require_at_least(0, "backbone_layers", backbone_layers)
-        self.activation = keras.activations.get(activation)
-        self.head_activation = keras.activations.get(head_activation)
+        self.activation: Any = keras.activations.get(activation)
+        self.head_activation: Any = keras.activations.get(head_activation)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         features, units = self.features_of(input_shape), self.units
         sizes = [self.backbone_units] * self.backbone_layers + [len(HEADS[self.mode]) * units]
-        # The first layer sees input and state; project does the input's part of it.
-        self.kernel = self._matrix("kernel", features, sizes[0])
-        self.recurrent_kernel = self._matrix("recurrent_kernel", units, sizes[0])
-        self.bias = self._vector("bias", sizes[0])
-        self.deeper = [
-            (self._matrix(f"kernel_{i}", *pair), self._vector(f"bias_{i}", pair[1]))
+        # The first layer takes input and state; `project` computes the input's product.
+        self.kernel = self.add_kernel("kernel", features, sizes[0])
+        self.recurrent_kernel = self.add_recurrent_kernel("recurrent_kernel", units, sizes[0])
+        self.bias = self.add_bias("bias", sizes[0])
+        self.later_layers = [
+            (
+                self.add_kernel(
+                    f"kernel_{i}", *pair, initializer=clone_initializer(self.kernel_initializer)
+                ),
+                self.add_bias(f"bias_{i}", pair[1]),
+            )
             for i, pair in enumerate(itertools.pairwise(sizes), start=1)
         ]
         if self.mode == "pure":
-            self.w_tau = self._vector("w_tau", units)
-            self.amplitude = self._vector("amplitude", units, "ones")
+            self.w_tau = self.add_weight(name="w_tau", shape=(units,), initializer="zeros")
+            self.amplitude = self.add_weight(name="amplitude", shape=(units,), initializer="ones")
         self.built = True
 
-    def _matrix(self, name, rows, columns):
-        return self.add_weight(name=name, shape=(rows, columns), initializer="glorot_uniform")
-
-    def _vector(self, name, size, initializer="zeros"):
-        return self.add_weight(name=name, shape=(size,), initializer=initializer)
-
-    def project(self, inputs):
+    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
         """The input's part of the first layer: (..., features) -> (..., its size)."""
-        return ops.matmul(inputs, self.kernel) + self.bias
+        return dense(inputs, self.kernel, self.bias)
 
-    def constants(self, elapsed=None):
-        """The last layer for steps of one length, where shift and scale are one head."""
-        if elapsed is None or self.mode == "pure" or not self.deeper:
-            return []
-        folded = []
-        for weight in self.deeper[-1]:
-            before, after, scale, shift = ops.split(weight, 4, axis=-1)
-            folded.append(ops.concatenate([before, after, shift - elapsed * scale], axis=-1))
-        return folded
+    def constants(
+        self, elapsed: float | None = None, recurrent_mask: Tensor | None = None
+    ) -> list[Tensor]:
+        """The dropout mask, if there is one, and the last layer folded for one elapsed time.
 
-    def advance(self, projected, states, elapsed, constants=None):
-        """The closed form at `elapsed` (a number or (batch, 1)): -> (output, [h])."""
-        z = projected + ops.matmul(first_state(states), self.recurrent_kernel)
-        layers = [*self.deeper[:-1], constants] if constants else self.deeper
+        With an elapsed time that all steps share, time_shift - time_scale t is one head. The
+        folded layer is a kernel and a bias, so the number of constants is odd with a mask.
+        """
+        mask = super().constants(elapsed, recurrent_mask)
+        if elapsed is None or self.mode == "pure" or not self.later_layers:
+            return mask
+        kernel, bias = self.later_layers[-1]
+        bias = ops.zeros_like(kernel[0]) if bias is None else bias
+        return [*mask, *(self._fold_time(weight, elapsed) for weight in (kernel, bias))]
+
+    @staticmethod
+    def _fold_time(weight, elapsed):
+        before, after, scale, shift = ops.split(weight, 4, axis=-1)
+        return ops.concatenate([before, after, shift - elapsed * scale], axis=-1)
+
+    def advance(
+        self,
+        projected: Tensor,
+        states: Any,
+        elapsed: float | Tensor,
+        constants: Sequence[Tensor] | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The closed form at `elapsed`: -> (output, [h])."""
+        folded, mask = list(constants or []), None
+        if len(folded) % 2:
+            mask, *folded = folded
+        z = projected + ops.matmul(masked(first_state(states), mask), self.recurrent_kernel)
+        layers = [*self.later_layers[:-1], folded] if folded else self.later_layers
         for kernel, bias in layers:
-            z = ops.matmul(self.activation(z), kernel) + bias
+            z = dense(self.activation(z), kernel, bias)
         heads = ops.split(z, z.shape[-1] // self.units, axis=-1)
         before = self.head_activation(heads[0])
         if self.mode == "pure":
@@ -126,16 +208,16 @@ class CfCCell(ContinuousTimeCell):
             h = self.amplitude * (1 - before * ops.exp(-elapsed * rate))
         else:
             after = self.head_activation(heads[1])
-            gate = ops.sigmoid(heads[2] if constants else heads[3] - elapsed * heads[2])
+            gate = ops.sigmoid(heads[2] if folded else heads[3] - elapsed * heads[2])
             kept = before if self.mode == "no_gate" else before * (1 - gate)
             h = kept + after * gate
         return self.read_out(h), [h]
 
-    def read_out(self, h):
-        """The output, of the new state (batch, units)."""
+    def read_out(self, h: Tensor) -> Tensor:
+        """The output as a function of the new state (batch, units)."""
         return h
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

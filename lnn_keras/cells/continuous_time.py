@@ -1,80 +1,135 @@
-"""ContinuousTimeCell: the protocol of all cells: project, then advance by an elapsed time."""
+"""ContinuousTimeCell: the protocol of all cells, `project` followed by `advance`."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
-from keras import ops
 
 from lnn_keras import elapsed as elapsed_time
+from lnn_keras.compat import DropoutRNNCell
+from lnn_keras.tensors import Tensor, ops
 
 
-class ContinuousTimeCell(keras.layers.Layer):
-    """Base of the cells: a Keras RNN cell whose step has a length, the elapsed time.
+class ContinuousTimeCell(keras.layers.Layer, DropoutRNNCell):
+    """Base class of the cells: a Keras RNN cell that advances its state by an elapsed time.
 
-    `call` is `project`, what depends on the inputs alone, followed by `advance`, so
-    that a driver may project a whole sequence at once and scan `advance` alone, as
-    `LiquidRNN` does.
+    `call` is `project`, which depends on the inputs only, followed by `advance`. `LiquidRNN`
+    projects a whole sequence at once and then scans `advance`.
 
     Args:
-        state_size: Size of the state, or a list of sizes.
+        state_size: Size of the state, or a list with the size of each state.
         output_size: Size of the output.
         elapsed: Elapsed time per call: a number, for regularly sampled data, or
-            "last_feature": the last input feature is the elapsed time, not data.
+            "last_feature" if the last input feature is the elapsed time.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Call arguments:
         inputs: (batch, features), or (batch, features + 1) with elapsed="last_feature".
         states: The state (batch, state_size), or a list of all states.
-        elapsed: Optional, instead of the cell's own: a number, (batch,) or (batch, 1).
+        elapsed: Optional elapsed time that replaces the cell's own: a number, (batch,) or
+            (batch, 1).
+        training: Whether to apply dropout, with one mask per sequence.
 
     Returns:
         The output (batch, output_size), and the list of the new states.
 
     Raises:
-        ValueError: `elapsed` of another form, or given both as a feature and to the call;
-            elapsed times that are negative or not finite, where they are at hand as numbers.
+        ValueError: `elapsed` is invalid, or given both as a feature and as a call argument.
+
+    Attributes:
+        dropout: Fraction of the input features that `call` drops in training.
+        recurrent_dropout: Fraction of the state that `advance` drops in training, where the
+            state enters a recurrent product.
+        seed_generator: Generator of the dropout masks; required if a rate is above 0.
     """
 
-    def __init__(self, state_size, output_size: int, elapsed: float | str = 1.0, **kwargs):
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    seed_generator: keras.random.SeedGenerator | None = None
+
+    def __init__(
+        self,
+        state_size: int | Sequence[int],
+        output_size: int,
+        elapsed: float | str = 1.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.state_size = state_size
+        self.state_size: Any = state_size
         self.output_size = output_size
         self.elapsed = elapsed_time.validate(elapsed)
+        self._feature_count: int | None = None
 
-    def features_of(self, input_shape) -> int:
-        """The number of data features in inputs of this shape, which must be at least 1."""
-        features = input_shape[-1]
-        if self.elapsed == elapsed_time.LAST_FEATURE:
-            features -= 1
+    def features_of(self, input_shape: tuple[int | None, ...]) -> int:
+        """The number of data features in inputs of this shape, without the elapsed time.
+
+        Raises:
+            ValueError: There is no data feature.
+        """
+        size = input_shape[-1] or 0
+        timed = self.elapsed == elapsed_time.LAST_FEATURE
+        features = size - 1 if timed else size
         if features < 1:
-            beside = " beside the elapsed time" if input_shape[-1] else ""
+            besides = " in addition to the elapsed time" if timed and size else ""
             raise ValueError(
-                f"{type(self).__name__} {self.name!r} needs at least one input feature{beside}; "
+                f"{type(self).__name__} {self.name!r} needs at least one input feature{besides}; "
                 f"received inputs of shape {tuple(input_shape)}."
             )
+        self._feature_count = features
         return features
 
-    def project(self, inputs):
-        """What depends on the inputs alone: (..., features) -> (..., any size)."""
-        raise TypeError(f"{type(self).__name__} must define `project`.")
+    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The part of a step that depends on the inputs only: (..., features) -> (..., size).
 
-    def constants(self, elapsed=None) -> list:
-        """What steps need of the weights alone, as tensors, for a driver to compute once.
+        Dropout of the inputs is applied before this call.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `project`.")
 
-        `advance` takes them from a driver that has them; where there are none, it is not asked to.
+    def constants(
+        self, elapsed: float | None = None, recurrent_mask: Tensor | None = None
+    ) -> list[Tensor]:
+        """Tensors for `advance` that are the same for all steps, computed once per sequence.
 
         Args:
-            elapsed: The elapsed time of all steps, a number, or None if they differ.
+            elapsed: The elapsed time of all steps, or None if it differs between steps.
+            recurrent_mask: Dropout mask of the state (batch, size), or None.
         """
-        return []
+        return [] if recurrent_mask is None else [recurrent_mask]
 
-    def advance(self, projected, states, elapsed, constants=None):
-        """Step over `elapsed` (a number or (batch, 1)): -> (output, new states)."""
-        raise TypeError(f"{type(self).__name__} must define `advance`.")
+    def advance(
+        self,
+        projected: Tensor,
+        states: Any,
+        elapsed: float | Tensor,
+        constants: Sequence[Tensor] | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Advance the states by one step.
 
-    def separate_elapsed(self, inputs, elapsed=None):
+        Args:
+            projected: Result of `project` for this step (batch, size).
+            states: The state (batch, state_size), or a list of all states.
+            elapsed: Elapsed time, a number or (batch, 1).
+            constants: Result of `constants`, or None to compute it here, without dropout.
+            training: Whether the step is part of a training.
+
+        Returns:
+            The output (batch, output_size), and the list of the new states.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `advance`.")
+
+    def separate_elapsed(
+        self, inputs: Tensor, elapsed: float | Tensor | None = None
+    ) -> tuple[Tensor, float | Tensor]:
         """Return the data features of `inputs`, and the elapsed time to advance by.
 
         Args:
-            inputs: Tensor (..., features), with elapsed time behind them or not.
-            elapsed: Elapsed time given by the caller, or None for the cell's own.
+            inputs: Tensor (..., features), with elapsed time as the last feature if the cell
+                has elapsed="last_feature".
+            elapsed: Elapsed time from the caller, or None for the cell's own.
+
+        Raises:
+            ValueError: `elapsed` is invalid, or given both as a feature and as an argument.
         """
         if self.elapsed != elapsed_time.LAST_FEATURE:
             if elapsed is None:
@@ -90,46 +145,69 @@ class ContinuousTimeCell(keras.layers.Layer):
         elapsed_time.require_valid(elapsed)
         return features, elapsed
 
-    def call(self, inputs, states, elapsed=None, training=False):
+    def call(
+        self,
+        inputs: Tensor,
+        states: Any,
+        elapsed: float | Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
         features, elapsed = self.separate_elapsed(inputs, elapsed)
         if len(getattr(elapsed, "shape", ())) == 1:
             elapsed = ops.expand_dims(elapsed, -1)
-        return self.advance(self.project(features), states, elapsed)
+        constants = None
+        if training and self.dropout:
+            features = features * self.get_dropout_mask(features)
+        if training and self.recurrent_dropout:
+            mask = self.get_recurrent_dropout_mask(first_state(states))
+            constants = self.constants(recurrent_mask=mask)
+        projected = self.project(features, training=training)
+        return self.advance(projected, states, elapsed, constants, training=training)
 
-    def get_initial_state(self, batch_size=None):
+    def get_dropout_mask(self, step_input: Tensor) -> Tensor | None:
+        """The mask of the data features (batch, features), cached until the RNN layer resets it."""
+        # Elapsed time may follow the features; it is never dropped.
+        return super().get_dropout_mask(step_input[..., : self._feature_count])
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [
             ops.zeros((batch_size, size), dtype=self.compute_dtype)
             for size in as_list(self.state_size)
         ]
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         own = {}
         super().save_own_variables(own)
         for number, weight in own.items():
             store[f"{type(self).__name__}.{number}"] = weight
 
-    def load_own_variables(self, store):
-        """Load what a cell of this class has saved; others may differ in the equation alone."""
+    def load_own_variables(self, store: Any) -> None:
+        """Load weights of the same class; another class may differ in its equation only."""
         own, names = {}, store.keys()
         for name in names:
             owner, _, number = name.rpartition(".")
             if owner != type(self).__name__:
                 raise ValueError(
-                    f"The weights are those of {owner or 'another layer'}; {self.name!r} is "
-                    f"a {type(self).__name__} and takes weights of that cell only."
+                    f"{self.name!r} is a {type(self).__name__} and loads only weights of that "
+                    f"class; received weights of {owner or 'another layer'}."
                 )
             own[number] = store[name]
         super().load_own_variables(own)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "elapsed": self.elapsed}
 
 
-def first_state(states):
-    """The state of a cell that has one, given alone or in a list."""
+def first_state(states: Any) -> Tensor:
+    """The first state of a tensor or a list of states."""
     return states[0] if isinstance(states, (list, tuple)) else states
 
 
-def as_list(state_size) -> list[int]:
-    """The sizes of all states, of a cell's `state_size`."""
+def as_list(state_size: Any) -> list[int]:
+    """The sizes of all states as a list."""
     return list(state_size) if isinstance(state_size, (list, tuple)) else [state_size]
+
+
+def masked(state: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The state times a dropout mask, if there is one."""
+    return state if mask is None else state * mask

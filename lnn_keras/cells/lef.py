@@ -1,15 +1,20 @@
-"""LEFCell: the liquid exponential family, whose state is a distribution."""
+"""LEFCell: the liquid exponential family, a cell with a distribution as its state."""
+
+from typing import Any
 
 import keras
-from keras import ops
 
 from lnn_keras import families
 from lnn_keras.argument_checks import require_at_least, require_choice
-from lnn_keras.cells.ode import DenseODECell
+from lnn_keras.cells.continuous_time import masked
+from lnn_keras.cells.dense import dense
+from lnn_keras.cells.dense_ode import DenseODECell
+from lnn_keras.tensors import Tensor, ops
+from lnn_keras.types import Constraint, Initializer, Regularizer
 
 PARAMETERS = ("mean", "natural")
-# Beyond this many units of time a step has reached its limit in any number format.
-LONGEST = 1e20
+# Beyond this elapsed time a step has reached its limit in every float format.
+MAX_DELTA = 1e20
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
@@ -18,32 +23,72 @@ class LEFCell(DenseODECell):
 
     The natural parameter eta of an exponential family, in the convex set Omega, follows
 
-        f       = sigmoid(x kernel + s recurrent_kernel + bias),    one for each unit
+        f       = sigmoid(x kernel + s recurrent_kernel + bias),    one gate per unit
         A       = natural(x evidence_kernel + evidence_bias),       evidence, in Omega
         deta/dt = -(eta - eta0)/tau - f (eta - A),                  eta0 the prior, in Omega
 
-    The state is s = eta - eta0, so that zeros, with which Keras starts and resets a
-    state, are the prior. With the fused semi-implicit step, `unfolds` times per call,
+    The state is s = eta - eta0, so the zeros with which Keras starts and resets a state are the
+    prior. With the fused semi-implicit step, `unfolds` times per call,
 
         s <- (s + delta f (A - eta0)) / (1 + delta (1/tau + f)),    delta = elapsed / unfolds,
 
-    eta stays a convex combination of eta, eta0 and A: it never leaves Omega, and
-    without evidence (f = 0) it returns to the prior.
+    eta stays a convex combination of eta, eta0 and A: it never leaves Omega, and without
+    evidence (f = 0) it returns to the prior. Explicit solvers with long steps may leave Omega.
 
     Args:
-        units: Number of distributions; for "categorical" the number of classes of one.
+        units: Number of distributions; for "categorical" the number of classes of one
+            distribution.
         family: "gaussian", "bernoulli", "poisson", "gamma" or "categorical".
-        parameters: What the output holds: "mean", the means of the statistics (for "gaussian"
-            of y and y^2), or "natural", eta, for `families.NegativeLogLikelihood`. Both are
-            (batch, units * components), the components of each unit side by side.
-        variances: Whether the variances of the statistics follow behind the means.
+        unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
+        parameters: The output: "mean", the means of the statistics (for "gaussian" of y and
+            y^2), or "natural", eta, for `families.NegativeLogLikelihood`. Both are
+            (batch, units * components), the components of each unit adjacent.
+        variances: Whether the output contains the variances of the statistics after the means.
+        use_bias: Whether the arguments of the gate and of the evidence have biases.
+        kernel_initializer: Initializer of `kernel` (features, units) and `evidence_kernel`
+            (features, units * components).
+        recurrent_initializer: Initializer of `recurrent_kernel` (units * components, units).
+        bias_initializer: Initializer of `bias` (units,) and `evidence_bias`
+            (units * components,).
+        tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
+            `elapsed`.
+        kernel_regularizer: Regularizer of `kernel` and `evidence_kernel`.
+        recurrent_regularizer: Regularizer of `recurrent_kernel`.
+        bias_regularizer: Regularizer of `bias` and `evidence_bias`.
+        kernel_constraint: Constraint of `kernel` and `evidence_kernel`.
+        recurrent_constraint: Constraint of `recurrent_kernel`.
+        bias_constraint: Constraint of `bias` and `evidence_bias`.
+        dropout: Fraction of the input features to drop, in [0, 1).
+        recurrent_dropout: Fraction of the state to drop where it is multiplied by
+            `recurrent_kernel`, in [0, 1).
+        seed: Random seed of the dropout masks.
+        elapsed: Elapsed time per call: a number, for regularly sampled data, or
+            "last_feature" if the last input feature is the elapsed time.
+        solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive).
+        rtol: Relative tolerance of a step of "dopri5".
+        atol: Absolute tolerance of a step of "dopri5".
+        max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
+            do not suffice. Backpropagation on JAX always computes all of them.
+        adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
+            state instead of storing every step.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
-    Other args and call arguments are those of `DenseODECell`. Explicit solvers with long
-    steps may leave Omega.
+    Call arguments:
+        inputs: (batch, features), or (batch, features + 1) with elapsed="last_feature".
+        states: The state (batch, units * components), or a list that holds it.
+        elapsed: Optional elapsed time that replaces the cell's own: a number, (batch,) or
+            (batch, 1).
+        training: Whether to apply dropout, with one mask per sequence.
+
+    Returns:
+        The output (batch, units * components), or twice that size with `variances`, and the
+        list of the new state.
 
     Raises:
-        ValueError: As `DenseODECell`; unknown `family` or `parameters`; `variances` beside
-            parameters="natural".
+        ValueError: `units`, `unfolds` or `max_steps` below 1, `rtol` or `atol` not above 0,
+            unknown `solver`, `family` or `parameters`, `variances` together with
+            parameters="natural", invalid `elapsed`, a dropout rate not in [0, 1), or an initial
+            `tau` that is not above 0.
 
     Example:
 
@@ -63,6 +108,26 @@ class LEFCell(DenseODECell):
         unfolds: int = 1,
         parameters: str = "mean",
         variances: bool = False,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        tau_initializer: Initializer = "ones",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        elapsed: float | str = 1.0,
+        solver: str = "semi_implicit",
+        rtol: float = 1e-3,
+        atol: float = 1e-6,
+        max_steps: int = 256,
+        adjoint: bool = False,
         **kwargs,
     ):
         components = families.get(family).components
@@ -70,12 +135,32 @@ class LEFCell(DenseODECell):
         require_choice("parameters", parameters, PARAMETERS)
         if variances and parameters != "mean":
             raise ValueError(
-                f'`variances` go with parameters="mean"; received parameters={parameters!r}.'
+                f'`variances` needs parameters="mean"; received parameters={parameters!r}.'
             )
         size = units * components
         super().__init__(
             units,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            tau_initializer=tau_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
             unfolds=unfolds,
+            elapsed=elapsed,
+            solver=solver,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            adjoint=adjoint,
             state_size=size,
             output_size=2 * size if variances else size,
             **kwargs,
@@ -84,66 +169,70 @@ class LEFCell(DenseODECell):
         self.parameters = parameters
         self.variances = bool(variances)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         features, size = self.features_of(input_shape), self.state_size
-        self.evidence_kernel = self.add_weight(
-            name="evidence_kernel", shape=(features, size), initializer=self.kernel_initializer
-        )
-        self.evidence_bias = self.add_weight(
-            name="evidence_bias", shape=(size,), initializer="zeros"
-        )
+        self.evidence_kernel = self.add_kernel("evidence_kernel", features, size)
+        self.evidence_bias = self.add_bias("evidence_bias", size)
         self.raw_prior = self.add_weight(name="raw_prior", shape=(size,), initializer="zeros")
 
     @property
-    def prior(self):
+    def prior(self) -> Tensor:
         """The natural parameters eta0 of the prior (units * components,)."""
         return self._natural(ops.cast(self.raw_prior, self.compute_dtype))
 
-    def natural_parameters(self, state):
-        """eta, of the state: (..., units * components), unchanged in shape."""
+    def natural_parameters(self, state: Tensor) -> Tensor:
+        """The natural parameters eta of a state, both (..., units * components)."""
         return state + self.prior
 
-    def project(self, inputs):
-        """Gates, and evidence less the prior: (..., features) -> (..., units + state size)."""
-        evidence = self._natural(ops.matmul(inputs, self.evidence_kernel) + self.evidence_bias)
+    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Gates, and evidence minus prior: (..., features) -> (..., units + state_size)."""
+        evidence = self._natural(dense(inputs, self.evidence_kernel, self.evidence_bias))
         return ops.concatenate([super().project(inputs), evidence - self.prior], axis=-1)
 
-    def increments(self, projected, h, delta, leak):
+    def increments(
+        self,
+        projected: Tensor,
+        h: Tensor,
+        delta: float | Tensor,
+        *constants: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        leak, *mask = constants
         gates, evidence = projected[..., : self.units], projected[..., self.units :]
-        f = ops.sigmoid(gates + ops.matmul(h, self.recurrent_kernel))
+        f = ops.sigmoid(gates + ops.matmul(masked(h, *mask), self.recurrent_kernel))
         shorter = ops.minimum if hasattr(delta, "shape") else min
-        delta = shorter(delta, LONGEST)
-        rate, gate = self._for_each_component(leak), self._for_each_component(f)
-        return delta * gate * evidence, delta * (rate + gate)
+        delta = shorter(delta, MAX_DELTA)
+        leak, f = self._repeat_per_component(leak), self._repeat_per_component(f)
+        return delta * f * evidence, delta * (leak + f)
 
-    def read_out(self, h):
+    def read_out(self, h: Tensor) -> Tensor:
         """Natural parameters, or the means of the statistics and their variances."""
         eta = self.natural_parameters(h)
         if self.parameters == "natural":
             return eta
-        family, eta = families.get(self.family), self._apart(eta)
-        output = self._together(family.mean_parameters(eta))
+        family, eta = families.get(self.family), self._split_units(eta)
+        output = self._join_units(family.mean_parameters(eta))
         if self.variances:
-            variances = self._together(family.variance_parameters(eta))
+            variances = self._join_units(family.variance_parameters(eta))
             output = ops.concatenate([output, variances], axis=-1)
         return output
 
     def _natural(self, raw):
-        return self._together(families.get(self.family).natural(self._apart(raw)))
+        return self._join_units(families.get(self.family).natural(self._split_units(raw)))
 
-    def _apart(self, values):
+    def _split_units(self, values):
         """(..., units * components) -> (..., units, components)."""
         return ops.reshape(values, (*ops.shape(values)[:-1], self.units, -1))
 
-    def _together(self, values):
+    def _join_units(self, values):
         """(..., units, components) -> (..., units * components)."""
         return ops.reshape(values, (*ops.shape(values)[:-2], self.state_size))
 
-    def _for_each_component(self, values):
-        return self._together(ops.stack([values] * (self.state_size // self.units), axis=-1))
+    def _repeat_per_component(self, values):
+        """(..., units) -> (..., units * components)."""
+        return self._join_units(ops.stack([values] * (self.state_size // self.units), axis=-1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "family": self.family,

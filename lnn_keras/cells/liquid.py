@@ -1,14 +1,19 @@
 """LiquidCell: the liquid time-constant cell."""
 
-import keras
-from keras import ops
+from typing import Any
 
-from lnn_keras.cells.ode import DenseODECell
+import keras
+
+from lnn_keras.cells.continuous_time import masked
+from lnn_keras.cells.dense_ode import DenseODECell
+from lnn_keras.cells.initializers import uniform_or
+from lnn_keras.tensors import Tensor, ops
+from lnn_keras.types import Constraint, Initializer, Regularizer
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class LiquidCell(DenseODECell):
-    """A liquid time-constant cell, at the level of neurons.
+    """A liquid time-constant cell with one gate per neuron.
 
         f     = sigmoid(x kernel + h recurrent_kernel + bias)
         dh/dt = -(1/tau + f) h + f A
@@ -17,14 +22,56 @@ class LiquidCell(DenseODECell):
 
         h <- (h + delta f A) / (1 + delta (1/tau + f)),    delta = elapsed / unfolds.
 
-    The gate f sets both the input and the effective time constant
-    tau / (1 + tau f), which lies between tau / (1 + tau) and tau; each state
-    stays between min(0, A) and max(0, A) (theorems 1 and 2 of the paper).
+    The gate f sets both the input and the effective time constant tau / (1 + tau f), which lies
+    between tau / (1 + tau) and tau. Each state stays between min(0, A) and max(0, A) (theorems
+    1 and 2 of the paper).
 
-    Args, call arguments and errors are those of `DenseODECell`, and
+    Args:
+        units: Number of neurons.
+        use_bias: Whether the argument of the gate has a bias.
+        kernel_initializer: Initializer of `kernel` (features, units).
+        recurrent_initializer: Initializer of `recurrent_kernel` (units, units).
+        bias_initializer: Initializer of `bias` (units,).
+        tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
+            `elapsed`.
+        reversal_initializer: Initializer of the reversal potentials A (units,); by default
+            uniform between -1 and 1.
+        kernel_regularizer: Regularizer of `kernel`.
+        recurrent_regularizer: Regularizer of `recurrent_kernel`.
+        bias_regularizer: Regularizer of `bias`.
+        kernel_constraint: Constraint of `kernel`.
+        recurrent_constraint: Constraint of `recurrent_kernel`.
+        bias_constraint: Constraint of `bias`.
+        dropout: Fraction of the input features to drop, in [0, 1).
+        recurrent_dropout: Fraction of the state to drop where it is multiplied by
+            `recurrent_kernel`, in [0, 1).
+        seed: Random seed of the dropout masks.
+        unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
+        elapsed: Elapsed time per call: a number, for regularly sampled data, or
+            "last_feature" if the last input feature is the elapsed time.
+        solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive).
+        rtol: Relative tolerance of a step of "dopri5".
+        atol: Absolute tolerance of a step of "dopri5".
+        max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
+            do not suffice. Backpropagation on JAX always computes all of them.
+        adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
+            state instead of storing every step.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
-        reversal_initializer: Initializer of the reversal potentials A (units,); by
-            default uniform between -1 and 1.
+    Call arguments:
+        inputs: (batch, features), or (batch, features + 1) with elapsed="last_feature".
+        states: The state (batch, units), or a list that holds it.
+        elapsed: Optional elapsed time that replaces the cell's own: a number, (batch,) or
+            (batch, 1).
+        training: Whether to apply dropout, with one mask per sequence.
+
+    Returns:
+        The output (batch, units), and the list of the new state.
+
+    Raises:
+        ValueError: `units`, `unfolds` or `max_steps` below 1, `rtol` or `atol` not above 0,
+            unknown `solver`, invalid `elapsed`, a dropout rate not in [0, 1), or an initial
+            `tau` that is not above 0.
 
     Example:
 
@@ -35,24 +82,79 @@ class LiquidCell(DenseODECell):
     Reference: Hasani et al., Liquid Time-constant Networks, AAAI 2021, eq. 1-3.
     """
 
-    def __init__(self, units: int, *, reversal_initializer=None, **kwargs):
-        super().__init__(units, **kwargs)
-        # With A = 0 a state could never leave 0, so the default has both signs.
-        if reversal_initializer is None:
-            reversal_initializer = keras.initializers.RandomUniform(-1.0, 1.0)
-        self.reversal_initializer = keras.initializers.get(reversal_initializer)
+    def __init__(
+        self,
+        units: int,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        tau_initializer: Initializer = "ones",
+        reversal_initializer: Initializer | None = None,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        unfolds: int = 6,
+        elapsed: float | str = 1.0,
+        solver: str = "semi_implicit",
+        rtol: float = 1e-3,
+        atol: float = 1e-6,
+        max_steps: int = 256,
+        adjoint: bool = False,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            tau_initializer=tau_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            unfolds=unfolds,
+            elapsed=elapsed,
+            solver=solver,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            adjoint=adjoint,
+            **kwargs,
+        )
+        # A zero A would keep every state at 0, so the default has both signs.
+        self.reversal_initializer: Any = uniform_or(reversal_initializer, -1.0, 1.0)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         self.reversal = self.add_weight(
             name="reversal", shape=(self.units,), initializer=self.reversal_initializer
         )
 
-    def increments(self, projected, h, delta, leak):
-        f = ops.sigmoid(projected + ops.matmul(h, self.recurrent_kernel))
+    def increments(
+        self,
+        projected: Tensor,
+        h: Tensor,
+        delta: float | Tensor,
+        *constants: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        leak, *mask = constants
+        f = ops.sigmoid(projected + ops.matmul(masked(h, *mask), self.recurrent_kernel))
         return f * (delta * self.reversal), delta * leak + delta * f
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "reversal_initializer": keras.initializers.serialize(self.reversal_initializer),

@@ -1,37 +1,42 @@
 """LRCCell: neurons of liquid resistance and liquid capacitance."""
 
+from typing import Any
+
 import keras
-from keras import ops
 
 from lnn_keras.argument_checks import require_choice
+from lnn_keras.cells.initializers import clone_initializer, uniform_or
 from lnn_keras.cells.ode import ODECell
+from lnn_keras.tensors import Tensor, ops
+from lnn_keras.types import Initializer
 
 ELASTANCES = ("symmetric", "asymmetric")
-# Least and greatest initial value of what is drawn uniformly, as for conductance-based synapses.
-SIGMA, MU, WEIGHT, LEAK, LEAK_REVERSAL = (3.0, 8.0), (0.3, 0.8), (0.001, 1.0), (0.001, 1.0), (-1, 1)
 
 
 class _Synapses:
-    """Synapses from every source to every neuron, and what arrives through them."""
+    """Synapses from every source to every neuron.
 
-    def __init__(self, cell, prefix, sources):
-        shape = (sources, cell.units)
-        self.sigma = cell.add_weight(
-            name=f"{prefix}sigma", shape=shape, initializer=_uniform(SIGMA)
-        )
-        self.mu = cell.add_weight(name=f"{prefix}mu", shape=shape, initializer=_uniform(MU))
-        self.weight = cell.add_weight(
-            name=f"{prefix}weight", shape=shape, initializer=_uniform(WEIGHT), constraint="non_neg"
-        )
-        self.update_weight = cell.add_weight(
-            name=f"{prefix}update_weight", shape=shape, initializer="orthogonal"
-        )
-        self.elastance_kernel = cell.add_weight(
-            name=f"{prefix}elastance_kernel", shape=shape, initializer="glorot_uniform"
-        )
+    `initializers` holds those of sigma, mu, weight, update_weight and elastance_kernel.
+    """
 
-    def arrivals(self, values):
-        """Sums of w s, of k s, and of the elastance's kernel: (..., sources) -> (..., 3 units)."""
+    def __init__(self, cell, prefix, sources, initializers):
+        def add(name, initializer, constraint=None):
+            return cell.add_weight(
+                name=prefix + name,
+                shape=(sources, cell.units),
+                initializer=initializer,
+                constraint=constraint,
+            )
+
+        sigma, mu, weight, update_weight, elastance = initializers
+        self.sigma = add("sigma", sigma)
+        self.mu = add("mu", mu)
+        self.weight = add("weight", weight, "non_neg")
+        self.update_weight = add("update_weight", update_weight)
+        self.elastance_kernel = add("elastance_kernel", elastance)
+
+    def sums(self, values):
+        """Sums of w s and k s over the sources, and values W: (..., sources) -> (..., 3 units)."""
         s = ops.sigmoid(self.sigma * (ops.expand_dims(values, -1) - self.mu))
         parts = [
             ops.sum(self.weight * s, axis=-2),
@@ -43,7 +48,7 @@ class _Synapses:
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class LRCCell(ODECell):
-    """Neurons whose conductances saturate, and whose capacitance is liquid as well.
+    """Neurons with saturating conductances and a liquid capacitance.
 
         s_j   = sigmoid(sigma_j (u_j - mu_j))             over inputs and neurons u_j
         f_i   = g_i + sum_j w_j s_j                       forget conductance, w and g >= 0
@@ -52,7 +57,7 @@ class LRCCell(ODECell):
         eps_i = sigmoid(o_i + d_i) - sigmoid(o_i - d_i)   elastance, 1 / capacitance; d >= 0
         dh_i/dt = eps_i (tanh(z_i) e_i - sigmoid(f_i) h_i)
 
-    with a weight of its own for each synapse j -> i. An asymmetric elastance is
+    where sigma, mu, w and k differ for each synapse j -> i. An asymmetric elastance is
     sigmoid(o_i). With `solver="semi_implicit"` a step is
 
         h <- (h + delta eps tanh(z) e) / (1 + delta eps sigmoid(f)),    delta = elapsed / unfolds.
@@ -61,27 +66,96 @@ class LRCCell(ODECell):
 
     Args:
         units: Number of neurons.
+        unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
         elastance: "symmetric" or "asymmetric".
+        leak_initializer: Initializer of g (units,); by default uniform in [0.001, 1].
+        leak_reversal_initializer: Initializer of e (units,); by default uniform in [-1, 1].
+        sigma_initializer: Initializer of sigma (sources, units); by default uniform in [3, 8].
+        mu_initializer: Initializer of mu (sources, units); by default uniform in [0.3, 0.8].
+        weight_initializer: Initializer of w (sources, units); by default uniform in [0.001, 1].
+        update_weight_initializer: Initializer of k (sources, units).
+        elastance_initializer: Initializer of W (sources, units).
+        elapsed: Elapsed time per call: a number, for regularly sampled data, or
+            "last_feature" if the last input feature is the elapsed time.
+        solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive).
+        rtol: Relative tolerance of a step of "dopri5".
+        atol: Absolute tolerance of a step of "dopri5".
+        max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
+            do not suffice. Backpropagation on JAX always computes all of them.
+        adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
+            state instead of storing every step.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
-    Other args, call arguments and errors are those of `ODECell`, and
+    Call arguments:
+        inputs: (batch, features), or (batch, features + 1) with elapsed="last_feature".
+        states: The state (batch, units), or a list that holds it.
+        elapsed: Optional elapsed time that replaces the cell's own: a number, (batch,) or
+            (batch, 1).
+        training: Has no effect.
+
+    Returns:
+        The output (batch, units), and the list of the new state.
 
     Raises:
-        ValueError: Unknown `elastance`.
+        ValueError: `units`, `unfolds` or `max_steps` below 1, `rtol` or `atol` not above 0,
+            unknown `solver` or `elastance`, invalid `elapsed`.
+
+    Example:
+
+    ```python
+    layer = lnn_keras.LiquidRNN(lnn_keras.LRCCell(32))
+    ```
 
     Reference: Farsang, Neubauer and Grosu, Liquid Resistance Liquid Capacitance Networks, 2024.
     """
 
-    def __init__(self, units: int, unfolds: int = 1, elastance: str = "symmetric", **kwargs):
-        super().__init__(units, unfolds, **kwargs)
+    def __init__(
+        self,
+        units: int,
+        unfolds: int = 1,
+        elastance: str = "symmetric",
+        leak_initializer: Initializer | None = None,
+        leak_reversal_initializer: Initializer | None = None,
+        sigma_initializer: Initializer | None = None,
+        mu_initializer: Initializer | None = None,
+        weight_initializer: Initializer | None = None,
+        update_weight_initializer: Initializer = "orthogonal",
+        elastance_initializer: Initializer = "glorot_uniform",
+        elapsed: float | str = 1.0,
+        solver: str = "semi_implicit",
+        rtol: float = 1e-3,
+        atol: float = 1e-6,
+        max_steps: int = 256,
+        adjoint: bool = False,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            unfolds,
+            elapsed=elapsed,
+            solver=solver,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            adjoint=adjoint,
+            **kwargs,
+        )
         self.elastance = require_choice("elastance", elastance, ELASTANCES)
+        self.leak_initializer: Any = uniform_or(leak_initializer, 0.001, 1.0)
+        self.leak_reversal_initializer: Any = uniform_or(leak_reversal_initializer, -1.0, 1.0)
+        self.sigma_initializer: Any = uniform_or(sigma_initializer, 3.0, 8.0)
+        self.mu_initializer: Any = uniform_or(mu_initializer, 0.3, 0.8)
+        self.weight_initializer: Any = uniform_or(weight_initializer, 0.001, 1.0)
+        self.update_weight_initializer: Any = keras.initializers.get(update_weight_initializer)
+        self.elastance_initializer: Any = keras.initializers.get(elastance_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         features, units = self.features_of(input_shape), self.units
         self.leak = self.add_weight(
-            name="leak", shape=(units,), initializer=_uniform(LEAK), constraint="non_neg"
+            name="leak", shape=(units,), initializer=self.leak_initializer, constraint="non_neg"
         )
         self.leak_reversal = self.add_weight(
-            name="leak_reversal", shape=(units,), initializer=_uniform(LEAK_REVERSAL)
+            name="leak_reversal", shape=(units,), initializer=self.leak_reversal_initializer
         )
         self.elastance_bias = self.add_weight(
             name="elastance_bias", shape=(units,), initializer="zeros"
@@ -90,28 +164,45 @@ class LRCCell(ODECell):
             self.elastance_width = self.add_weight(
                 name="elastance_width", shape=(units,), initializer="ones", constraint="non_neg"
             )
-        self.sensory = _Synapses(self, "sensory_", features)
-        self.recurrent = _Synapses(self, "", units)
+        initializers = [
+            self.sigma_initializer,
+            self.mu_initializer,
+            self.weight_initializer,
+            self.update_weight_initializer,
+            self.elastance_initializer,
+        ]
+        self.sensory = _Synapses(self, "sensory_", features, initializers)
+        clones = [clone_initializer(initializer) for initializer in initializers]
+        self.recurrent = _Synapses(self, "", units, clones)
         self.built = True
 
-    def project(self, inputs):
-        """What leaks and inputs give to f, z and o: (..., features) -> (..., 3 units)."""
-        constants = ops.concatenate([self.leak, self.leak, self.elastance_bias], axis=-1)
-        return self.sensory.arrivals(inputs) + constants
+    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The terms of f, z and o from leaks and inputs: (..., features) -> (..., 3 units)."""
+        offsets = ops.concatenate([self.leak, self.leak, self.elastance_bias], axis=-1)
+        return self.sensory.sums(inputs) + offsets
 
-    def increments(self, projected, h, delta):
-        f, z, o = ops.split(projected + self.recurrent.arrivals(h), 3, axis=-1)
-        rate = delta * self._elastance_of(o)
+    def increments(
+        self, projected: Tensor, h: Tensor, delta: float | Tensor, *constants: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        f, z, o = ops.split(projected + self.recurrent.sums(h), 3, axis=-1)
+        rate = delta * self._elastance(o)
         return rate * (ops.tanh(z) * self.leak_reversal), rate * ops.sigmoid(f)
 
-    def _elastance_of(self, o):
+    def _elastance(self, o):
         if self.elastance == "asymmetric":
             return ops.sigmoid(o)
         return ops.sigmoid(o + self.elastance_width) - ops.sigmoid(o - self.elastance_width)
 
-    def get_config(self):
-        return {**super().get_config(), "elastance": self.elastance}
-
-
-def _uniform(bounds):
-    return keras.initializers.RandomUniform(*bounds)
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.initializers.serialize
+        return {
+            **super().get_config(),
+            "elastance": self.elastance,
+            "leak_initializer": serialize(self.leak_initializer),
+            "leak_reversal_initializer": serialize(self.leak_reversal_initializer),
+            "sigma_initializer": serialize(self.sigma_initializer),
+            "mu_initializer": serialize(self.mu_initializer),
+            "weight_initializer": serialize(self.weight_initializer),
+            "update_weight_initializer": serialize(self.update_weight_initializer),
+            "elastance_initializer": serialize(self.elastance_initializer),
+        }

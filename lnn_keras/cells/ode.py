@@ -1,41 +1,52 @@
-"""ODECell and DenseODECell: what the cells share whose state follows a differential equation."""
+"""ODECell: the base class of cells that solve a differential equation."""
 
-import functools
-
-import keras
-from keras import ops
+from collections.abc import Sequence
+from typing import Any
 
 from lnn_keras.argument_checks import require_at_least, require_choice, require_positive
 from lnn_keras.autodiff.functional import pure, weights_of
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
 from lnn_keras.solvers import SOLVERS, STEP_FUNCTIONS, Dopri5, FixedSteps, adjoint, solve
+from lnn_keras.tensors import Tensor, ops
 
 
 class ODECell(ContinuousTimeCell):
-    """Base of the cells whose state h follows dh/dt = drive(x, h) - decay(x, h) h.
+    """Base class of cells that follow dh/dt = drive(x, h) - decay(x, h) h, with state h.
 
-    One call solves the equation over the elapsed time, with the input x held, in
-    `unfolds` steps of delta = elapsed / unfolds; with "dopri5" in as many as the
-    tolerances ask, of each sample's own length. A subclass gives the equation in
-    `increments`.
+    A call solves the equation over the elapsed time with the input x held constant, in
+    `unfolds` steps of delta = elapsed / unfolds. "dopri5" chooses the number and the length of
+    the steps by its tolerances, for each sample of the batch. A subclass implements the
+    equation in `increments`.
 
     Args:
         units: Number of neurons.
-        unfolds: Solver steps per call; with "dopri5" the first is no longer than elapsed / unfolds.
+        unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
+        elapsed: Elapsed time per call: a number, for regularly sampled data, or
+            "last_feature" if the last input feature is the elapsed time.
         solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive).
         rtol: Relative tolerance of a step of "dopri5".
         atol: Absolute tolerance of a step of "dopri5".
-        max_steps: Steps that "dopri5" tries at most per call. Where they do not suffice the
-            state becomes NaN. Backpropagation on JAX always computes all of them.
-        adjoint: Whether to keep a few snapshots of the state for the gradient, and compute
-            what lies between them again, instead of keeping every step.
+        max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
+            do not suffice. Backpropagation on JAX always computes all of them.
+        adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
+            state instead of storing every step.
         state_size: Size of the state; `units` by default.
+        output_size: Size of the output; `units` by default.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
-    Other args, call arguments and errors are those of `ContinuousTimeCell`, and
+    Call arguments:
+        inputs: (batch, features), or (batch, features + 1) with elapsed="last_feature".
+        states: The state (batch, state_size), or a list that holds it.
+        elapsed: Optional elapsed time that replaces the cell's own: a number, (batch,) or
+            (batch, 1).
+        training: Whether to apply dropout, with one mask per sequence.
+
+    Returns:
+        The output (batch, output_size), and the list of the new state.
 
     Raises:
         ValueError: `units`, `unfolds` or `max_steps` below 1, `rtol` or `atol` not above 0,
-            unknown `solver`.
+            unknown `solver`, invalid `elapsed`.
     """
 
     def __init__(
@@ -62,27 +73,43 @@ class ODECell(ContinuousTimeCell):
         self.max_steps = require_at_least(1, "max_steps", max_steps)
         self.adjoint = bool(adjoint)
 
-    def increments(self, projected, h, delta, *constants):
-        """The equation over a time delta: (delta drive, delta decay), each (batch, units)."""
-        raise TypeError(f"{type(self).__name__} must define `increments`, its equation.")
+    def increments(
+        self, projected: Tensor, h: Tensor, delta: float | Tensor, *constants: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The equation over a time delta: (delta drive, delta decay), each (batch, size).
 
-    def read_out(self, h):
-        """The output, of the new state (batch, units)."""
+        Args:
+            projected: Result of `project` (batch, size).
+            h: The state (batch, state_size).
+            delta: Length of the step, a number or (batch, 1).
+            *constants: Result of `constants`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `increments`.")
+
+    def read_out(self, h: Tensor) -> Tensor:
+        """The output as a function of the new state (batch, state_size)."""
         return h
 
-    def advance(self, projected, states, elapsed, constants=None):
-        """Solve over `elapsed` (a number or (batch, 1)): -> (output, [h])."""
+    def advance(
+        self,
+        projected: Tensor,
+        states: Any,
+        elapsed: float | Tensor,
+        constants: Sequence[Tensor] | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Solve over `elapsed`: -> (output, [h])."""
         h = first_state(states)
+        constants = self.constants() if constants is None else list(constants)
         if self.adjoint:
-            h = self._solve_with_adjoint(projected, h, elapsed)
+            h = self._solve_with_adjoint(projected, h, elapsed, constants)
         else:
-            increments = functools.partial(self._increments, projected, constants)
-            h = solve(self._method, increments, h, elapsed)
+            h = solve(self._method, self._equation(projected, constants), h, elapsed)
         return self.read_out(h), [h]
 
-    def _increments(self, projected, constants, h, delta):
-        constants = self.constants() if constants is None else constants
-        return self.increments(projected, h, delta, *constants)
+    def _equation(self, projected, constants):
+        """`increments` as a function of h and delta only."""
+        return lambda h, delta: self.increments(projected, h, delta, *constants)
 
     @property
     def _method(self):
@@ -90,19 +117,21 @@ class ODECell(ContinuousTimeCell):
             return Dopri5(self.rtol, self.atol, self.max_steps, least_steps=self.unfolds)
         return FixedSteps(STEP_FUNCTIONS[self.solver], self.unfolds)
 
-    def _solve_with_adjoint(self, projected, h, elapsed):
-        equation = pure(self, self._increments)
+    def _solve_with_adjoint(self, projected, h, elapsed, constants):
+        """Solve with an equation that is a pure function of all tensors that need gradients."""
+        increments = pure(self, self.increments)
+        count = len(constants)
 
         def field(arguments):
-            projected, *weights = arguments
-            return functools.partial(equation, weights, projected, None)
+            projected, *rest = arguments
+            constants, weights = rest[:count], rest[count:]
+            return lambda h, delta: increments(weights, projected, h, delta, *constants)
 
         elapsed = ops.zeros_like(h[:, :1]) + ops.cast(elapsed, h.dtype)
-        return adjoint.solve_with_snapshots(
-            self._method, field, h, elapsed, [projected, *weights_of(self)]
-        )
+        arguments = [projected, *constants, *weights_of(self)]
+        return adjoint.solve_with_snapshots(self._method, field, h, elapsed, arguments)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -112,86 +141,4 @@ class ODECell(ContinuousTimeCell):
             "atol": self.atol,
             "max_steps": self.max_steps,
             "adjoint": self.adjoint,
-        }
-
-
-class DenseODECell(ODECell):
-    """Base of the ODE cells in which every neuron sees every other, with the weights
-
-        z = x kernel + bias + h recurrent_kernel,    tau > 0 (stored as its logarithm).
-
-    Args:
-        units: Number of neurons.
-        kernel_initializer: Initializer of the input weights (features, units).
-        recurrent_initializer: Initializer of the recurrent weights (units, units).
-        bias_initializer: Initializer of the bias (units,).
-        tau_initializer: Initializer of the time constants (units,), in the unit of elapsed.
-
-    Other args, call arguments and errors are those of `ODECell`, and
-
-    Raises:
-        ValueError: An initializer that gives a tau of 0 or less.
-    """
-
-    def __init__(
-        self,
-        units: int,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        tau_initializer="ones",
-        **kwargs,
-    ):
-        super().__init__(units, **kwargs)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.tau_initializer = keras.initializers.get(tau_initializer)
-
-    def build(self, input_shape):
-        features, units = self.features_of(input_shape), self.units
-        self.kernel = self.add_weight(
-            name="kernel", shape=(features, units), initializer=self.kernel_initializer
-        )
-        self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel",
-            shape=(self.state_size, units),
-            initializer=self.recurrent_initializer,
-        )
-        self.bias = self.add_weight(name="bias", shape=(units,), initializer=self.bias_initializer)
-        self.log_tau = self.add_weight(
-            name="log_tau", shape=(units,), initializer=self._initial_log_tau
-        )
-        self.built = True
-
-    def _initial_log_tau(self, shape, dtype=None):
-        tau = self.tau_initializer(shape, dtype=dtype)
-        if not bool(ops.all(tau > 0)):
-            raise ValueError(
-                f"`tau_initializer` must give values above 0; received {self.tau_initializer!r}, "
-                f"whose smallest value is {float(ops.min(tau)):g}."
-            )
-        return ops.log(tau)
-
-    @property
-    def tau(self):
-        """The time constants (units,), above 0."""
-        return ops.exp(self.log_tau)
-
-    def constants(self, elapsed=None):
-        """1 / tau, as `increments` takes it behind delta."""
-        return [ops.exp(-self.log_tau)]
-
-    def project(self, inputs):
-        """x kernel + bias: (..., features) -> (..., units)."""
-        return ops.matmul(inputs, self.kernel) + self.bias
-
-    def get_config(self):
-        serialize = keras.initializers.serialize
-        return {
-            **super().get_config(),
-            "kernel_initializer": serialize(self.kernel_initializer),
-            "recurrent_initializer": serialize(self.recurrent_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
-            "tau_initializer": serialize(self.tau_initializer),
         }

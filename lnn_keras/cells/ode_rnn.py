@@ -1,14 +1,22 @@
-"""ODERNNCell: a neural ODE between observations, a gated unit at them."""
+"""ODERNNCell: a neural ODE between observations and a gated update at observations."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
-from keras import ops
 
+from lnn_keras.argument_checks import require_at_least
+from lnn_keras.cells.continuous_time import masked
+from lnn_keras.cells.dense import DenseCell, dense
+from lnn_keras.cells.initializers import clone_initializer
 from lnn_keras.cells.ode import ODECell
+from lnn_keras.tensors import Tensor, ops
+from lnn_keras.types import Constraint, Initializer, Regularizer
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
-class ODERNNCell(ODECell):
-    """The state moves by itself between observations, and jumps at each of them.
+class ODERNNCell(DenseCell, ODECell):
+    """The state follows an ODE between observations; each observation updates it with gates.
 
         dh/dt = tanh(h hidden_kernel + hidden_bias) out_kernel + out_bias,   over the elapsed time
         z, r  = sigmoid(x W + h U + b)
@@ -17,10 +25,54 @@ class ODERNNCell(ODECell):
     Args:
         units: Number of neurons.
         hidden_units: Width of the hidden layer of dh/dt; `units` by default.
-        unfolds: Solver steps between two observations.
-        solver: As `ODECell`; there is no decay here, so "semi_implicit" is "euler".
+        unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
+        solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive). The equation
+            has no decay term, so "semi_implicit" equals "euler".
+        use_bias: Whether dh/dt, the gates and the candidate have biases.
+        kernel_initializer: Initializer of `hidden_kernel` (units, hidden_units), `out_kernel`
+            (hidden_units, units) and the input weights W (features, 3 units).
+        recurrent_initializer: Initializer of the recurrent weights U (units, 2 units) and U_h
+            (units, units).
+        bias_initializer: Initializer of all biases.
+        kernel_regularizer: Regularizer of `hidden_kernel`, `out_kernel` and W.
+        recurrent_regularizer: Regularizer of U and U_h.
+        bias_regularizer: Regularizer of all biases.
+        kernel_constraint: Constraint of `hidden_kernel`, `out_kernel` and W.
+        recurrent_constraint: Constraint of U and U_h.
+        bias_constraint: Constraint of all biases.
+        dropout: Fraction of the input features to drop, in [0, 1).
+        recurrent_dropout: Fraction of the state to drop where it is multiplied by
+            `hidden_kernel`, U or U_h, in [0, 1).
+        seed: Random seed of the dropout masks.
+        elapsed: Elapsed time per call: a number, for regularly sampled data, or
+            "last_feature" if the last input feature is the elapsed time.
+        rtol: Relative tolerance of a step of "dopri5".
+        atol: Absolute tolerance of a step of "dopri5".
+        max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
+            do not suffice. Backpropagation on JAX always computes all of them.
+        adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
+            state instead of storing every step.
+        **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
-    Other args, call arguments and errors are those of `ODECell`.
+    Call arguments:
+        inputs: (batch, features), or (batch, features + 1) with elapsed="last_feature".
+        states: The state (batch, units), or a list that holds it.
+        elapsed: Optional elapsed time that replaces the cell's own: a number, (batch,) or
+            (batch, 1).
+        training: Whether to apply dropout, with one mask per sequence.
+
+    Returns:
+        The output (batch, units), and the list of the new state.
+
+    Raises:
+        ValueError: `units`, `hidden_units`, `unfolds` or `max_steps` below 1, `rtol` or `atol`
+            not above 0, unknown `solver`, invalid `elapsed`, a dropout rate not in [0, 1).
+
+    Example:
+
+    ```python
+    layer = lnn_keras.LiquidRNN(lnn_keras.ODERNNCell(32))
+    ```
 
     Reference: Rubanova, Chen and Duvenaud, Latent Ordinary Differential Equations for
     Irregularly-Sampled Time Series, NeurIPS 2019, algorithm 1.
@@ -32,51 +84,106 @@ class ODERNNCell(ODECell):
         hidden_units: int | None = None,
         unfolds: int = 2,
         solver: str = "midpoint",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        elapsed: float | str = 1.0,
+        rtol: float = 1e-3,
+        atol: float = 1e-6,
+        max_steps: int = 256,
+        adjoint: bool = False,
         **kwargs,
     ):
-        super().__init__(units, unfolds, solver=solver, **kwargs)
-        self.hidden_units = hidden_units or self.units
+        super().__init__(
+            units,
+            unfolds,
+            solver=solver,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            elapsed=elapsed,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            adjoint=adjoint,
+            **kwargs,
+        )
+        hidden_units = self.units if hidden_units is None else hidden_units
+        self.hidden_units = require_at_least(1, "hidden_units", hidden_units)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         features, units, hidden = self.features_of(input_shape), self.units, self.hidden_units
-        self.hidden_kernel = self.add_weight(
-            name="hidden_kernel", shape=(units, hidden), initializer="glorot_uniform"
+        self.hidden_kernel = self.add_kernel("hidden_kernel", units, hidden)
+        self.hidden_bias = self.add_bias("hidden_bias", hidden)
+        self.out_kernel = self.add_kernel(
+            "out_kernel", hidden, units, initializer=clone_initializer(self.kernel_initializer)
         )
-        self.hidden_bias = self.add_weight(name="hidden_bias", shape=(hidden,), initializer="zeros")
-        self.out_kernel = self.add_weight(
-            name="out_kernel", shape=(hidden, units), initializer="glorot_uniform"
+        self.out_bias = self.add_bias("out_bias", units)
+        # Columns of kernel and bias: update gate, reset gate, candidate.
+        self.kernel = self.add_kernel(
+            "kernel", features, 3 * units, initializer=clone_initializer(self.kernel_initializer)
         )
-        self.out_bias = self.add_weight(name="out_bias", shape=(units,), initializer="zeros")
-        # Side by side: update gate, reset gate, candidate.
-        self.kernel = self.add_weight(
-            name="kernel", shape=(features, 3 * units), initializer="glorot_uniform"
+        self.gate_kernel = self.add_recurrent_kernel("gate_kernel", units, 2 * units)
+        self.candidate_kernel = self.add_recurrent_kernel(
+            "candidate_kernel",
+            units,
+            units,
+            initializer=clone_initializer(self.recurrent_initializer),
         )
-        self.gate_kernel = self.add_weight(
-            name="gate_kernel", shape=(units, 2 * units), initializer="orthogonal"
-        )
-        self.candidate_kernel = self.add_weight(
-            name="candidate_kernel", shape=(units, units), initializer="orthogonal"
-        )
-        self.bias = self.add_weight(name="bias", shape=(3 * units,), initializer="zeros")
+        self.bias = self.add_bias("bias", 3 * units)
         self.built = True
 
-    def project(self, inputs):
+    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
         """The input's part of gates and candidate: (..., features) -> (..., 3 units)."""
-        return ops.matmul(inputs, self.kernel) + self.bias
+        return dense(inputs, self.kernel, self.bias)
 
-    def increments(self, projected, h, delta):
-        hidden = ops.tanh(ops.matmul(h, self.hidden_kernel) + self.hidden_bias)
-        return delta * (ops.matmul(hidden, self.out_kernel) + self.out_bias), 0.0
+    def increments(
+        self,
+        projected: Tensor,
+        h: Tensor,
+        delta: float | Tensor,
+        *constants: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        hidden = dense(masked(h, *constants), self.hidden_kernel, self.hidden_bias)
+        return delta * dense(ops.tanh(hidden), self.out_kernel, self.out_bias), 0.0
 
-    def advance(self, projected, states, elapsed, constants=None):
-        """Solve over `elapsed` (a number or (batch, 1)), then jump: -> (output, [h])."""
-        h, _ = super().advance(projected, states, elapsed)
-        gates = projected[..., : 2 * self.units] + ops.matmul(h, self.gate_kernel)
+    def advance(
+        self,
+        projected: Tensor,
+        states: Any,
+        elapsed: float | Tensor,
+        constants: Sequence[Tensor] | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Solve over `elapsed`, then update with the observation: -> (output, [h])."""
+        h, _ = super().advance(projected, states, elapsed, constants, training=training)
+        recurrent = masked(h, *(constants or ()))
+        gates = projected[..., : 2 * self.units] + ops.matmul(recurrent, self.gate_kernel)
         update, reset = ops.split(ops.sigmoid(gates), 2, axis=-1)
-        remembered = ops.matmul(reset * h, self.candidate_kernel)
-        candidate = ops.tanh(projected[..., 2 * self.units :] + remembered)
+        candidate = ops.matmul(reset * recurrent, self.candidate_kernel)
+        candidate = ops.tanh(projected[..., 2 * self.units :] + candidate)
         h = update * h + (1 - update) * candidate
         return h, [h]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden_units": self.hidden_units}

@@ -1,148 +1,97 @@
-"""Synapses: conductance-based synapses of a wiring, for LTCCell."""
+"""Synapses: the conductance-based synapses of a wiring, for LTCCell."""
+
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-# Least and greatest initial value of what is drawn uniformly.
-INITIAL_RANGES = {"weight": (0.001, 1.0), "sigma": (3.0, 8.0), "mu": (0.3, 0.8)}
+from lnn_keras.cells.fan_in import FanInLayout
+from lnn_keras.tensors import Tensor, ops
+from lnn_keras.types import Initializer
 
 
 class Synapses:
-    """Synapses of one kind as an edge list, with the weights that they alone have.
+    """The sensory or the recurrent synapses of a cell, with weights per existing synapse.
 
-    The neuron that a synapse leads to gets w s E and w s, with s = sigmoid(sigma (u - mu)) and u
-    the value of where it comes from.
+    The target neuron of a synapse receives w s E and w s, with s = sigmoid(sigma (u - mu)) and
+    u the value of the source.
 
     Args:
-        cell: The cell that holds the weights.
-        prefix: What the names of the weights begin with.
-        matrix: (sources, units): 1 or -1, the polarity, where there is a synapse.
+        cell: The cell that owns the weights.
+        prefix: Prefix of the names of the weights.
+        matrix: (sources, units): 1 or -1, the polarity, where a synapse exists.
+        weight_initializer: Initializer of w (synapses,).
+        sigma_initializer: Initializer of sigma (synapses,).
+        mu_initializer: Initializer of mu (synapses,).
+
+    Attributes:
+        sources: Index of the source of each synapse, int32 (synapses,).
     """
 
-    def __init__(self, cell, prefix: str, matrix: np.ndarray):
+    def __init__(
+        self,
+        cell: keras.layers.Layer,
+        prefix: str,
+        matrix: np.ndarray,
+        weight_initializer: Initializer,
+        sigma_initializer: Initializer,
+        mu_initializer: Initializer,
+    ):
         sources, targets = np.nonzero(matrix)
         polarity = matrix[sources, targets].astype("float32")
-        # Small devices take no 64-bit positions.
+        # Runtimes of small devices have no kernels for 64-bit indices.
         self.sources = sources.astype("int32")
         self._targets = targets.astype("int32")
-        # Sums what arrives at each neuron; a constant of the graph, not a weight.
-        self.arrivals = np.eye(matrix.shape[1], dtype="float32")[targets]
-        self._fans = _Fans(matrix, sources, targets)
-        initial = {
-            name: keras.initializers.RandomUniform(*bounds)
-            for name, bounds in INITIAL_RANGES.items()
-        }
-        self.weight, self.sigma, self.mu, self.reversal = (
-            cell.add_weight(
+        # One-hot targets (synapses, units): their product sums the synapses of each neuron.
+        self._target_matrix = np.eye(matrix.shape[1], dtype="float32")[targets]
+        self._layout = FanInLayout(sources, targets, matrix.shape)
+
+        def add(name: str, initializer: Any, constraint: str | None = None) -> keras.Variable:
+            return cell.add_weight(
                 name=prefix + name,
                 shape=sources.shape,
                 initializer=initializer,
                 constraint=constraint,
             )
-            for name, initializer, constraint in (
-                ("weight", initial["weight"], "non_neg"),
-                ("sigma", initial["sigma"], None),
-                ("mu", initial["mu"], None),
-                (
-                    "reversal",
-                    lambda shape, dtype=None: ops.convert_to_tensor(polarity, dtype),
-                    None,
-                ),
-            )
+
+        self.weight = add("weight", weight_initializer, "non_neg")
+        self.sigma = add("sigma", sigma_initializer)
+        self.mu = add("mu", mu_initializer)
+        self.reversal = add(
+            "reversal", lambda shape, dtype=None: ops.convert_to_tensor(polarity, dtype)
         )
 
-    def currents(self, values):
-        """Sums of w s E and of w s over the synapses of each neuron: two (..., units)."""
-        arriving = ops.take(values, self.sources, axis=-1)
-        conductance = self.weight * ops.sigmoid(self.sigma * (arriving - self.mu))
-        arrivals = ops.cast(self.arrivals, conductance.dtype)
+    def currents(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums of w s E and of w s for each neuron: (..., sources) -> two (..., units)."""
+        presynaptic = ops.take(values, self.sources, axis=-1)
+        conductance = self.weight * ops.sigmoid(self.sigma * (presynaptic - self.mu))
+        target_matrix = ops.cast(self._target_matrix, conductance.dtype)
         return (
-            ops.matmul(conductance * self.reversal, arrivals),
-            ops.matmul(conductance, arrivals),
+            ops.matmul(conductance * self.reversal, target_matrix),
+            ops.matmul(conductance, target_matrix),
         )
 
-    def constants(self, scale) -> list:
-        """What `scaled_currents` needs of the weights, for a scale of each neuron (units,)."""
-        weight = self.weight * ops.take(scale, self._targets) / 2
-        fan = self._fans.of_synapses
-        both = ops.stack([fan(weight * self.reversal), fan(weight)], axis=1)
-        sigma = ops.expand_dims(fan(self.sigma / 2), -1)
-        shift = sigma * ops.expand_dims(fan(self.mu), -1)
-        return [sigma, shift, both, ops.sum(both, axis=-1, keepdims=True)]
+    def constants(self, scale: Tensor) -> list[Tensor]:
+        """The arguments of `currents_batch_last` that depend on weights only.
 
-    def scaled_currents(self, values, sigma, shift, both, total):
-        """`currents`, scaled, of values that are columns: (sources, batch) -> two (units, batch).
-
-        One product sums both for all neurons, and no sample waits for another within a row. For
-        w sigmoid(z) it takes (w + w tanh(z / 2)) / 2, which compilers make less of.
+        Args:
+            scale: Factor of the currents of each neuron (units,).
         """
-        s = ops.tanh(sigma * self._fans.of_values(values) - shift)
-        found = ops.matmul(both, s) + total
-        return self._fans.pad(found[:, 0]), self._fans.pad(found[:, 1])
+        weight = self.weight * ops.take(scale, self._targets) / 2
+        pad = self._layout.pad_weights
+        weights = ops.stack([pad(weight * self.reversal), pad(weight)], axis=1)
+        sigma = ops.expand_dims(pad(self.sigma / 2), -1)
+        shift = sigma * ops.expand_dims(pad(self.mu), -1)
+        return [sigma, shift, weights, ops.sum(weights, axis=-1, keepdims=True)]
 
+    def currents_batch_last(
+        self, values: Tensor, sigma: Tensor, shift: Tensor, weights: Tensor, offset: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`currents` times the scale of `constants`: (sources, batch) -> two (units, batch).
 
-class _Fans:
-    """Synapses in rows: those to the first neuron, to the second ..., as many for each.
-
-    Rows are as long as the longest must be, from the first neuron with a synapse to the last.
-    """
-
-    def __init__(self, matrix, sources, targets):
-        count, (inputs, self._units) = len(sources), matrix.shape
-        self._first = int(targets.min(initial=self._units))
-        self._rows = max(0, int(targets.max(initial=-1)) + 1 - self._first)
-        places, self._width = _places(targets)
-        cells = (targets - self._first) * self._width + places
-        # Where a row is not full it holds a synapse after the last one, which is none.
-        self._synapses = _filled(self._rows * self._width, count, cells, np.arange(count))
-        self._sources = _filled(self._rows * self._width, 0, cells, sources)
-        # Seen from where synapses come from, so that gradients gather, and need not scatter.
-        back, width = _places(sources)
-        self._cells = _filled(
-            inputs * width, self._rows * self._width, sources * width + back, cells
-        ).reshape(inputs, width)
-        self._joins_all = count == inputs * self._units
-
-    def of_synapses(self, weights):
-        """What each synapse has, in rows: (synapses,) -> (rows, width)."""
-        found = ops.take(ops.pad(weights, (0, 1)), self._synapses)
-        return ops.reshape(found, (self._rows, self._width))
-
-    def of_values(self, values):
-        """The value of where each comes from: (sources, batch) -> (rows, width, batch)."""
-        if self._joins_all:
-            return ops.expand_dims(values, 0)
-
-        @ops.custom_gradient
-        def gather(values):
-            def backward(*args, upstream=None):
-                upstream = args[0] if upstream is None else upstream
-                flat = ops.reshape(upstream, (self._rows * self._width, -1))
-                return ops.sum(
-                    ops.take(ops.pad(flat, [(0, 1), (0, 0)]), self._cells, axis=0), axis=1
-                )
-
-            found = ops.take(values, self._sources, axis=0)
-            return ops.reshape(found, (self._rows, self._width, -1)), backward
-
-        return gather(values)
-
-    def pad(self, sums):
-        """Zeros for the neurons before and after those of rows: (rows, ...) -> (units, ...)."""
-        after = self._units - self._first - self._rows
-        return ops.pad(sums, [(self._first, after), (0, 0)])
-
-
-def _places(groups):
-    """The place of each among those of its group, and the size of the largest group."""
-    places = np.zeros(len(groups), int)
-    for group in np.unique(groups):
-        places[groups == group] = np.arange((groups == group).sum())
-    return places, int(places.max(initial=-1)) + 1
-
-
-def _filled(size, filler, where, values):
-    found = np.full(size, filler, "int32")
-    found[where] = values
-    return found
+        One batched product computes both sums of all neurons. w sigmoid(z) is computed as
+        w / 2 + w / 2 tanh(z / 2), since compilers emit fewer instructions for tanh.
+        """
+        s = ops.tanh(sigma * self._layout.gather_sources(values) - shift)
+        sums = ops.matmul(weights, s) + offset
+        return self._layout.pad_units(sums[:, 0]), self._layout.pad_units(sums[:, 1])

@@ -1,4 +1,4 @@
-"""Who is connected to whom: seeded pure functions from a number of inputs to synapses."""
+"""Wirings: which synapses exist between inputs and neurons, as seeded pure functions."""
 
 from lnn_keras.wirings.adjacency import Adjacency
 from lnn_keras.wirings.fully_connected import FullyConnected

@@ -1,26 +1,27 @@
-"""Adjacency: a wiring given by its matrices."""
+"""Adjacency: a wiring given by its adjacency matrices."""
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lnn_keras.wirings.wiring import Connections, Wiring
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class Adjacency(Wiring):
-    """The synapses that two signed matrices hold, from row to column.
+    """The synapses of two signed adjacency matrices, from row to column.
 
     Args:
         recurrent: Array-like (units, units) of -1, 0, 1.
         sensory: Array-like (inputs, units) of -1, 0, 1.
-        outputs: Number of motor neurons; all of them by default.
+        outputs: Number of motor neurons; `units` by default.
 
     Raises:
-        ValueError: A matrix has another shape or other values; `connect` is asked for
+        ValueError: A matrix has another shape or other values; `connect` is called with
             another number of inputs.
     """
 
-    def __init__(self, recurrent, sensory, outputs: int | None = None):
+    def __init__(self, recurrent: ArrayLike, sensory: ArrayLike, outputs: int | None = None):
         self.recurrent = _signed("recurrent", recurrent)
         self.sensory = _signed("sensory", sensory)
         rows, units = self.recurrent.shape
@@ -33,7 +34,7 @@ class Adjacency(Wiring):
         super().__init__(units, outputs)
 
     def connect(self, inputs: int) -> Connections:
-        """The matrices, if they are for so many inputs."""
+        """The connections of the matrices, if `inputs` matches them."""
         if inputs != len(self.sensory):
             raise ValueError(
                 f"This wiring's `sensory` matrix has {len(self.sensory)} inputs; received {inputs}."
@@ -48,12 +49,19 @@ class Adjacency(Wiring):
             "outputs": self.outputs,
         }
 
+    def __repr__(self) -> str:
+        synapses = Connections(self.sensory, self.recurrent).synapse_count
+        return (
+            f"{type(self).__name__}(inputs={len(self.sensory)}, units={self.units}, "
+            f"outputs={self.outputs}, synapses={synapses})"
+        )
 
-def _signed(argument, matrix):
+
+def _signed(argument: str, matrix: ArrayLike) -> np.ndarray:
     matrix = np.asarray(matrix)
     if matrix.ndim != 2:
         raise ValueError(f"`{argument}` must be a matrix; received shape {matrix.shape}.")
     other = np.unique(matrix[~np.isin(matrix, (-1, 0, 1))])
     if other.size:
-        raise ValueError(f"`{argument}` must hold -1, 0 and 1 alone; received {other[0]!r}.")
+        raise ValueError(f"`{argument}` must contain only -1, 0 and 1; received {other[0]!r}.")
     return matrix.astype("int8")

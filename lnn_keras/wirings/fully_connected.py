@@ -1,4 +1,4 @@
-"""FullyConnected: every input and every neuron to every neuron."""
+"""FullyConnected: every input and every neuron connects to every neuron."""
 
 import keras
 import numpy as np
@@ -8,16 +8,16 @@ from lnn_keras.wirings.wiring import Connections, Wiring, polarities
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class FullyConnected(Wiring):
-    """All synapses, two thirds of them excitatory.
+    """All possible synapses, two thirds of them excitatory.
 
     Args:
         units: Number of neurons.
-        outputs: Number of motor neurons; all of them by default.
-        self_connections: Whether neurons have synapses onto themselves.
+        outputs: Number of motor neurons; `units` by default.
+        self_connections: Whether neurons have synapses to themselves.
         seed: Seed of the polarities.
 
     Raises:
-        ValueError: As `Wiring`.
+        ValueError: `units` or `outputs` below 1, or more outputs than units.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class FullyConnected(Wiring):
         self.seed = seed
 
     def connect(self, inputs: int) -> Connections:
-        """All synapses, for so many inputs."""
+        """All possible synapses of this number of inputs."""
         random = np.random.default_rng(self.seed)
         recurrent = polarities(random, (self.units, self.units))
         if not self.self_connections:

@@ -3,30 +3,31 @@
 import keras
 import numpy as np
 
-from lnn_keras.argument_checks import require_at_least
-from lnn_keras.wirings.wiring import Connections, Wiring, polarities, require_share
+from lnn_keras.argument_checks import require_at_least, require_fraction
+from lnn_keras.wirings.wiring import Connections, Wiring, polarities
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class NCP(Wiring):
-    """Four layers, wired sparsely forward, with recurrent synapses among the command neurons.
+    """Four layers with sparse feedforward synapses, and recurrent ones between command neurons.
 
-    Neurons are numbered motor, command, inter. Each source draws its targets at
-    random; a neuron that nobody drew, or a command neuron that reaches no motor
-    neuron, then gets as many synapses as its like have on average.
+    Neurons are numbered in the order motor, command, inter. Each source draws its targets at
+    random. A neuron that no source drew, or a command neuron without a synapse to a motor
+    neuron, then gets the average number of synapses of its layer.
 
     Args:
         inter: Number of inter neurons.
         command: Number of command neurons.
         motor: Number of motor neurons, the outputs.
-        sensory_fanout: Inter neurons that each input reaches.
-        inter_fanout: Command neurons that each inter neuron reaches.
-        recurrent_synapses: Draws of a synapse among the command neurons.
-        motor_fanin: Command neurons that reach each motor neuron.
-        seed: Seed of places and polarities.
+        sensory_fanout: Synapses of each input to inter neurons.
+        inter_fanout: Synapses of each inter neuron to command neurons.
+        recurrent_synapses: Draws of a synapse between command neurons; draws may coincide.
+        motor_fanin: Synapses from command neurons to each motor neuron.
+        seed: Seed of positions and polarities.
 
     Raises:
-        ValueError: A number below 1, or a fan-out or fan-in above the size of its layer.
+        ValueError: A number below 1 (`recurrent_synapses`: below 0), or a fan-out or fan-in
+            above the size of its layer.
 
     Reference: Lechner et al., Neural circuit policies enabling auditable autonomy,
     Nature Machine Intelligence, 2020.
@@ -61,14 +62,14 @@ class NCP(Wiring):
         return tuple(tuple(range(*bound)) for bound in bounds)
 
     def connect(self, inputs: int) -> Connections:
-        """The synapses, for so many inputs."""
+        """The synapses of this number of inputs."""
         random = np.random.default_rng(self.seed)
         inter, command, motor = self.layers
         recurrent = np.zeros((self.units, self.units), "int8")
         recurrent[np.ix_(inter, command)] = _fan_out(
             random, len(inter), len(command), self.inter_fanout
         )
-        # From the motor neurons' side: each draws those that reach it.
+        # Each motor neuron draws its sources, so sources and targets are swapped.
         recurrent[np.ix_(command, motor)] = _fan_out(
             random, len(motor), len(command), self.motor_fanin
         ).T
@@ -96,16 +97,27 @@ class NCP(Wiring):
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class AutoNCP(NCP):
-    """An NCP of a given size: of the neurons that are not motor, two fifths are command neurons.
+    """An NCP of a given size: 40 % of the neurons that are not motor are command neurons.
 
     Args:
         units: Number of neurons.
         outputs: Number of motor neurons, below units - 2.
-        sparsity: Share of the possible synapses that do not exist, in [0, 1).
-        seed: Seed of places and polarities.
+        sparsity: Fraction of the possible synapses that do not exist, in [0, 1).
+        seed: Seed of positions and polarities.
 
     Raises:
-        ValueError: Too many outputs for the units, or `sparsity` out of range.
+        ValueError: `units` below 4, `outputs` below 1 or too many for the units, or `sparsity`
+            out of range.
+
+    Example:
+
+    ```python
+    wiring = lnn_keras.wirings.AutoNCP(32, outputs=4)
+    layer = lnn_keras.LiquidRNN(lnn_keras.LTCCell(wiring))
+    ```
+
+    Reference: Lechner et al., Neural circuit policies enabling auditable autonomy,
+    Nature Machine Intelligence, 2020.
     """
 
     def __init__(self, units: int, outputs: int, sparsity: float = 0.5, seed: int = 0):
@@ -115,7 +127,7 @@ class AutoNCP(NCP):
             raise ValueError(
                 f"`outputs` must be below units - 2 = {units - 2}; received {outputs}."
             )
-        self.sparsity = require_share("sparsity", sparsity)
+        self.sparsity = require_fraction("sparsity", sparsity)
         density = 1 - self.sparsity
         command = max(int(0.4 * (units - outputs)), 1)
         inter = units - outputs - command
@@ -140,8 +152,8 @@ class AutoNCP(NCP):
         }
 
 
-def _fan_out(random, sources, targets, fanout):
-    """Signed matrix (sources, targets): every row has `fanout` synapses, no column is empty."""
+def _fan_out(random: np.random.Generator, sources: int, targets: int, fanout: int) -> np.ndarray:
+    """Signed matrix (sources, targets) with `fanout` synapses per row and no empty column."""
     matrix = np.zeros((sources, targets), "int8")
     for row in matrix:
         row[random.permutation(targets)[:fanout]] = polarities(random, fanout, 1 / 2)
@@ -152,7 +164,7 @@ def _fan_out(random, sources, targets, fanout):
     return matrix
 
 
-def _within(argument, value, size, layer):
+def _within(argument: str, value: int, size: int, layer: str) -> int:
     value = require_at_least(1, argument, value)
     if value > size:
         raise ValueError(f"`{argument}` must be at most `{layer}`, {size}; received {value}.")

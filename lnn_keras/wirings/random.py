@@ -1,39 +1,41 @@
-"""Random: a share of all possible synapses."""
+"""Random: a random subset of all possible synapses."""
 
 import keras
 import numpy as np
 
-from lnn_keras.wirings.wiring import Connections, Wiring, polarities, require_share
+from lnn_keras.argument_checks import require_fraction
+from lnn_keras.wirings.wiring import Connections, Wiring, polarities
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
 class Random(Wiring):
-    """Synapses at random, each as likely, two thirds of them excitatory.
+    """Synapses drawn uniformly from all possible ones, two thirds of them excitatory.
 
     Args:
         units: Number of neurons.
-        outputs: Number of motor neurons; all of them by default.
-        sparsity: Share of the possible synapses that do not exist, in [0, 1).
-        seed: Seed of places and polarities.
+        outputs: Number of motor neurons; `units` by default.
+        sparsity: Fraction of the possible synapses that do not exist, in [0, 1).
+        seed: Seed of positions and polarities.
 
     Raises:
-        ValueError: As `Wiring`, or `sparsity` out of range.
+        ValueError: `units` or `outputs` below 1, more outputs than units, or `sparsity` out of
+            range.
     """
 
     def __init__(
         self, units: int, outputs: int | None = None, sparsity: float = 0.5, seed: int = 0
     ):
         super().__init__(units, outputs)
-        self.sparsity = require_share("sparsity", sparsity)
+        self.sparsity = require_fraction("sparsity", sparsity)
         self.seed = seed
 
     def connect(self, inputs: int) -> Connections:
-        """The synapses, for so many inputs."""
+        """The synapses of this number of inputs."""
         random = np.random.default_rng(self.seed)
-        recurrent = self._matrix(random, (self.units, self.units))
-        return Connections(self._matrix(random, (inputs, self.units)), recurrent)
+        recurrent = self._draw(random, (self.units, self.units))
+        return Connections(self._draw(random, (inputs, self.units)), recurrent)
 
-    def _matrix(self, random, shape):
+    def _draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         size = shape[0] * shape[1]
         count = round(size * (1 - self.sparsity))
         flat = np.zeros(size, "int8")

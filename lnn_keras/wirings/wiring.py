@@ -1,6 +1,7 @@
-"""Wiring: what all wirings share, and the connections that they give."""
+"""Wiring: the base class of the wirings, and the connections that they return."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,18 +22,19 @@ class Connections:
 
     @property
     def synapse_count(self) -> int:
-        """Synapses of both kinds."""
+        """Number of sensory and recurrent synapses."""
         return int(np.count_nonzero(self.sensory) + np.count_nonzero(self.recurrent))
 
 
 class Wiring:
-    """Base of the wirings: `connect` is a pure function, so one wiring serves any number of layers.
+    """Base class of the wirings.
 
-    The first `outputs` neurons are the motor neurons, which a cell gives out.
+    `connect` is a pure function, so several layers can share one wiring. The first `outputs`
+    neurons are the motor neurons, the outputs of a cell.
 
     Args:
         units: Number of neurons.
-        outputs: Number of motor neurons; all of them by default.
+        outputs: Number of motor neurons; `units` by default.
 
     Raises:
         ValueError: `units` or `outputs` below 1, or more outputs than units.
@@ -49,34 +51,29 @@ class Wiring:
 
     @property
     def layers(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of neurons in the order in which a signal passes them; the motor neurons last."""
+        """Groups of neurons in the order in which a signal passes them; motor neurons last."""
         return (tuple(range(self.units)),)
 
     def connect(self, inputs: int) -> Connections:
-        """The connections for so many inputs; equal arguments give equal connections."""
-        raise TypeError(f"{type(self).__name__} must define `connect`.")
+        """The connections for a number of inputs; equal arguments give equal connections."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `connect`.")
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"units": self.units, "outputs": self.outputs}
 
     @classmethod
-    def from_config(cls, config: dict) -> "Wiring":
-        """Undo `get_config`."""
+    def from_config(cls, config: dict[str, Any]) -> "Wiring":
+        """Create a wiring from the result of `get_config`."""
         return cls(**config)
 
+    def __repr__(self) -> str:
+        arguments = (f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
-def polarities(random: np.random.Generator, size, excitatory: float = 2 / 3) -> np.ndarray:
+
+def polarities(
+    random: np.random.Generator, size: int | tuple[int, ...], excitatory: float = 2 / 3
+) -> np.ndarray:
     """Random signs, int8: 1 with the given probability, else -1."""
     return np.where(random.random(size) < excitatory, 1, -1).astype("int8")
-
-
-def require_share(argument: str, value: float) -> float:
-    """Return a share of absent synapses.
-
-    Raises:
-        ValueError: It is not in [0, 1).
-    """
-    if not 0 <= value < 1:
-        raise ValueError(f"`{argument}` must be in [0, 1); received {value!r}.")
-    return float(value)

@@ -1,4 +1,4 @@
-"""Every cell of the library, by a name for tests, and how to compare tensors of any backend."""
+"""Cells by name, and comparisons of tensors of any backend."""
 
 import numpy as np
 from keras import ops
@@ -21,7 +21,7 @@ from lnn_keras.wirings import AutoNCP
 # Features of the inputs, and outputs of every cell.
 FEATURES, UNITS = 4, 5
 
-# Functions of a cell's further arguments.
+# Each value creates a cell; its keyword arguments are passed to the constructor.
 CELLS = {
     "liquid": lambda **k: LiquidCell(UNITS, unfolds=3, **k),
     "liquid-adjoint": lambda **k: LiquidCell(UNITS, unfolds=3, adjoint=True, **k),
@@ -43,13 +43,15 @@ CELLS = {
     ),
 }
 
-# Rounding may decide whether dopri5 accepts a step: states differ by a share of its tolerance.
+# Rounding may change whether dopri5 accepts a step, so its states differ by its tolerance.
 TOLERANCE = {name: 2e-5 if "dopri5" in name else 1e-6 for name in CELLS}
 
 
 def numbers(tensor):
+    """A tensor of the backend as an array."""
     return ops.convert_to_numpy(tensor)
 
 
-def same(found, expected, atol=1e-6):
-    np.testing.assert_allclose(numbers(found), numbers(expected), atol=atol)
+def same(actual, expected, atol=1e-6):
+    """Assert that two tensors are equal up to rounding."""
+    np.testing.assert_allclose(numbers(actual), numbers(expected), atol=atol)

@@ -1,8 +1,11 @@
-"""Elapsed time in all its forms, and what it must not be."""
+"""Elapsed time in all its forms, and errors for invalid elapsed times."""
+
+import types
 
 import keras
 import numpy as np
 import pytest
+from gradients import compiled
 from matrix import CELLS, numbers, same
 
 from lnn_keras import (
@@ -23,44 +26,53 @@ ODE_CELLS = [LiquidCell, LTCCell, LRCCell, NODECell, CTRNNCell, LEFCell]
 every_cell = pytest.mark.parametrize("name", CELLS)
 
 
+@pytest.fixture
+def x(random):
+    return random.standard_normal((3, 4, 4)).astype("float32")
+
+
+@pytest.fixture
+def elapsed(random):
+    return (random.random((3, 4)) * 2).astype("float32")
+
+
 @every_cell
 def test_elapsed_in_all_its_forms(name, x, elapsed):
+    x, elapsed = x[:, :2], elapsed[:, :2]
     timed = CELLS[name](elapsed="last_feature")
     inputs = np.concatenate([x, elapsed[..., None]], axis=-1)
-    expected = keras.layers.RNN(timed, return_sequences=True)(inputs)
-    layer = LiquidRNN(CELLS[name](), return_sequences=True)
+    expected = keras.layers.RNN(timed, return_sequences=True, unroll=True)(inputs)
+    layer = LiquidRNN(CELLS[name](elapsed=0.3), return_sequences=True)
     layer.build(x.shape)
     layer.cell.set_weights(timed.get_weights())
     same(layer(x, elapsed=elapsed), expected)
     same(layer(x, elapsed=elapsed[..., None]), expected)
-    # One number for every step, at the call and at the cell.
-    number = LiquidRNN(CELLS[name](elapsed=0.3), return_sequences=True)
-    number.build(x.shape)
-    number.cell.set_weights(timed.get_weights())
-    same(layer(x, elapsed=0.3), number(x))
+    # One number for every step, as an argument of the call and of the cell.
+    same(layer(x, elapsed=0.3), layer(x))
 
 
-def test_elapsed_zero_is_not_one(x):
-    """No time passes, so nothing changes: 0 must not be taken for "not given"."""
+def test_elapsed_zero_is_not_the_default(x):
+    """Without elapsed time nothing changes: 0 must not be mistaken for "not given"."""
     layer = LiquidRNN(LiquidCell(5), return_sequences=True)
     assert np.abs(numbers(layer(x))).max() > 0.01
     assert (numbers(layer(x, elapsed=0)) == 0).all()
-    assert (numbers(layer(x, elapsed=np.zeros((3, 7), "float32"))) == 0).all()
+    assert (numbers(layer(x, elapsed=np.zeros((3, 4), "float32"))) == 0).all()
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("adjoint", [False, True])
 @pytest.mark.parametrize("cell_class", ODE_CELLS)
-def test_no_elapsed_time_leaves_every_state(cell_class, adjoint, solver, x, random):
-    cell = cell_class(5, solver=solver, adjoint=adjoint, max_steps=8)
+def test_no_elapsed_time_leaves_every_state(cell_class, solver, x, random):
+    cell = cell_class(5, unfolds=2, solver=solver, max_steps=8)
     h = random.standard_normal((3, cell.state_size)).astype("float32")
-    for elapsed in (0.0, np.zeros((3, 1), "float32"), np.zeros(3, "float32")):
-        _, (state,) = cell(x[:, 0], [h], elapsed=elapsed)
-        np.testing.assert_array_equal(numbers(state), h)
+    for adjoint in (False, True):
+        cell.adjoint = adjoint
+        for elapsed in (0.0, np.zeros(3, "float32"), np.zeros((3, 1), "float32")):
+            _, (state,) = cell(x[:, 0], [h], elapsed=elapsed)
+            np.testing.assert_array_equal(numbers(state), h)
 
 
-def test_no_elapsed_time_leaves_the_state_that_an_observation_meets(x, random):
-    """The ODE of ODERNNCell does nothing; its gates still take in the observation."""
+def test_no_elapsed_time_leaves_the_state_before_an_observation(x, random):
+    """The ODE of ODERNNCell has no effect; its gates still use the observation."""
     cell, other = ODERNNCell(5), ODERNNCell(5)
     h = random.standard_normal((3, 5)).astype("float32")
     for each in (cell, other):
@@ -71,34 +83,59 @@ def test_no_elapsed_time_leaves_the_state_that_an_observation_meets(x, random):
     assert np.abs(numbers(cell(x[:, 0], [h])[0]) - numbers(other(x[:, 0], [h])[0])).max() > 1e-3
 
 
-def test_elapsed_of_each_sample_is_its_own(x, elapsed):
+def test_each_sample_has_its_elapsed_time(x, elapsed):
     layer = LiquidRNN(LiquidCell(5), return_sequences=True)
-    together = layer(x, elapsed=elapsed)
+    batch = layer(x, elapsed=elapsed)
     for i in range(3):
-        alone = layer(x[i : i + 1], elapsed=elapsed[i : i + 1])
-        same(together[i : i + 1], alone)
+        same(batch[i : i + 1], layer(x[i : i + 1], elapsed=elapsed[i : i + 1]))
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 7, 2), (3, 7, 1, 1)])
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 2), (3, 4, 1, 1)])
 def test_elapsed_of_another_shape_is_refused(shape, x):
     with pytest.raises(ValueError, match=r"`elapsed` must have shape .*received shape"):
         LiquidRNN(LiquidCell(5))(x, elapsed=np.ones(shape, "float32"))
 
 
 @pytest.mark.parametrize("value", [-0.5, np.nan, np.inf])
-def test_elapsed_times_that_cannot_be_are_refused(value, x, elapsed):
+def test_invalid_elapsed_times_are_refused(value, x, elapsed):
     elapsed[1, 2] = value
-    named = rf"`elapsed` must be finite and at least 0; received 1 other values, {value}"
-    with pytest.raises(ValueError, match=named):
+    message = rf"`elapsed` must be finite and at least 0; received 1 other values, {value}"
+    with pytest.raises(ValueError, match=message):
         LiquidRNN(LiquidCell(5))(x, elapsed=elapsed)
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ValueError, match=message):
         timed = LiquidRNN(CfCCell(5, elapsed="last_feature"))
         timed(np.concatenate([x, elapsed[..., None]], axis=-1))
     with pytest.raises(ValueError, match="`elapsed` must be finite"):
         LiquidCell(5)(x[:, 0], [np.zeros((3, 5))], elapsed=value)
 
 
-def test_time_stamps():
+@pytest.mark.parametrize("value", ["1.5", None, object(), [None], np.array(["1"]), {}])
+def test_elapsed_times_that_are_not_numbers_are_refused(value, x):
+    message = "`elapsed` must be a number or a numeric tensor; received"
+    with pytest.raises(ValueError, match=message):
+        elapsed_time.require_valid(value)
+    if value is not None:
+        with pytest.raises(ValueError, match=message):
+            LiquidCell(5)(x[:, 0], [np.zeros((3, 5))], elapsed=value)
+
+
+@pytest.mark.parametrize("value", [1, 0.5, [0.5, 1.0], np.float32(2.0), np.arange(3)])
+def test_numbers_are_valid_elapsed_times(value):
+    elapsed_time.require_valid(value)
+    elapsed_time.require_valid(keras.ops.cast(np.atleast_1d(value), "bfloat16"))
+    elapsed_time.require_valid(keras.Variable(value))
+
+
+def test_elapsed_times_without_values_pass(x, elapsed):
+    """A tensor that is being traced has no values to check."""
+    cell, h = LiquidCell(5), np.zeros((3, 5), "float32")
+    expected, _ = cell(x[:, 0], [h], elapsed=elapsed[:, 0])
+    step = compiled(lambda elapsed: cell(x[:, 0], [h], elapsed=elapsed)[0])
+    same(step(keras.ops.convert_to_tensor(elapsed[:, 0])), expected)
+    elapsed_time.require_valid(keras.Input((4,)))
+
+
+def test_timestamps():
     stamps = np.array([[1.7e9, 1.7e9 + 0.5, 1.7e9 + 2.0]])
     np.testing.assert_allclose(elapsed_time.from_timestamps(stamps), [[0, 0.5, 1.5]])
     np.testing.assert_allclose(elapsed_time.from_timestamps(stamps, first=1), [[1, 0.5, 1.5]])
@@ -106,3 +143,13 @@ def test_time_stamps():
         elapsed_time.from_timestamps([0, 5, 2])
     with pytest.raises(ValueError, match="must be finite"):
         elapsed_time.from_timestamps([0, np.nan])
+
+
+def test_the_module_lists_its_public_names_only():
+    names = dir(elapsed_time)
+    assert {"LAST_FEATURE", "append", "from_timestamps", "split"} <= set(names)
+    for name in names:
+        value = getattr(elapsed_time, name)
+        assert not isinstance(value, types.ModuleType)
+        if callable(value):
+            assert value.__module__ == elapsed_time.__name__

@@ -1,4 +1,6 @@
-"""LEFCell: distributions that stay distributions, return to the prior, and are honest."""
+"""LEFCell: states remain valid natural parameters, and return to the prior without evidence."""
+
+import functools
 
 import numpy as np
 import pytest
@@ -18,7 +20,12 @@ def built(family, units=3, features=2, **kwargs):
     return cell
 
 
-def scrambled(cell, random):
+# One cell for all examples, which assign its weights.
+shared_cell = functools.cache(functools.partial(built, unfolds=2))
+
+
+def randomize(cell, random):
+    """Add standard normal values to all weights."""
     cell.set_weights([w + random.standard_normal(w.shape) for w in cell.get_weights()])
     return cell
 
@@ -29,7 +36,7 @@ def eta_of(cell, state):
 
 
 @every_family
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(
     inputs=st.lists(
         st.tuples(
@@ -42,7 +49,8 @@ def eta_of(cell, state):
     seed=st.integers(0, 2**16),
 )
 def test_eta_stays_in_its_domain(family, inputs, seed):
-    cell = scrambled(built(family, unfolds=2), np.random.default_rng(seed))
+    cell, random = shared_cell(family), np.random.default_rng(seed)
+    cell.set_weights([random.standard_normal(w.shape) for w in cell.get_weights()])
     state = np.zeros((1, cell.state_size), "float32")
     for x, elapsed in inputs:
         output, (state,) = cell(np.array([x], "float32"), [state], elapsed=elapsed)
@@ -52,8 +60,8 @@ def test_eta_stays_in_its_domain(family, inputs, seed):
 
 @every_family
 def test_equation(family, random):
-    """The convex combination of the docstring, written out in double precision."""
-    cell = scrambled(built(family, unfolds=3), random)
+    """The convex combination of the docstring in float64."""
+    cell = randomize(built(family, unfolds=3), random)
     components = families.get(family).components
     x = random.standard_normal((4, 2)).astype("float32")
     s = 0.1 * random.random((4, cell.state_size)).astype("float32")
@@ -75,7 +83,7 @@ def test_equation(family, random):
 
 @every_family
 def test_without_evidence_it_returns_to_the_prior(family, random):
-    cell = scrambled(built(family, unfolds=8), random)
+    cell = randomize(built(family, unfolds=8), random)
     cell.kernel.assign(np.zeros(cell.kernel.shape))
     cell.recurrent_kernel.assign(np.zeros(cell.recurrent_kernel.shape))
     cell.bias.assign(np.full(cell.bias.shape, -1e4))  # f = 0
@@ -92,8 +100,8 @@ def test_without_evidence_it_returns_to_the_prior(family, random):
 
 
 @every_family
-def test_it_starts_at_the_prior_and_says_so(family, random):
-    cell = scrambled(built(family, variances=True), random)
+def test_the_initial_state_is_the_prior(family, random):
+    cell = randomize(built(family, variances=True), random)
     x = random.standard_normal((2, 4, 2)).astype("float32")
     layer = LiquidRNN(cell, return_sequences=True)
     output = ops.convert_to_numpy(layer(x, elapsed=np.zeros((2, 4), "float32")))
@@ -105,7 +113,7 @@ def test_it_starts_at_the_prior_and_says_so(family, random):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "message"),
     [
         ({"family": "normal"}, "Unknown family 'normal'; allowed: bernoulli, categorical"),
         ({"parameters": "means"}, "Unknown parameters 'means'; allowed: mean, natural"),
@@ -113,6 +121,6 @@ def test_it_starts_at_the_prior_and_says_so(family, random):
         ({"units": 0}, "`units` must be an integer of at least 1; received 0"),
     ],
 )
-def test_bad_arguments_are_named(arguments, named):
-    with pytest.raises(ValueError, match=named):
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
         LEFCell(**{"units": 2, **arguments})
