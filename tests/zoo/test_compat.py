@@ -1,4 +1,4 @@
-"""Private parts of Keras, KerasTuner and gymnasium: each test says what breaks without them."""
+"""Private parts of Keras, KerasTuner and gymnasium: each test names the consequence of a change."""
 
 import keras
 import numpy as np

@@ -20,6 +20,29 @@ pytest.importorskip("jax")
 pytestmark = pytest.mark.xdist_group("processes")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def mirrored_runs(tmp_path_factory):
+    """A process that trains on one device of TensorFlow, then on two; it runs meanwhile."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    one, two = folder / "one", folder / "two"
+    program = (
+        "import pathlib, sys, slim_keras, distributed_training; "
+        "distributed_training.run_one_then_mirrored(*map(pathlib.Path, sys.argv[1:]))"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, one, two],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    yield process, one, two
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture(scope="module")
 def jax_runs(jax_processes, tmp_path_factory):
     """Runs on one device and on four, of which the second was killed in its second epoch."""
@@ -50,24 +73,6 @@ def test_two_processes_train_like_one_device(jax_runs, jax_processes, free_addre
     for index, process in enumerate(processes):
         process.wait()
         np.testing.assert_allclose(losses(tmp_path, index), losses(one), rtol=0, atol=1e-4)
-
-
-def test_mirrored_devices_train_like_one(tmp_path):
-    """TensorFlow's MirroredStrategy."""
-    one, mirrored = tmp_path / "one", tmp_path / "mirrored"
-    program = (
-        "import pathlib, sys, slim_keras, distributed_training; "
-        "distributed_training.run_one_then_mirrored(*map(pathlib.Path, sys.argv[1:]))"
-    )
-    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
-    result = subprocess.run(
-        [sys.executable, "-c", program, one, mirrored],
-        env={**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    np.testing.assert_allclose(losses(mirrored), losses(one), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +110,11 @@ def test_batch_size_is_a_multiple_of_the_devices(monkeypatch, tmp_path):
     model = keras.Sequential([keras.Input((None, 2)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="`batch_size` is 8, which 3 devices cannot share"):
         train(model, pairs, pairs, distributed_training.RECIPE, 0, tmp_path)
+
+
+def test_mirrored_devices_train_like_one(mirrored_runs):
+    """TensorFlow's MirroredStrategy."""
+    process, one, two = mirrored_runs
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    np.testing.assert_allclose(losses(two), losses(one), rtol=0, atol=1e-4)

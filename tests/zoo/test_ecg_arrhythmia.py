@@ -24,18 +24,20 @@ def heart(intervals, wide=()):
 
 def test_features_of_a_steady_heart_do_not_depend_on_rate_or_gain():
     slow, fast = (heart([interval] * 60) for interval in (1.0, 0.8))
-    found = [beats.features(lead * gain, peaks) for (lead, peaks), gain in ((slow, 1), (fast, 3))]
-    assert found[0].shape == (60, beats.FEATURES) and np.isfinite(found).all()
+    features = [
+        beats.features(lead * gain, peaks) for (lead, peaks), gain in ((slow, 1), (fast, 3))
+    ]
+    assert features[0].shape == (60, beats.FEATURES) and np.isfinite(features).all()
     # The last columns describe the rhythm; its irregularity comes from rounding to samples.
-    np.testing.assert_allclose(found[0][40:59, -13:], found[1][40:59, -13:], atol=0.02)
-    np.testing.assert_allclose(found[0][40:59, :3], found[1][40:59, :3], atol=0.1)
+    np.testing.assert_allclose(features[0][40:59, -13:], features[1][40:59, -13:], atol=0.02)
+    np.testing.assert_allclose(features[0][40:59, :3], features[1][40:59, :3], atol=0.1)
 
 
 def test_premature_and_broad_beats_stand_out():
     intervals = np.full(40, 0.8)
     intervals[30], intervals[31] = 0.5, 1.1
-    found = beats.features(*heart(intervals, wide=(20,)))
-    usual, broad, premature = found[10], found[20], found[30]
+    features = beats.features(*heart(intervals, wide=(20,)))
+    usual, broad, premature = features[10], features[20], features[30]
     correlation, before_over_usual = 5, -13
     assert usual[correlation] > 0.95 > 0.3 > broad[correlation]
     assert premature[before_over_usual] == pytest.approx(np.log(0.5 / 0.8), abs=0.03)

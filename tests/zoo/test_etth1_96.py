@@ -29,8 +29,8 @@ def with_correction(config, random):
 
 
 def test_untrained_it_repeats_yesterday(days):
-    found = predict(task.build(task.Etth196Config()), days)
-    np.testing.assert_allclose(found, np.tile(days[:, -1], (1, 4)), atol=1e-6)
+    forecast = predict(task.build(task.Etth196Config()), days)
+    np.testing.assert_allclose(forecast, np.tile(days[:, -1], (1, 4)), atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", ["liquid", "lstm"])
@@ -53,9 +53,9 @@ def test_a_step_is_a_day_and_the_last_one_forecasts(days, random):
     step = export.to_step(model)
     state = {s.name: keras.ops.repeat(s.initial, 3, axis=0) for s in step.states}
     for day in range(task.DAYS):
-        given = step.model({"hours": keras.ops.convert_to_tensor(days[:3, day]), **state})
-        state = {name: given[f"next_{name}"] for name in state}
-    stepped = keras.ops.convert_to_numpy(given["output"])
+        outputs = step.model({"hours": keras.ops.convert_to_tensor(days[:3, day]), **state})
+        state = {name: outputs[f"next_{name}"] for name in state}
+    stepped = keras.ops.convert_to_numpy(outputs["output"])
     np.testing.assert_allclose(stepped, predict(model, days[:3]), atol=1e-5)
 
 
@@ -66,8 +66,8 @@ def test_a_known_linear_map_is_recovered(random, monkeypatch):
     hours = random.standard_normal((4000, 48)).astype("float32")
     expected = random.standard_normal((48, 2)) / 48
     expected += (0.9 - expected.sum(axis=0)) / 48
-    found = linear_map.fit(hours, (hours @ expected).astype("float32"))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    matrix = linear_map.fit(hours, (hours @ expected).astype("float32"))
+    np.testing.assert_allclose(matrix, expected, atol=1e-5)
 
 
 def test_daily_penalty_makes_consecutive_days_similar(random, monkeypatch):
@@ -88,8 +88,8 @@ def test_windows_are_weighted_by_their_variance(random):
     hours = random.standard_normal((4000, 30)).astype("float32")
     hours[::2] *= 10
     targets = np.where(np.arange(4000) % 2, hours[:, 3], hours[:, 5])[:, None]
-    found = linear_map.fit(hours, targets)[:, 0]
-    np.testing.assert_allclose(found[[3, 5]], 0.5, atol=0.1)
+    weights = linear_map.fit(hours, targets)[:, 0]
+    np.testing.assert_allclose(weights[[3, 5]], 0.5, atol=0.1)
 
 
 def test_training_improves_on_the_linear_map(days, tmp_path):
@@ -111,11 +111,11 @@ def table(rows=400, start="2016-07-01T05:00:00"):
 
 def test_inputs_are_the_last_two_weeks_of_each_variable():
     rows = table()
-    found = task.inputs_of(rows)
-    assert found.shape == (task.VARIABLES, task.DAYS, task.DAY)
+    inputs = task.inputs_of(rows)
+    assert inputs.shape == (task.VARIABLES, task.DAYS, task.DAY)
     for i, name in enumerate(data.COLUMNS):
         expected = (rows[name][-task.LOOK_BACK :] - task.MEAN[i]) / task.DEVIATION[i]
-        np.testing.assert_allclose(found[i].ravel(), expected, rtol=1e-6)
+        np.testing.assert_allclose(inputs[i].ravel(), expected, rtol=1e-6)
 
 
 def test_wrong_tables_are_refused():

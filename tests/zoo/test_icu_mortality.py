@@ -22,10 +22,10 @@ def stay(hours, **measured):
     return rows
 
 
-def summaries_of(found, channel):
+def summaries_of(features, channel):
     """The summaries of a channel, by name: (times,) each."""
     start = CHANNELS.index(channel) * len(vitals.SUMMARIES)
-    columns = found[:, start : start + len(vitals.SUMMARIES)]
+    columns = features[:, start : start + len(vitals.SUMMARIES)]
     return dict(zip(vitals.SUMMARIES, columns.T, strict=True))
 
 
@@ -39,9 +39,9 @@ def random_stay(random, times=30):
 
 
 def test_summaries_of_a_vital_sign():
-    found = vitals.features(stay([1, 2, 14], HR=[102, np.nan, 68], Temp=[38.8, 37, 37]), PERSON)
-    assert found.shape == (3, vitals.FEATURES) and found.dtype == np.float32
-    heart = summaries_of(found, "HR")
+    features = vitals.features(stay([1, 2, 14], HR=[102, np.nan, 68], Temp=[38.8, 37, 37]), PERSON)
+    assert features.shape == (3, vitals.FEATURES) and features.dtype == np.float32
+    heart = summaries_of(features, "HR")
     np.testing.assert_allclose(heart["last"], [1, 1, -1], atol=1e-6)
     np.testing.assert_allclose(heart["first"], [1, 1, 1], atol=1e-6)
     np.testing.assert_allclose(heart["least"], [1, 1, -1], atol=1e-6)
@@ -52,19 +52,19 @@ def test_summaries_of_a_vital_sign():
     np.testing.assert_allclose(heart["count"], np.log([2, 2, 3]), atol=1e-6)
     faded = np.exp(-13 / 12)
     assert heart["recent mean"][2] == pytest.approx((faded - 1) / (faded + 1))
-    assert summaries_of(found, "Temp")["most"][2] == pytest.approx(2)
-    assert not np.any(list(summaries_of(found, "Lactate").values()))
+    assert summaries_of(features, "Temp")["most"][2] == pytest.approx(2)
+    assert not np.any(list(summaries_of(features, "Lactate").values()))
 
 
 def test_impossible_values_are_left_out():
-    found = vitals.features(stay([1, 2], HR=[85, 0], pH=[7.4, 735], SysABP=[118, 0]), PERSON)
+    features = vitals.features(stay([1, 2], HR=[85, 0], pH=[7.4, 735], SysABP=[118, 0]), PERSON)
     for channel in ("HR", "pH", "systolic"):
         np.testing.assert_array_equal(
-            summaries_of(found, channel)["count"], np.log([2, 2], dtype="f")
+            summaries_of(features, channel)["count"], np.log([2, 2], dtype="f")
         )
     # The cuff pressure replaces an impossible arterial one.
-    found = vitals.features(stay([1], SysABP=[0], NISysABP=[140]), PERSON)
-    assert summaries_of(found, "systolic")["last"][0] == pytest.approx(1)
+    features = vitals.features(stay([1], SysABP=[0], NISysABP=[140]), PERSON)
+    assert summaries_of(features, "systolic")["last"][0] == pytest.approx(1)
 
 
 def test_features_are_causal(random):
@@ -83,8 +83,8 @@ def test_rows_end_at_the_last_measurement():
     known = stay([0.5, 5, 13, 47], HR=[85, 102, 119, 136])
     rows = task.rows_of(known, PERSON)
     np.testing.assert_allclose(rows["elapsed"], [0, 0, 0, 0, 0, 5 / 6, 8 / 6, 34 / 6], rtol=1e-6)
-    found = vitals.features(known, PERSON)
-    np.testing.assert_array_equal(rows["known"][-3:], found[[1, 2, 3]])
+    features = vitals.features(known, PERSON)
+    np.testing.assert_array_equal(rows["known"][-3:], features[[1, 2, 3]])
     heart = summaries_of(rows["known"], "HR")
     assert not heart["count"][:5].any() and heart["last"][-1] == pytest.approx(3)
     empty = task.rows_of(known[:0], PERSON)
@@ -106,9 +106,9 @@ def test_severity_ranks_the_outcomes():
     deaths = np.array([1, 0, 0, 0, 0])
     stayed = np.array([5, 10, 10, 10, np.nan])
     survived = np.array([5, 15, 400, np.nan, np.nan])
-    found = task.severity(deaths, stayed, survived)
-    assert found[0] == 1 and found[-1] == 0
-    assert (np.diff(found) < 0).all() and found.min() >= 0
+    severities = task.severity(deaths, stayed, survived)
+    assert severities[0] == 1 and severities[-1] == 0
+    assert (np.diff(severities) < 0).all() and severities.min() >= 0
 
 
 def test_later_rows_weigh_more_and_only_the_last_is_judged():

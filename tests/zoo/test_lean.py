@@ -28,10 +28,10 @@ EXPORT = (
     "flatbuffers",
     "tflite_micro",
 )
-TOOLS = ("typer", "pooch", "requests", "sklearn", "joblib")
+TOOLS = ("typer", "pooch", "requests", "sklearn", "joblib", "matplotlib")
 
 
-def run(packages, program, **environment):
+def run_without(packages, program, **environment):
     """Run a program in a process in which packages cannot be imported."""
     result = subprocess.run(
         [sys.executable, "-c", BLOCK.format(packages=packages) + program],
@@ -59,8 +59,8 @@ try:
 except ImportError as error:
     print(error)
 """
-    said = run((*EXPORT, *TOOLS), program, KERAS_BACKEND="jax")
-    assert said.strip() == (
+    output = run_without((*EXPORT, *TOOLS), program, KERAS_BACKEND="jax")
+    assert output.strip() == (
         "The package 'pooch' is not installed. Install the extra: pip install 'lnn-keras[zoo]'."
     )
 
@@ -69,8 +69,8 @@ except ImportError as error:
 def test_all_presets_load_on_jax_without_extras():
     pytest.importorskip("jax")
     program = "import zoo; print(*[zoo.load(name).count_params() for name in zoo.PRESETS])"
-    said = run((*EXPORT, *TOOLS), program, KERAS_BACKEND="jax")
-    assert said.split() == [str(zoo.metadata(name)["parameters"]) for name in zoo.PRESETS]
+    output = run_without((*EXPORT, *TOOLS), program, KERAS_BACKEND="jax")
+    assert output.split() == [str(zoo.metadata(name)["parameters"]) for name in zoo.PRESETS]
 
 
 def test_commands_without_a_model_do_not_import_keras(tmp_path):
@@ -93,7 +93,7 @@ try:
 except SystemExit as stopped:
     assert stopped.code == 2
 """
-    assert "lnn-keras 0.1.0" in run(("keras", "lnn_keras", "export", "tensorflow"), program)
+    assert "lnn-keras 0.1.0" in run_without(("keras", "lnn_keras", "export", "tensorflow"), program)
 
 
 def test_the_command_line_says_what_to_install():
@@ -106,7 +106,7 @@ try:
 except SystemExit as stopped:
     assert stopped.code == 2
 """
-    assert run(("typer",), program).strip() == (
+    assert run_without(("typer",), program).strip() == (
         "lnn: The package 'typer' is not installed. "
         "Install the extra: pip install 'lnn-keras[zoo]'."
     )

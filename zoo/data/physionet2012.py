@@ -16,6 +16,7 @@ VITALS = tuple(
     "K Lactate Mg MAP MechVent Na NIDiasABP NIMAP NISysABP PaCO2 PaO2 pH Platelets RespRate SaO2 "
     "SysABP Temp TroponinI TroponinT Urine WBC Weight".split()
 )
+_COLUMNS = {name: column for column, name in enumerate(VITALS)}
 HOURS = 48.0
 MISSING = -1.0
 
@@ -111,11 +112,12 @@ def _stay(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
             # The record ID and the static values, except for the weight, are no measurements.
             if parameter in ("RecordID", *STATIC[:4]):
                 continue
-            if parameter not in VITALS or value == MISSING:
-                invalid += parameter not in VITALS
+            if parameter not in _COLUMNS or value == MISSING:
+                invalid += parameter not in _COLUMNS
                 continue
-            row = rows.setdefault(time, np.full(len(VITALS), np.nan))
-            row[VITALS.index(parameter)] = value
+            if time not in rows:
+                rows[time] = np.full(len(VITALS), np.nan)
+            rows[time][_COLUMNS[parameter]] = value
     times = sorted(rows)
     measured = np.array([[time, *rows[time]] for time in times], "float32")
     return measured.reshape(-1, 1 + len(VITALS)), np.array(list(static.values())), invalid

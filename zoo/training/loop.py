@@ -61,6 +61,8 @@ def train(
     # Without compilation, JAX dispatches each operation of each time step on its own.
     compiled = recipe.jit_compile or keras.backend.backend() == "jax"
     model.compile(_optimizer(recipe, steps), loss=loss, jit_compile=compiled)  # pyright: ignore[reportArgumentType] # stub: jit_compile is a str
+    # With the optimizer built, TensorFlow traces the training step once instead of twice.
+    model.optimizer.build(model.trainable_variables)
     state = checkpoint.restore(directory, identity, model)
 
     while not _is_finished(state.history, recipe):
