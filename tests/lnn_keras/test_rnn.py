@@ -11,7 +11,7 @@ import pytest
 from gradients import gradients
 from matrix import CELLS, TOLERANCE, numbers, same
 
-from lnn_keras import CfCCell, LiquidCell, LiquidRNN, NODECell
+from lnn_keras import CfCCell, LiquidCell, LiquidRNN, LTCCell, NODECell
 
 BACKEND = keras.backend.backend()
 KINDS = ("liquid", "ltc-ncp", "cfc", "mixed-ltc")
@@ -257,3 +257,14 @@ def test_dropout_of_the_drivers_agrees(make, remat, x, elapsed):
         assert np.abs(results[-1][0] - numbers(outputs(False))).max() > 1e-3
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["liquid", "ltc"])
+def test_a_model_without_input_shape_is_built_by_fit(name):
+    """On JAX the weights are then initialized while the model is traced."""
+    cell = {"liquid": LiquidCell, "ltc": LTCCell}[name](3)
+    model = keras.Sequential([LiquidRNN(cell), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 3, 2), "float32")
+    losses = model.fit(x, x[:, 0, :1], epochs=2, verbose=0).history["loss"]
+    assert losses[1] < losses[0]
