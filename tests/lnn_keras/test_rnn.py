@@ -227,7 +227,6 @@ def test_training_reaches_project_and_advance(x):
     same(plain(x, training=True), layer(x))
 
 
-@pytest.mark.skipif(not hasattr(LiquidCell(1), "recurrent_dropout"), reason="cells lack dropout")
 @pytest.mark.parametrize("remat", [None, 1, 2])
 @pytest.mark.parametrize(
     "make",

@@ -111,6 +111,27 @@ def test_a_step_that_writes_to_variables_runs_once(x):
     assert float(numbers(layer.cell.count)) == x.shape[1]
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_the_gradient_recomputes_steps(rate, x):
+    """Also with dropout, though the seed of its masks is a variable that changes."""
+    calls = []
+
+    class Counted(LiquidCell):
+        def advance(self, *args, **kwargs):
+            calls.append(1)
+            return super().advance(*args, **kwargs)
+
+    counts = {}
+    for remat in (None, 1):
+        layer = LiquidRNN(Counted(3, dropout=rate, recurrent_dropout=rate), remat, unroll=True)
+        layer.build(x.shape)
+        calls.clear()
+        loss = lambda layer=layer: ops.sum(layer(x, training=True))  # noqa: E731
+        gradients(loss, layer.trainable_variables)
+        counts[remat] = len(calls)
+    assert counts == {None: x.shape[1], 1: 2 * x.shape[1]}
+
+
 def test_one_trace_per_shape(random):
     """Neither more epochs nor predictions trace again; a smaller last batch is one more shape."""
     traces = []
