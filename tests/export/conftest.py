@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from export_models import RECURRENT, compiled, normalized
+from export_models import compiled, convolutional, normalized, reset_names_and_seeds
 
 import export
 
@@ -60,7 +60,7 @@ def exported(tmp_path_factory, mixed_units):
 
     @functools.cache
     def export_once(name, recipe="int8"):
-        start_names_and_seeds()
+        reset_names_and_seeds()
         model = normalized(name, mixed_units)
         folder = tmp_path_factory.mktemp("exported") / "out"
         report = export.to_tflite(model, folder, recipe=recipe, calibration=mixed_units)
@@ -69,33 +69,17 @@ def exported(tmp_path_factory, mixed_units):
     return export_once
 
 
-def start_names_and_seeds():
-    """Make a session's model independent of the test that asks for it first."""
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(0)
-
-
 @pytest.fixture(scope="session")
 def trainable():
-    """A function from an entry of `RECURRENT` to a compiled model with its initial weights.
+    """A function from a layer's name to a compiled `convolutional` model with its initial weights.
 
     The training step of each model is traced once; weights and optimizer are reset by each call.
     """
 
     @functools.cache
     def build(name):
-        start_names_and_seeds()
-        layers = keras.layers
-        model = keras.Sequential(
-            [
-                keras.Input((None, 4), name="x"),
-                layers.Conv1D(4, 3, padding="causal"),
-                RECURRENT[name](),
-                layers.Dense(4),
-            ],
-            name=name,
-        )
-        compiled(model)
+        reset_names_and_seeds()
+        model = compiled(convolutional(name))
         variables = [*model.variables, *model.optimizer.variables]
         return model, [(variable, variable.numpy()) for variable in variables]
 

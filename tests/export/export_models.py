@@ -5,6 +5,7 @@ import keras
 import export
 from export import recipes, targets
 from export.calibration import closed_loop_samples
+from export.compress.kernels import kernels_of
 from export.convert import convert
 from lnn_keras import (
     CfCCell,
@@ -67,10 +68,16 @@ RECURRENT = {
     "simple": lambda: layers.SimpleRNN(6, return_sequences=True),
     "warm": lambda: layers.RNN(WarmCell(6), return_sequences=True),
     "stacked": lambda: layers.RNN(
-        [layers.GRUCell(4), LiquidCell(6, unfolds=1)], return_sequences=True
+        [layers.LSTMCell(4), LiquidCell(6, unfolds=1)], return_sequences=True
     ),
     "stateless": lambda: layers.Dense(4, activation="tanh"),
 }
+
+
+def reset_names_and_seeds():
+    """Make a shared model independent of the test that asks for it first."""
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(0)
 
 
 def readout(units):
@@ -95,6 +102,19 @@ def irregular(cell):
     x, elapsed = keras.Input((None, 3), name="x"), keras.Input((None,), name="elapsed")
     hidden = LiquidRNN(cell, return_sequences=True)(x, elapsed=elapsed)
     return keras.Model([x, elapsed], layers.Dense(2)(hidden))
+
+
+def convolutional(name):
+    """A model of four features in which a convolution precedes an entry of `RECURRENT`."""
+    return keras.Sequential(
+        [
+            keras.Input((None, 4), name="x"),
+            layers.Conv1D(4, 3, padding="causal"),
+            RECURRENT[name](),
+            layers.Dense(4),
+        ],
+        name=name,
+    )
 
 
 def normalized(name, data):
@@ -149,3 +169,8 @@ def calibrated(model, data, fold_scaling=False):
 def step_file(step, samples=(), recipe="int8", target="micro"):
     """The content of a file that holds a step."""
     return convert(step, recipes.get(recipe), targets.get(target), samples)
+
+
+def weights_of(model):
+    """The values of the kernels that compression changes, by path."""
+    return {kernel.variable.path: kernel.variable.numpy() for kernel in kernels_of(model)}

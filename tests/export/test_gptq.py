@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from export_models import calibrated, sequential, step_file
+from export_models import calibrated, reset_names_and_seeds, sequential, step_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ def folded(signal):
 
     @functools.cache
     def fold(name):
+        reset_names_and_seeds()
         step, samples = calibrated(sequential(name), signal[:2])
         flat = tf_graph.flatten(tf_graph.trace(step.model, 1))
         return step, samples, tf_graph.flatten(fold_linear_maps(flat))

@@ -43,7 +43,7 @@ def model_of(encoder, wrapper=EachStep):
         encoded = frames
         for layer in inner:
             encoded = wrapper(layer)(encoded)
-    state = LiquidRNN(LiquidCell(6, unfolds=2), return_sequences=True)(encoded)
+    state = LiquidRNN(LiquidCell(6, unfolds=1), return_sequences=True)(encoded)
     return keras.Model(frames, layers.Dense(2)(layers.Concatenate()([state, encoded])))
 
 

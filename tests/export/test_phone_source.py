@@ -1,4 +1,4 @@
-"""Kotlin and Swift sources: every name and number of the file is in them, and they are whole."""
+"""Kotlin and Swift sources hold every name and value of the file, and their syntax is complete."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def without_strings_and_comments(text):
 
 @pytest.mark.parametrize("dtype", SIZES)
 @pytest.mark.parametrize("name", ["LiquidModel.kt", "LiquidModel.swift"])
-def test_brackets_balance_and_nothing_is_left_to_fill_in(dtype, name):
+def test_brackets_balance_and_no_placeholder_is_left(dtype, name):
     text = source_files("phone", phone_file(dtype))[name]
     assert "@{" not in text
     open_brackets = []
@@ -55,25 +55,25 @@ def test_brackets_balance_and_nothing_is_left_to_fill_in(dtype, name):
 
 
 @pytest.mark.parametrize("dtype", SIZES)
-def test_names_and_numbers_of_the_file_are_in_both_classes(dtype):
+def test_both_classes_hold_the_names_and_values_of_the_file(dtype):
     files = source_files("phone", phone_file(dtype))
     kotlin, swift = files["LiquidModel.kt"], files["LiquidModel.swift"]
     for text in (kotlin, swift):
         for name in ("sensors", "steering", "liquid_state_0", "next_", "step", "sequence"):
             assert f'"{name}"' in text
-        for number in ("0.125", "1e-09", "-2.0", "0.75", "0.0625", "640.0", "3.5"):
-            assert re.search(rf"[ (]{re.escape(number)}f?,", text)
+        for value in ("0.125", "1e-09", "-2.0", "0.75", "0.0625", "640.0", "3.5"):
+            assert re.search(rf"[ (]{re.escape(value)}f?,", text)
         initial = ("0.625", "-2.5") if dtype == "float32" else ("41", "-42")
         assert re.search(rf"{initial[0]}(\.0f|f)?, {initial[1]}(\.0f|f)?,", text)
-    size, number = SIZES[dtype]
+    size, swift_type = SIZES[dtype]
     assert f"allocateDirect({size} * size)" in kotlin
-    assert f"typealias Number = {number}\n" in swift
-    # A name stays a name: a quote or a dollar sign in it begins nothing.
+    assert f"typealias Number = {swift_type}\n" in swift
+    # Quotes and dollar signs in names are escaped.
     assert json.dumps(AWKWARD) in swift
     assert json.dumps(AWKWARD).replace("$", "\\$") in kotlin
 
 
-def test_only_numbers_that_are_integers_are_rounded_and_held_in_range():
+def test_only_integer_types_are_rounded_and_clamped():
     for dtype in SIZES:
         files = source_files("phone", phone_file(dtype))
         assert ("coerceIn" in files["LiquidModel.kt"]) == (dtype != "float32")
@@ -86,7 +86,7 @@ def test_a_file_without_a_sequence_has_no_such_method():
     assert "`sequence` runs" not in files["README.md"]
 
 
-def test_readme_tells_what_goes_in():
+def test_readme_names_inputs_outputs_and_dependencies():
     readme = source_files("phone", phone_file("int16"))["README.md"]
     assert "1,234 bytes, recipe `mine`, numbers of type int16" in readme
     assert "| outputs | steering (2) |" in readme

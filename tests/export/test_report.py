@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from export_models import sequential
+from export_models import reset_names_and_seeds, sequential
 
 import export
 
@@ -16,6 +16,7 @@ pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 @pytest.fixture(scope="module")
 def long_rollout(tmp_path_factory):
     """A report over 1,000 closed-loop steps, and its folder."""
+    reset_names_and_seeds()
     random = np.random.default_rng(0)
     inputs = random.uniform(-1.5, 1.5, (2, 600, 3)).astype("float32")
     folder = tmp_path_factory.mktemp("report") / "out"

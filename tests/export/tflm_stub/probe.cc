@@ -1,4 +1,4 @@
-// A firmware of its own beside main.cc, that Python drives: a second file that includes all headers.
+// A second program next to main.cc that includes all headers; Python calls its functions.
 
 #include "lnn_model.h"
 #include "lnn_op_resolver.h"

@@ -5,7 +5,7 @@
 
 namespace {
 
-// All inputs, one after another -> all outputs, one after another; 0 where it succeeds.
+// From the concatenated inputs to the concatenated outputs; returns 0 on success.
 using InvokeFunction = int (*)(const std::uint8_t* inputs, std::uint8_t* outputs);
 
 std::vector<int> input_bytes, output_bytes;

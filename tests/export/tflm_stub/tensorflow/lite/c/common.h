@@ -1,4 +1,4 @@
-// Stands in for TensorFlow Lite Micro's header of this name: what generated source may use.
+// Replaces TensorFlow Lite Micro's header: the types that generated sources use.
 #ifndef TFLM_STUB_COMMON_H_
 #define TFLM_STUB_COMMON_H_
 

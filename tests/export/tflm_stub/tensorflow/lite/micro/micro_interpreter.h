@@ -1,7 +1,7 @@
-// Stands in for TensorFlow Lite Micro's header of this name.
+// Replaces TensorFlow Lite Micro's header.
 //
-// Its tensors and what Invoke does come from stub_set. Outputs lie where inputs lay, and
-// every other byte of the arena is overwritten, as the real memory planner may have it.
+// stub_set defines the tensors and the function that Invoke calls. Outputs overlap the inputs, and
+// Invoke overwrites the rest of the arena, which the real memory planner may also do.
 #ifndef TFLM_STUB_MICRO_INTERPRETER_H_
 #define TFLM_STUB_MICRO_INTERPRETER_H_
 

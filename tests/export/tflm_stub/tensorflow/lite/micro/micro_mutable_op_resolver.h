@@ -1,4 +1,4 @@
-// Stands in for TensorFlow Lite Micro's header of this name: the methods that it has.
+// Replaces TensorFlow Lite Micro's header, with the same methods.
 #ifndef TFLM_STUB_MICRO_MUTABLE_OP_RESOLVER_H_
 #define TFLM_STUB_MICRO_MUTABLE_OP_RESOLVER_H_
 

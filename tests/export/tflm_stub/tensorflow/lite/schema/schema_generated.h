@@ -1,4 +1,4 @@
-// Stands in for TensorFlow Lite Micro's header of this name.
+// Replaces TensorFlow Lite Micro's header.
 #ifndef TFLM_STUB_SCHEMA_H_
 #define TFLM_STUB_SCHEMA_H_
 

@@ -1,0 +1,123 @@
+"""Generated C++ of exported models: a device replays the recording of the runtime exactly."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from tflm_device import Device
+
+from export.runtimes.micro import Micro
+from export.tflite_file import flatbuffer
+
+pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
+FILES = {
+    "model.tflite",
+    "report.json",
+    "report.html",
+    "README.md",
+    "CMakeLists.txt",
+    "main.cc",
+    "recording.h",
+    "model.h",
+    "model_data.cc",
+    "lnn_model.h",
+    "lnn_op_resolver.h",
+}
+
+
+def device_of(sources, build):
+    """The generated sources, with the real TFLite Micro as their interpreter."""
+    runtime = Micro((sources / "model.tflite").read_bytes())
+    inputs, outputs = (
+        [(tensor.shape, tensor.dtype) for tensor in tensors]
+        for tensors in (runtime.signature.inputs, runtime.signature.outputs)
+    )
+    return Device(sources, build, inputs, outputs, runtime.invoke)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("liquid", "int8"),
+        ("lstm", "float32"),
+        ("lstm", "int8"),
+        ("warm", "int8"),
+        ("stateless", "float32"),
+    ],
+)
+def test_a_device_repeats_the_recording(name, recipe, exported, tmp_path, capfd):
+    status, printed = device_of(exported(name, recipe).folder, tmp_path).replay(capfd)
+    assert printed.startswith("PASS: 32 steps, largest difference 0 ")
+    assert f"allowed {0 if recipe == 'int8' else 100}, in" in printed
+    assert status == 0
+
+
+@needs_compiler
+@pytest.mark.parametrize(("name", "recipe"), [("liquid", "int8"), ("lstm", "float32")])
+def test_one_changed_output_fails_the_replay(name, recipe, exported, tmp_path, capfd):
+    folder = tmp_path / "out"
+    shutil.copytree(exported(name, recipe).folder, folder)
+    header = (folder / "recording.h").read_text()
+    start, outputs = header.split("kRecordedOutputs", 1)
+    rows = outputs.split("    {\n")
+    value = re.search(r"-?[\d.e-]+", rows[8])[0]
+    changed = f"{int(value) ^ 1}" if recipe == "int8" else f"{1.1 * float(value) + 0.1}"
+    rows[8] = rows[8].replace(value, changed, 1)
+    (folder / "recording.h").write_text(start + "kRecordedOutputs" + "    {\n".join(rows))
+    status, printed = device_of(folder, tmp_path).replay(capfd)
+    assert printed.startswith("FAIL: 32 steps") and "(step 7)" in printed
+    assert status == 1
+
+
+@needs_compiler
+def test_sources_of_another_file_are_refused(exported, tmp_path, capfd):
+    folder = tmp_path / "out"
+    shutil.copytree(exported("liquid").folder, folder)
+    shutil.copy(exported("lstm").folder / "lnn_model.h", folder)
+    status, printed = device_of(folder, tmp_path).replay(capfd)
+    assert (status, printed) == (
+        1,
+        "FAIL: lnn_model.h was not made for the model in model_data.cc.\n",
+    )
+
+
+def test_folder_holds_the_file(exported):
+    folder, report, content = (
+        getattr(exported("warm"), n) for n in ("folder", "report", "content")
+    )
+    assert {path.name for path in folder.iterdir()} == FILES == set(report.files)
+    # The array holds the bytes of the file.
+    body = (folder / "model_data.cc").read_text().split("{")[1].split("}")[0]
+    assert bytes(int(byte, 16) for byte in body.replace(",", " ").split()) == content
+    state = report.layout[-1]
+    (tensor, _), *_ = flatbuffer.read_signature(content).states
+    assert state.initial == (tensor.quantize(np.float32(0.5)).item(),) * 6
+    assert state.initial[0] > state.zero_point
+    readme = (folder / "README.md").read_text()
+    assert "recipe `int8`, numbers of type `int8_t`" in readme
+    assert "lnn::Quantize(lnn::input::x, x, inputs);   // float x[3]" in readme
+    # Allocating the tensors takes more memory than stays in use.
+    header = (folder / "lnn_model.h").read_text()
+    arena = int(re.search(r"define LNN_ARENA_BYTES (\d+)", header)[1])
+    assert arena >= 1.5 * report.arena_bytes and arena % 16 == 0
+
+
+@needs_compiler
+def test_the_device_quantizes_and_dequantizes_as_the_layout_says(exported, mixed_units, tmp_path):
+    report = exported("liquid").report
+    x, output, _ = report.layout
+    device = device_of(exported("liquid").folder, tmp_path)
+    assert device.model_bytes == report.bytes
+    for real in [*mixed_units[0, :20], [1e9, -1e9, np.nan], [np.inf, -np.inf, 0]]:
+        quantized = np.zeros(3, "int8")
+        device.quantize(0, real, quantized)
+        exact = (np.asarray(real) - x.offset) / x.scale + x.zero_point
+        expected = np.clip(np.nan_to_num(exact, nan=-128), -128, 127)
+        # float32 on the device may round a tie the other way.
+        np.testing.assert_allclose(quantized, expected, atol=0.501)
+    quantized = np.array([-128, 127, 5], "int8")
+    expected = (quantized - np.float64(output.zero_point)) * output.scale + output.offset
+    np.testing.assert_allclose(device.dequantize(0, quantized, 3), expected, rtol=1e-5)
