@@ -106,7 +106,8 @@ def _backpropagate(iterate, start, arguments, count, cotangents, limit):
         return (index, top, positions, *snapshots, *cotangents, *gradients)
 
     positions = ops.zeros((slots,), dtype="int32")
-    snapshots = [ops.stack([tensor] * slots) for tensor in start]
+    # `ops.stack` of equal tensors meets an error in TensorFlow's graph optimizer, within a scan.
+    snapshots = [ops.repeat(ops.expand_dims(tensor, 0), slots, axis=0) for tensor in start]
     gradients = [ops.zeros_like(tensor) for tensor in arguments]
     state = ops.while_loop(
         lambda index, *_: index > 0,

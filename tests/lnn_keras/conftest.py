@@ -1,4 +1,4 @@
-"""Inputs that the tests of the cells share."""
+"""Inputs shared by the tests of cells and layers: 3 sequences of 7 steps and 4 features."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""EachStep: one call of a layer gives for a sequence what many calls give for its steps."""
+"""EachStep gives the outputs of the layer called on each step."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from lnn_keras import EachStep
 layers = keras.layers
 
 
-def eye():
+def encoder():
     return keras.Sequential(
         [
             layers.Reshape((6, 6, 1)),
@@ -22,32 +22,32 @@ def eye():
 
 
 @pytest.mark.parametrize("time", [None, 5])
-def test_each_step_alone(time, random):
-    """With a time that is known and one that is not; predict, which traces, included."""
-    seen = eye()
+def test_steps_equal_calls_of_the_layer(time, random):
+    """With a known and an unknown number of steps, in a traced model, for two batch sizes."""
+    layer = encoder()
     frames = keras.Input((time, 36))
-    model = keras.Model(frames, EachStep(seen)(frames))
+    model = keras.Model(frames, EachStep(layer)(frames))
     assert model.output_shape == (None, time, 3)
     for batch in (2, 7):
         x = random.standard_normal((batch, 5, 36)).astype("float32")
-        together = model.predict(x, verbose=0)
+        outputs = model.predict(x, verbose=0)
         for step in range(5):
-            alone = seen.predict(x[:, step], verbose=0)
-            np.testing.assert_allclose(together[:, step], alone, atol=1e-6)
+            expected = keras.ops.convert_to_numpy(layer(x[:, step]))
+            np.testing.assert_allclose(outputs[:, step], expected, atol=1e-6)
 
 
-def test_dropout_within_works_in_training_alone(random):
+def test_dropout_is_active_only_in_training(random):
     x = random.standard_normal((2, 5, 36)).astype("float32")
-    layer = EachStep(eye())
-    still, again = (keras.ops.convert_to_numpy(layer(x)) for _ in range(2))
-    moved = keras.ops.convert_to_numpy(layer(x, training=True))
-    np.testing.assert_array_equal(still, again)
-    assert np.abs(moved - still).max() > 0.01
+    layer = EachStep(encoder())
+    first, second = (keras.ops.convert_to_numpy(layer(x)) for _ in range(2))
+    dropped = keras.ops.convert_to_numpy(layer(x, training=True))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(dropped - first).max() > 0.01
 
 
-def test_trains_and_comes_back_from_a_file(random, tmp_path):
+def test_trains_saves_and_loads(random, tmp_path):
     frames = keras.Input((None, 36))
-    model = keras.Model(frames, EachStep(eye(), name="see")(frames))
+    model = keras.Model(frames, EachStep(encoder(), name="encoder")(frames))
     x = random.standard_normal((4, 5, 36)).astype("float32")
     before = model.get_weights()
     model.compile("adam", "mse")

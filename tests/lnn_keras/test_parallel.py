@@ -1,4 +1,4 @@
-"""All steps at once give the numbers, the gradients and the training of the scan."""
+"""Newton's method over all steps gives the outputs, gradients and training of the scan."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from matrix import CELLS, numbers, same
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN
 from lnn_keras.layers.parallel_scan import METHODS, parallel_scan
 
-on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on JAX alone")
+on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="runs on JAX only")
 
 LENGTH, UNITS = 300, 8
 LONG = {
@@ -17,7 +17,7 @@ LONG = {
     "liquid, 6 unfolds": (lambda: LiquidCell(UNITS, unfolds=6), ["quasi_newton"]),
     "cfc": (lambda: CfCCell(UNITS, backbone_units=16), METHODS),
 }
-# Why a cell is not taken, if it is not.
+# Cells that do not support it, and the reason in the error message.
 REFUSED = {
     "liquid-adjoint": "adjoint=False; received solver='semi_implicit', adjoint=True",
     "node-dopri5": "a solver of fixed steps .* received solver='dopri5'",
@@ -27,7 +27,7 @@ REFUSED = {
 
 
 def pair(cell, method, **options):
-    """The layer that scans and the one that does not, on one cell."""
+    """A layer that scans and a layer that does not, with one cell."""
     return LiquidRNN(cell, **options), LiquidRNN(cell, parallel=method, **options)
 
 
@@ -39,7 +39,7 @@ def recurrence(recurrent_kernel):
 @on_jax
 @pytest.mark.parametrize(("make", "methods"), LONG.values(), ids=LONG)
 def test_long_sequences_and_all_gradients(make, methods, random):
-    """Of the inputs, of elapsed times that differ by a factor of 1,000, of state and weights."""
+    """Gradients of inputs, state, weights, and elapsed times that differ by a factor of 1,000."""
     import jax
 
     cell = make()
@@ -47,7 +47,7 @@ def test_long_sequences_and_all_gradients(make, methods, random):
     elapsed = (10 ** random.uniform(-2, 1, (2, LENGTH))).astype("float32")
     initial = random.uniform(-1, 1, (2, UNITS)).astype("float32")
     cotangents = random.standard_normal((2, LENGTH, UNITS)).astype("float32")
-    found = []
+    results = []
     for method in (None, *methods):
         layer = LiquidRNN(cell, parallel=method, return_sequences=True)
         layer.build(x.shape)
@@ -62,14 +62,14 @@ def test_long_sequences_and_all_gradients(make, methods, random):
             return values, jax.tree.leaves(pull_back(cotangents))
 
         weights = [weight.value for weight in cell.variables]
-        found.append(jax.jit(evaluate)(x, elapsed, initial, weights))
-    (expected, expected_gradients), *ours = found
-    for values, of_all in ours:
+        results.append(jax.jit(evaluate)(x, elapsed, initial, weights))
+    (expected, expected_gradients), *ours = results
+    for values, all_gradients in ours:
         same(values, expected, atol=1e-5)
-        for gradient, right in zip(of_all, expected_gradients, strict=True):
-            largest = np.abs(numbers(right)).max()
+        for gradient, reference in zip(all_gradients, expected_gradients, strict=True):
+            largest = np.abs(numbers(reference)).max()
             assert largest > 1e-3
-            assert np.abs(numbers(gradient) - numbers(right)).max() <= 1e-4 * largest
+            assert np.abs(numbers(gradient) - numbers(reference)).max() <= 1e-4 * largest
 
 
 @on_jax
@@ -97,27 +97,27 @@ def test_masked_steps(zero_output_for_mask, x):
 
 
 @on_jax
-def test_a_number_as_elapsed_time_and_the_last_output_alone(x):
+def test_a_number_as_elapsed_time_and_only_the_last_output(x):
     layers = pair(CfCCell(UNITS, backbone_units=6), "newton")
     expected, outputs = (layer(x, elapsed=0.3) for layer in layers)
     same(outputs, expected)
 
 
 @on_jax
-def test_stateful_carries_on(x):
-    whole, stateful = (
+def test_stateful_continues_a_sequence(x):
+    at_once, stateful = (
         LiquidRNN(cell, parallel=method, return_sequences=True, stateful=stateful)
         for cell in [LiquidCell(UNITS)]
         for method, stateful in [(None, False), ("newton", True)]
     )
     parts = [numbers(stateful(x[:, :2])), numbers(stateful(x[:, 2:4]))]
-    same(np.concatenate(parts, axis=1), whole(x[:, :4]))
+    same(np.concatenate(parts, axis=1), at_once(x[:, :4]))
 
 
 @on_jax
 @pytest.mark.parametrize("method", METHODS)
-def test_what_does_not_converge_is_scanned(method, random):
-    """A chaotic recurrence: values, and gradients of its last steps, as far as they are numbers."""
+def test_a_scan_replaces_iterations_that_do_not_converge(method, random):
+    """A chaotic recurrence: its states, and the gradients of its last steps, which are finite."""
     import jax
 
     kernel = 3 * random.standard_normal((UNITS, UNITS)).astype("float32")
@@ -138,12 +138,13 @@ def test_what_does_not_converge_is_scanned(method, random):
     assert not converged and iterations <= 3
     same(states, scan(x, initial, kernel))
     ours = gradients(lambda *a: at_once(*a)[0])(x, initial, kernel)
-    for gradient, right in zip(ours, gradients(scan)(x, initial, kernel), strict=True):
-        np.testing.assert_allclose(gradient, right, rtol=1e-4, atol=1e-4 * np.abs(right).max())
+    for gradient, reference in zip(ours, gradients(scan)(x, initial, kernel), strict=True):
+        atol = 1e-4 * np.abs(reference).max()
+        np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=atol)
 
 
 @on_jax
-def test_states_that_are_no_numbers_are_those_of_the_scan():
+def test_states_that_overflow_are_those_of_the_scan():
     kernel, x = np.full((1, 1), 4.0, "float32"), np.ones((200, 1, 1), "float32")
     states, _, converged = parallel_scan(
         lambda h, x: ops.matmul(h, kernel) + x, np.zeros((1, 1), "float32"), x
@@ -153,7 +154,7 @@ def test_states_that_are_no_numbers_are_those_of_the_scan():
 
 
 @on_jax
-def test_a_linear_recurrence_takes_one_iteration_and_one_to_see_it(random):
+def test_a_linear_recurrence_takes_one_iteration_and_one_to_detect_convergence(random):
     kernel = 0.3 * random.standard_normal((UNITS, UNITS)).astype("float32")
     x = random.standard_normal((50, 2, UNITS)).astype("float32")
     _, iterations, converged = parallel_scan(
@@ -163,7 +164,7 @@ def test_a_linear_recurrence_takes_one_iteration_and_one_to_see_it(random):
 
 
 @on_jax
-def test_few_iterations_where_the_past_is_forgotten(random):
+def test_states_that_forget_their_past_take_few_iterations(random):
     import jax
 
     cell = LiquidCell(UNITS)
@@ -198,8 +199,7 @@ def test_gradients_of_gradients():
         slope = jax.grad(lambda kernel: ops.sum(states(kernel) ** 2))
         return jax.jit(jax.grad(lambda kernel: ops.sum(slope(kernel))))(kernel)
 
-    found, expected = curvature(at_once), curvature(scan)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(curvature(at_once), curvature(scan), rtol=1e-4)
 
 
 @on_jax
@@ -231,8 +231,8 @@ def test_saved_and_loaded(tmp_path, x):
     same(loaded(x), expected)
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="where it does not run")
-def test_other_backends_refuse_it_and_load_what_jax_has_saved():
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX supports it")
+def test_other_backends_refuse_it_and_load_models_saved_on_jax():
     backend = keras.backend.backend()
     with pytest.raises(ValueError, match=f"runs on '{backend}', where parallel=None is allowed"):
         LiquidRNN(LiquidCell(UNITS), parallel="newton")

@@ -1,9 +1,9 @@
-"""Each solver's order, measured on equations with known solutions."""
+"""The convergence order of each step function, measured on equations with known solutions."""
 
 import numpy as np
 import pytest
 
-from lnn_keras.solvers import STEPS
+from lnn_keras.solvers import STEP_FUNCTIONS
 
 ORDERS = {"semi_implicit": 1, "euler": 1, "midpoint": 2, "rk4": 4}
 
@@ -16,7 +16,7 @@ def solve(solver, terms, h, duration, steps):
         return delta * drive, delta * decay
 
     for _ in range(steps):
-        h = STEPS[solver](increments, h)
+        h = STEP_FUNCTIONS[solver](increments, h)
     return h
 
 
@@ -26,7 +26,7 @@ def measured_order(solver, terms, start, duration, exact):
     return -np.polyfit(np.log(steps), np.log(errors), 1)[0]
 
 
-@pytest.mark.parametrize("solver", STEPS)
+@pytest.mark.parametrize("solver", STEP_FUNCTIONS)
 def test_order_on_a_linear_equation(solver):
     # dh/dt = drive - decay h: h(t) = drive/decay + (h0 - drive/decay) exp(-decay t)
     drive, decay, start = np.array([0.7, -2.0]), np.array([1.3, 0.4]), np.array([2.0, 1.0])
@@ -36,7 +36,7 @@ def test_order_on_a_linear_equation(solver):
     assert abs(order - ORDERS[solver]) < 0.2
 
 
-@pytest.mark.parametrize("solver", STEPS)
+@pytest.mark.parametrize("solver", STEP_FUNCTIONS)
 def test_order_where_drive_and_decay_depend_on_the_state(solver):
     # dh/dt = h - h h, the logistic equation: h(t) = 1 / (1 + (1/h0 - 1) exp(-t))
     start = np.array([0.1])
@@ -45,8 +45,8 @@ def test_order_where_drive_and_decay_depend_on_the_state(solver):
     assert abs(order - ORDERS[solver]) < 0.2
 
 
-@pytest.mark.parametrize("solver", STEPS)
-def test_no_time_leaves_the_state(solver):
+@pytest.mark.parametrize("solver", STEP_FUNCTIONS)
+def test_an_elapsed_time_of_0_keeps_the_state(solver):
     start = np.array([0.3, -4.0])
     assert (solve(solver, lambda h: (np.sin(h), 1 + h * h), start, 0.0, 3) == start).all()
 

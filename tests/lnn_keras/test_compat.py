@@ -1,0 +1,108 @@
+"""The private parts of Keras in lnn_keras/compat.py behave as lnn_keras assumes.
+
+One test for each; its message says which feature breaks with it.
+"""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from lnn_keras import LiquidCell, LiquidRNN, compat
+from lnn_keras.autodiff.vjp import vjp
+
+
+class DropoutCell(compat.DropoutRNNCell, keras.layers.Layer):
+    """A cell of one unit that adds up its inputs, with dropout as in Keras's own cells."""
+
+    state_size = output_size = 1
+
+    def __init__(self, rate):
+        super().__init__()
+        self.dropout = self.recurrent_dropout = rate
+        self.seed_generator = keras.random.SeedGenerator(1)
+
+    def call(self, inputs, states, training=False):
+        h = states[0] + ops.sum(inputs, axis=-1, keepdims=True)
+        return h, [h]
+
+
+def test_dropout_masks_are_cached_until_reset():
+    cell, ones = DropoutCell(0.5), ops.ones((2, 8))
+    first, second = cell.get_dropout_mask(ones), cell.get_dropout_mask(ones)
+    state = cell.get_recurrent_dropout_mask(ops.ones((2, 1)))
+    why = "dropout: steps of one sequence would see different masks"
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(first), ops.convert_to_numpy(second), err_msg=why
+    )
+    assert state.shape == (2, 1), "recurrent dropout: masks no longer have the shape of the state"
+    cell.reset_dropout_mask()
+    third = ops.convert_to_numpy(cell.get_dropout_mask(ones))
+    assert np.any(third != ops.convert_to_numpy(first)), "dropout: a mask outlives its sequence"
+    assert DropoutCell(0.0).get_dropout_mask(ones) is None, "dropout: a rate of 0 draws a mask"
+
+
+def test_the_rnn_layer_draws_masks_before_its_inner_loop():
+    drawn = []
+
+    class Layer(keras.layers.RNN):
+        def inner_loop(self, sequences, initial_state, mask, training=False):
+            drawn.append((self.cell.__dict__.get("_dropout_mask"), training))
+            return super().inner_loop(sequences, initial_state, mask, training)
+
+    cell = DropoutCell(0.5)
+    Layer(cell)(ops.ones((2, 3, 4)), training=True)
+    assert len(drawn) == 1, "LiquidRNN: keras.layers.RNN.call no longer calls inner_loop"
+    mask, training = drawn[0]
+    assert training, "training no longer reaches the cells of LiquidRNN"
+    assert mask is not None, "dropout in LiquidRNN: masks would be drawn within the scan"
+    assert cell.__dict__["_dropout_mask"] is None, "dropout: masks would outlive their sequence"
+
+
+def test_the_arguments_of_inner_loop():
+    names = list(inspect.signature(keras.layers.RNN.inner_loop).parameters)
+    assert names == ["self", "sequences", "initial_state", "mask", "training"], (
+        "LiquidRNN and compat.time_loop: keras.layers.RNN.inner_loop has other arguments"
+    )
+    names = list(inspect.signature(keras.layers.RNN.call).parameters)
+    assert names == list(inspect.signature(LiquidRNN.call).parameters)[: len(names)], (
+        "LiquidRNN: the arguments of keras.layers.RNN.call have another order"
+    )
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_the_time_loop(unroll):
+    inputs = np.arange(6, dtype="float32").reshape(1, 3, 2)
+    outputs, states = compat.time_loop(
+        lambda row, states: (2 * row, [states[0] + row, states[1] + 1]),
+        ops.convert_to_tensor(inputs),
+        [ops.zeros((1, 2)), ops.zeros((1, 1))],
+        unroll,
+    )
+    why = "LiquidRNN: keras.layers.RNN.inner_loop no longer scans a step function"
+    np.testing.assert_array_equal(ops.convert_to_numpy(outputs), 2 * inputs, err_msg=why)
+    np.testing.assert_array_equal(ops.convert_to_numpy(states[0]), inputs.sum(axis=1), err_msg=why)
+    assert float(states[1][0, 0]) == 3, why
+
+
+def test_a_custom_gradient_gets_its_upstream_gradient():
+    @compat.custom_gradient
+    def doubled(x, y):
+        return 2 * x * y, lambda upstream: (10 * upstream, 100 * upstream)
+
+    x, y, upstream = (ops.convert_to_tensor(np.full((2,), value, "float32")) for value in (3, 5, 7))
+    of_x, of_y = vjp(lambda x, y: [doubled(x, y)], [x, y], [upstream])
+    why = "remat and adjoint: keras.ops.custom_gradient has another calling convention"
+    np.testing.assert_array_equal(ops.convert_to_numpy(of_x), [70, 70], err_msg=why)
+    np.testing.assert_array_equal(ops.convert_to_numpy(of_y), [700, 700], err_msg=why)
+
+
+def test_seed_states_of_inner_cells():
+    inner = DropoutCell(0.5)
+    outer = keras.layers.Wrapper(inner)
+    why = "remat: a cell with dropout would no longer be recomputed, and so use more memory"
+    assert compat.dropout_seed_states(inner) == [inner.seed_generator.state], why
+    assert compat.dropout_seed_states(outer) == [inner.seed_generator.state], why
+    assert compat.dropout_seed_states(LiquidCell(2)) == [], why
