@@ -153,7 +153,6 @@ def test_names_cannot_point_outside(name, server):
     assert cached() == []
 
 
-@pytest.mark.xdist_group("processes")
 def test_several_processes_at_once(server, small_model, random, jax_processes):
     server.faults["model.weights.h5"] = "slow"
     environment = {name: os.environ[name] for name in ("LNN_HOME", "LNN_ZOO_URL")}

@@ -13,8 +13,6 @@ from zoo import registry
 from zoo.experiments import runs as zoo_runs
 from zoo.experiments import sweep
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 
 @pytest.fixture(scope="module")
 def finished(jax_processes, tmp_path_factory):
