@@ -46,7 +46,7 @@ CELLS = {
     "lrc": lambda: LRCCell(5),
     "ctrnn": lambda: CTRNNCell(5, unfolds=2),
     "ctgru": lambda: CTGRUCell(5),
-    "node-rk4": lambda: NODECell(5, solver="rk4", unfolds=2),
+    "node-rk4": lambda: NODECell(6, solver="rk4", unfolds=2),
     "node-dopri5": lambda: NODECell(5, solver="dopri5"),
     "ode-rnn": lambda: ODERNNCell(5, unfolds=2),
     "lef-gaussian": lambda: LEFCell(3, family="gaussian", unfolds=2),

@@ -43,17 +43,17 @@ def model_of(encoder, wrapper=EachStep):
         encoded = frames
         for layer in inner:
             encoded = wrapper(layer)(encoded)
-    state = LiquidRNN(LiquidCell(6, unfolds=1), return_sequences=True)(encoded)
+    state = LiquidRNN(LiquidCell(6, unfolds=2), return_sequences=True)(encoded)
     return keras.Model(frames, layers.Dense(2)(layers.Concatenate()([state, encoded])))
 
 
 @pytest.fixture
 def frames(random):
     """A bright spot that wanders, so that consecutive frames differ."""
-    place = np.cumsum(random.standard_normal((2, 24, 2)), axis=1) % SIDE
+    place = np.cumsum(random.standard_normal((2, 40, 2)), axis=1) % SIDE
     grid = np.stack(np.mgrid[:SIDE, :SIDE], axis=-1)
     distance = ((grid - place[:, :, None, None]) ** 2).sum(-1)
-    return np.exp(-distance / 4).reshape(2, 24, -1).astype("float32")
+    return np.exp(-distance / 4).reshape(2, 40, -1).astype("float32")
 
 
 @pytest.mark.parametrize("wrapper", [EachStep, layers.TimeDistributed])

@@ -21,7 +21,7 @@ def long_rollout(tmp_path_factory):
     inputs = random.uniform(-1.5, 1.5, (2, 600, 3)).astype("float32")
     folder = tmp_path_factory.mktemp("report") / "out"
     model = sequential("gru", name="a>b")
-    return export.to_tflite(model, folder, calibration=inputs[:, :60], evaluation=inputs), folder
+    return export.to_tflite(model, folder, calibration=inputs[:, :300], evaluation=inputs), folder
 
 
 def test_report_says_what_the_file_costs(long_rollout):
