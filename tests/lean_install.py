@@ -10,6 +10,7 @@ and predicts with them, and reads the errors that name a missing extra.
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -57,7 +58,7 @@ def check_errors() -> None:
         assert "lnn-keras[export]" in str(error), error
     else:
         raise AssertionError(f"{export} was imported without TensorFlow")
-    command = [sys.executable, "-m", "zoo.cli.main", "presets"]
+    command = [str(Path(sys.executable).with_name("lnn")), "presets"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode != 0 and "lnn-keras[zoo]" in result.stderr, result.stderr
     assert "Traceback" not in result.stderr, result.stderr
