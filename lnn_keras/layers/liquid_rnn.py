@@ -215,7 +215,11 @@ class LiquidRNN(keras.layers.RNN):
 
 
 def _checked_remat(remat: Any) -> int | str | None:
-    return remat if remat in (None, "auto") else require_at_least(1, "remat", remat)
+    if remat is None or remat == "auto":
+        return remat
+    if isinstance(remat, str):
+        raise ValueError(f'`remat` must be an integer, "auto" or None; received {remat!r}.')
+    return require_at_least(1, "remat", remat)
 
 
 def _with_dropout(inputs: StepInputs, mask: Tensor | None) -> StepInputs:
