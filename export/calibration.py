@@ -6,9 +6,8 @@ import numpy as np
 
 from export.forms.step import Step
 from export.recipes import Recipe
-from export.runtimes.keras_step import KerasStep
+from export.runtimes.keras_step import keras_rollout
 from export.runtimes.observed_ranges import observed_ranges
-from export.runtimes.rollout import rollout
 from export.tflite_file.flatbuffer import computed_tensors
 
 # Quantization steps that the middle 98 % of a feature's values must span.
@@ -23,18 +22,17 @@ def closed_loop_samples(
     step: Step, sequences: dict[str, np.ndarray]
 ) -> list[dict[str, np.ndarray]]:
     """Return inputs and states of every step of the float model on the sequences, by name."""
-    runtime = KerasStep(step)
-    samples = []
-    for index in range(len(next(iter(sequences.values())))):
-        named = {name: array[index] for name, array in sequences.items()}
-        length = len(next(iter(named.values())))
-        for name, after in rollout(runtime, named, step.initial_states).states.items():
-            # Each step starts from the state after the previous step.
-            named[name] = np.concatenate([step.initial_states[name], after[:-1]])
-        samples += [
-            {name: values[t : t + 1] for name, values in named.items()} for t in range(length)
-        ]
-    return samples
+    named = dict(sequences)
+    for name, after in keras_rollout(step, sequences).states.items():
+        # Each step starts from the state after the previous step.
+        first = np.repeat(step.initial_states[name][:, np.newaxis], len(after), axis=0)
+        named[name] = np.concatenate([first, after[:, :-1]], axis=1)
+    rows = {
+        name: values.reshape(-1, 1, *step.model.input_specs[name].shape[1:])
+        for name, values in named.items()
+    }
+    count = len(next(iter(rows.values())))
+    return [{name: values[i] for name, values in rows.items()} for i in range(count)]
 
 
 def within_range(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -173,3 +173,23 @@ def micro_arena_bytes(interpreter: Any, read_stderr: Callable[[], str]) -> int:
     if total is None:
         raise RuntimeError(f"TFLite Micro printed no arena size; it printed: {printed!r}.")
     return int(total[1])
+
+
+def graph_nodes(functional: Any) -> Iterator[tuple[Any, tuple[Any, ...], dict[str, Any], list]]:
+    """Yield each call of a Functional model in order: layer, args, kwargs, output tensors.
+
+    Public functions would call the layers again. Checked with keras 3.12.4 and 3.15.1.
+    """
+    for depth in sorted(functional._nodes_by_depth, reverse=True):
+        for node in functional._nodes_by_depth[depth]:
+            if node.operation is not None and not node.is_input:
+                arguments = node.arguments
+                yield node.operation, tuple(arguments.args), dict(arguments.kwargs), node.outputs
+
+
+def flatten_layers(layer: Any) -> list[Any]:
+    """Return a layer or operation, and all layers within it.
+
+    Checked with keras 3.12.4 and 3.15.1.
+    """
+    return list(layer._flatten_layers()) if hasattr(layer, "_flatten_layers") else [layer]

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import keras
 import numpy as np
 
 from export.calibration import within_range
 from export.converter_process import SAMPLES, Converter
-from export.forms.step import NEXT, Step
+from export.forms.form import Form
+from export.forms.names import NEXT
+from export.forms.step import Step
 from export.graph import kernel_check, tf_graph
 from export.graph.fold_linear import fold_linear_maps
 from export.graph.gptq import round_weights
@@ -29,16 +30,16 @@ converter = Converter()
 
 
 def convert(
-    step: Step,
+    step: Step | None,
     recipe: Recipe,
     target: Target,
     samples: Iterable[dict[str, np.ndarray]] = (),
-    sequence: keras.Model | None = None,
+    sequence: Form | None = None,
 ) -> bytes:
     """Convert a model's forms to one .tflite file with one signature per form.
 
     Args:
-        step: The step form.
+        step: The step form, or None for a file of whole sequences.
         recipe: The dtypes of the file.
         target: The device that runs the file.
         samples: Inputs and states of typical steps, by name; for integer recipes.
@@ -49,8 +50,11 @@ def convert(
         RuntimeError: The converter failed or crashed.
     """
     samples = list(samples)
-    functions = {STEP: _step_function(step, recipe, target, samples)}
+    functions, name = {}, ""
+    if step is not None:
+        functions[STEP], name = _step_function(step, recipe, target, samples), step.name
     if sequence is not None:
+        name = sequence.graph.name
         functions[SEQUENCE] = tf_graph.trace(sequence, None)
     with tempfile.TemporaryDirectory() as folder:
         tf_graph.save(functions, folder)
@@ -63,7 +67,7 @@ def convert(
                 folder,
                 list(functions),
                 {"activations": recipe.activations, "weights": recipe.weights},
-                f"{step.model.name!r} ({', '.join(functions)}) to {recipe.name}",
+                f"{name!r} ({', '.join(functions)}) to {recipe.name}",
             )
 
         if recipe.is_integer:

@@ -1,16 +1,54 @@
 """Conversion of user data to sequences of steps, by input name."""
 
-from collections.abc import Mapping
-from typing import TypeAlias
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from export.forms.model_graph import ModelGraph, Value
 from export.forms.step import Step, to_step
-from export.forms.supported_layers import as_functional, takes_elapsed
+from export.forms.time_axis import takes_elapsed
 
-Data: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
+# Arrays, or batches of a tf.data.Dataset or generator, alone or as (inputs, ...).
+Data: TypeAlias = ArrayLike | Mapping[str, ArrayLike] | Iterable[Any]
+
+# Sequences that are taken from a dataset or generator, which may be endless.
+DATASET_SEQUENCES = 256
+
+
+def as_arrays(graph: ModelGraph, data: Data, argument: str = "calibration") -> dict[str, Any]:
+    """Check data for a model's inputs, and return one batch of sequences per input.
+
+    Args:
+        graph: The graph of the model.
+        data: (batch, time, ...), or (time, ...) for one sequence; for a model with several inputs
+            a mapping from their names to such arrays, or a list of arrays in the model's order.
+            A tf.data.Dataset or a generator gives batches of them, or pairs of inputs and targets;
+            at most `DATASET_SEQUENCES` sequences are taken.
+        argument: Name of the data in errors.
+
+    Returns:
+        By input name, in the dtype of the model's input; the first axis is the batch.
+
+    Raises:
+        ValueError: An input is missing or unknown, has another shape, is empty or not finite.
+    """
+    data = _from_batches(data, argument)
+    arrays = {
+        name: _as_batch(value, graph.inputs[name], name, argument)
+        for name, value in _by_name(graph, data, argument).items()
+    }
+    lengths = {name: array.shape[:2] for name, array in arrays.items()}
+    if len({length[0] for length in lengths.values()}) > 1 or _different_times(graph, lengths):
+        raise ValueError(
+            f"The inputs in `{argument}` differ in batch or time: "
+            + ", ".join(f"{name} {shape}" for name, shape in lengths.items())
+            + "."
+        )
+    return arrays
 
 
 def as_sequences(step: Step, data: Data, argument: str = "calibration") -> dict[str, np.ndarray]:
@@ -18,71 +56,152 @@ def as_sequences(step: Step, data: Data, argument: str = "calibration") -> dict[
 
     Args:
         step: The step form that takes the data.
-        data: (batch, time, features), or (time, features) for one sequence; for a model with
-            several inputs a mapping from their names to such arrays, elapsed times as
-            (batch, time).
+        data: (batch, time, ...), or (time, ...) for one sequence; for a model with several inputs
+            a mapping from their names to such arrays, or a list of arrays in the model's order;
+            elapsed times as (batch, time). A tf.data.Dataset or a generator gives batches of them.
         argument: Name of the data in errors.
 
     Returns:
-        By input name, float32 (batch, time, features), with folded scaling applied. If a step
-        takes several rows, these are concatenated: (batch, time // rows, rows * features), and
-        an incomplete step at the end is dropped.
+        By input name, float32 (batch, steps, values), with folded scaling applied. If a step
+        takes several rows, these are concatenated, and an incomplete step at the end is dropped.
+        For a model of a fixed length, longer sequences are cut into windows of that length.
 
     Raises:
-        ValueError: An input is missing or unknown, has another shape, is empty or not finite.
+        ValueError: An input is missing or unknown, has another shape, is empty, not finite, or
+            shorter than the model's fixed length.
     """
+    arrays = as_arrays(step.graph, data, argument)
+    return {name: _in_steps(step, array, name, argument) for name, array in arrays.items()}
+
+
+def noise(model: keras.Model, steps: int) -> dict[str, np.ndarray]:
+    """Return Gaussian noise for a model, real values of each input by name.
+
+    If the model starts with normalization, the noise has the mean and deviation of its features.
+    If the model takes elapsed times, the noise is not negative. A model of a fixed length gets
+    several sequences.
+    """
+    random = np.random.default_rng(0)
+    step = to_step(model, fold_scaling=True)
+    length = steps * step.rows
+    batch = 1
+    if step.window is not None:
+        length = step.window * step.rows
+        batch = max(2, steps // step.window)
+    values = {}
+    for name, value in step.graph.inputs.items():
+        drawn = random.standard_normal((batch, length, step.features(name)))
+        real = step.scalings[name].to_real(drawn)
+        real = np.abs(real) if takes_elapsed(step.graph) else real
+        values[name] = real.reshape(batch, length, *value.shape[2:]).astype(value.dtype)
+    return values
+
+
+def verification_sequences(
+    step: Step, sequences: dict[str, np.ndarray], steps: int | None
+) -> dict[str, np.ndarray]:
+    """Return the sequences (batch, steps, values) that a file is verified on.
+
+    Each sequence starts from the initial states if the model has a fixed length, or returns only
+    its last step. Otherwise the states run on through all sequences, as on a device that is
+    never reset.
+
+    Args:
+        step: The step form.
+        sequences: As `as_sequences` returns them.
+        steps: Largest number of steps in all; None for all.
+    """
+    batch, time = next(iter(sequences.values())).shape[:2]
+    returns_last = len(step.sequences) < len(step.outputs)
+    if step.window is not None or (returns_last and batch > 1):
+        count = batch if steps is None else max(1, steps // time)
+        return {name: array[:count] for name, array in sequences.items()}
+    return {
+        name: array.reshape(1, -1, array.shape[-1])[:, :steps] for name, array in sequences.items()
+    }
+
+
+def real_inputs(step: Step, sequences: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the original model's inputs for sequences of steps: (batch, time, ...)."""
+    real = {}
+    for name, values in sequences.items():
+        shape = step.graph.inputs[name].shape[2:]
+        rows = values.reshape(len(values), -1, step.features(name))
+        rows = step.scalings[name].to_real(rows)
+        real[name] = rows.reshape(*rows.shape[:2], *shape).astype(step.graph.inputs[name].dtype)
+    return real
+
+
+def _from_batches(data, argument):
+    """Data of a dataset or generator as arrays; other data unchanged."""
+    if isinstance(data, (Mapping, list, tuple)) or hasattr(data, "__array__"):
+        return data
+    if not isinstance(data, Iterable):
+        return data
+    batches, count = [], 0
+    for batch in itertools.islice(data, DATASET_SEQUENCES):
+        # (inputs, targets) or (inputs, targets, sample_weights), as `fit` takes them.
+        inputs = batch[0] if isinstance(batch, tuple) else batch
+        batches.append(keras.tree.map_structure(np.asarray, inputs))
+        count += len(keras.tree.flatten(batches[-1])[0])
+        if count >= DATASET_SEQUENCES:
+            break
+    if not batches:
+        raise ValueError(f"`{argument}` is an empty dataset; give at least one batch of sequences.")
+    try:
+        return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
+    except ValueError as error:
+        raise ValueError(f"The batches of `{argument}` have different shapes: {error}") from error
+
+
+def _by_name(graph, data, argument):
+    names = list(graph.inputs)
+    if isinstance(data, (list, tuple)) and len(names) > 1 and len(data) == len(names):
+        return dict(zip(names, data, strict=True))
     if not isinstance(data, Mapping):
-        if len(step.inputs) > 1:
+        if len(names) > 1:
             raise ValueError(
-                f"The model has the inputs {', '.join(step.inputs)}; `{argument}` must be a "
+                f"The model has the inputs {', '.join(names)}; `{argument}` must be a "
                 f"mapping from their names to arrays; received {type(data).__name__}."
             )
-        data = dict.fromkeys(step.inputs, data)
-    if set(data) != set(step.inputs):
+        return {names[0]: data}
+    # The model itself may have other names than its files.
+    renamed = {graph.keys[name]: name for name in names}
+    named = {renamed.get(name, name): value for name, value in data.items()}
+    if set(named) != set(names):
         raise ValueError(
-            f"`{argument}` must have the keys {', '.join(step.inputs)}; "
+            f"`{argument}` must have the keys {', '.join(names)}; "
             f"received {', '.join(map(str, data)) or 'none'}."
         )
-    sequences = {
-        name: _as_sequence(np.asarray(data[name]), step.features(name), name, argument)
-        for name in step.inputs
+    return {name: named[name] for name in names}
+
+
+def _different_times(graph, lengths):
+    """Whether sequences of one graph differ in length; inputs of rank 2 may be no sequences."""
+    times = {
+        length[1]
+        for name, length in lengths.items()
+        if len(graph.inputs[name].shape) > 2 or graph.inputs[name].shape[1] is None
     }
-    lengths = {name: array.shape[:2] for name, array in sequences.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"The inputs in `{argument}` differ in batch or time: "
-            + ", ".join(f"{name} {shape}" for name, shape in lengths.items())
-            + "."
-        )
-    return {
-        name: _in_steps(step.scalings[name].to_values(array), step.rows, name, argument)
-        for name, array in sequences.items()
-    }
+    return len(times) > 1
 
 
-def _in_steps(array, rows, name, argument):
-    batch, time, features = array.shape
-    if time < rows:
-        raise ValueError(
-            f"`{argument}` for input {name!r} has {time} rows per sequence; "
-            f"a step of the model takes {rows}."
-        )
-    return array[:, : time - time % rows].reshape(batch, time // rows, rows * features)
-
-
-def _as_sequence(array, features, name, argument):
+def _as_batch(data: Any, value: Value, name: str, argument: str) -> np.ndarray:
     where = f"`{argument}` for input {name!r}"
-    if array.dtype.kind not in "fiu":
+    array = np.asarray(data)
+    if array.dtype.kind not in "fiub":
         raise ValueError(f"{where} must hold numbers; received dtype {array.dtype}.")
-    received = array.shape
-    if array.ndim == 2 and array.shape[1] == features:
+    received, features = array.shape, value.shape[2:]
+    if array.ndim == 1 + len(features) and array.shape[1:] == features:
         array = array[np.newaxis]
-    elif array.ndim == 2 and features == 1:
+    elif array.ndim == 2 and features == (1,):
         array = array[..., np.newaxis]
-    if array.ndim != 3 or array.shape[2] != features:
+    elif array.ndim == 3 and len(value.shape) == 2 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim != len(value.shape) or array.shape[2:] != features:
+        sizes = "".join(f", {size}" for size in features)
         raise ValueError(
-            f"{where} must have shape (batch, time, {features}) or (time, {features}); "
-            f"received {received}."
+            f"{where} must have shape (batch, time{sizes}) or (time{sizes}); received {received}."
         )
     if array.size == 0:
         raise ValueError(f"{where} is empty; received shape {received}.")
@@ -93,36 +212,19 @@ def _as_sequence(array, features, name, argument):
             f"{where} must be finite; received {np.count_nonzero(~finite)} NaN or infinite "
             f"values, the first at (batch, time, feature) {first}."
         )
-    return array
+    # As Keras converts the data of a model.
+    return array.astype(value.dtype)
 
 
-def noise(model: keras.Model, step: Step, steps: int) -> dict[str, np.ndarray]:
-    """Return one sequence of Gaussian noise per input, in the format of `as_sequences`.
-
-    If the model starts with normalization, the noise has the mean and deviation of its features.
-    If the model takes elapsed times, the noise is not negative.
-    """
-    random = np.random.default_rng(0)
-    scalings = to_step(model, fold_scaling=True).scalings
-    rows = {
-        name: scalings[name].to_real(
-            random.standard_normal((1, steps * step.rows, step.features(name)))
+def _in_steps(step: Step, array: np.ndarray, name: str, argument: str) -> np.ndarray:
+    batch, time = array.shape[:2]
+    least = step.rows * (step.window or 1)
+    if time < least:
+        unit = "a step of the model takes" if step.window is None else "the model takes windows of"
+        raise ValueError(
+            f"`{argument}` for input {name!r} has {time} rows per sequence; {unit} {least}."
         )
-        for name in step.inputs
-    }
-    if takes_elapsed(as_functional(model)):
-        rows = {name: np.abs(values) for name, values in rows.items()}
-    return as_sequences(step, rows, "noise")
-
-
-def end_to_end(sequences: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
-    """Concatenate the sequences over time: (time, features), with at most `steps` steps."""
-    return {name: array.reshape(-1, array.shape[-1])[:steps] for name, array in sequences.items()}
-
-
-def real_rows(step: Step, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the original model's inputs for the rows of a step: (time, features), real values."""
-    return {
-        name: step.scalings[name].to_real(values.reshape(-1, step.features(name)))
-        for name, values in rows.items()
-    }
+    rows = array.reshape(batch, time, -1).astype("float32")
+    values = step.scalings[name].to_values(rows)[:, : time - time % least]
+    steps = step.window or time // step.rows
+    return values.reshape(-1, steps, step.rows * values.shape[-1])

@@ -1,8 +1,9 @@
 """`to_tflite`: from a Keras model to a verified folder of device files."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,16 +17,22 @@ from export.calibration import (
     state_warnings,
 )
 from export.convert import convert
-from export.data import Data, as_sequences, noise
+from export.data import Data, as_arrays, as_sequences, noise
+from export.forms.form import Form
+from export.forms.model_graph import ModelGraph, read_graph
+from export.forms.refusals import NoStepForm
 from export.forms.sequence import to_sequence
-from export.forms.step import to_step
+from export.forms.step import Step, to_step
 from export.recipes import Recipe
+from export.remedies import remedies
 from export.targets import SEQUENCE, Target
 from export.tflite_file import flatbuffer
 from export.tflite_file.layout import tensor_layout
+from export.verification.failed_report import remove_failed_report, write_failed_report
 from export.verification.report import Report, VerificationError
 from export.verification.report_html import report_page
 from export.verification.verify import VERIFICATION_STEPS, verify
+from lnn_keras.argument_checks import require_at_least
 from lnn_keras.atomic_folder import whole_folder
 
 
@@ -38,6 +45,8 @@ def to_tflite(
     calibration: Data | None = None,
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
     steps: int = VERIFICATION_STEPS,
+    tolerance: float | None = None,
+    metric_tolerance: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Export a model for a device, verify the file against Keras, and write it.
@@ -47,20 +56,29 @@ def to_tflite(
     float model in closed loop. The file then runs on every runtime of the target, with its
     states fed back, and is compared with Keras.
     The folder has model.tflite, source code that runs it on the device, report.json and
-    report.html. It is written atomically, after verification.
+    report.html. It is written atomically, after verification. If verification fails, the two
+    reports are written to a folder with ".failed" behind its name.
+
+    A model that has no step form, because a layer looks at a whole sequence, becomes a file for
+    phones with the signature `sequence` only, in a float recipe.
 
     Args:
-        model: Any built Sequential or Functional model whose layers are RNN layers (of Keras or
-            `lnn_keras`), causal Conv1D, and layers that act on each time step independently.
+        model: Any built Sequential or Functional model of RNN layers (of Keras or `lnn_keras`),
+            causal Conv1D, layers and operations that act on each time step independently, and
+            any layers after the last step x[:, -1]; nested models too. It is not changed.
             Quantizers of `compress.quantize_aware` are left out.
         directory: The folder to write; one written before is replaced.
         target: "micro" or "phone".
         recipe: "float32", "int8" or "int16x8"; for phones also "float16" and "dynamic".
         calibration: Typical sequences (batch, time, features) or (time, features), by input name
-            if there are several. Required for int8 and int16x8.
+            if there are several, or a tf.data.Dataset of such. Required for int8 and int16x8.
         evaluation: Sequences to verify on, or a pair of them and their true outputs; by default
             the calibration data.
         steps: Largest number of closed-loop steps to verify.
+        tolerance: Largest accepted RMS error of the outputs, relative to their standard
+            deviation; by default the recipe's.
+        metric_tolerance: Largest accepted relative loss of the mean squared error against true
+            outputs; by default the recipe's.
         progress: Called with a sentence before each stage.
 
     Returns:
@@ -74,25 +92,27 @@ def to_tflite(
     """
     report_progress = progress or (lambda sentence: None)
     recipe, target = recipes.get(recipe), targets.get(target)
-    _require_arguments(model, target, recipe, calibration)
-    step = to_step(model, fold_scaling=recipe.is_integer)
-    # The converter cannot calibrate ranges within a loop, so integer files have only the step.
-    with_sequence = SEQUENCE in target.forms and not recipe.is_integer
-    sequence = to_sequence(model) if with_sequence else None
-    sequences = None if calibration is None else as_sequences(step, calibration)
-    inputs, true_outputs = _evaluation_pair(evaluation, calibration)
+    recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
+    require_at_least(2, "steps", steps)
+    _require_arguments(target, recipe, calibration)
+    forms = _forms(model, target, recipe)
+    arrays = None if calibration is None else as_arrays(forms.graph, calibration)
+    inputs, true_outputs = _evaluation_pair(forms.graph, evaluation, arrays)
+    sequences = None
+    if forms.step is not None and arrays is not None:
+        sequences = as_sequences(forms.step, arrays)
 
     with whole_folder(directory, proof="report.json") as folder:
         samples, warnings = [], ()
-        if recipe.is_integer and sequences is not None:
+        if recipe.is_integer and forms.step is not None and sequences is not None:
             report_progress("Calibrating in closed loop")
-            samples = closed_loop_samples(step, sequences)
+            samples = closed_loop_samples(forms.step, sequences)
         report_progress(f"Converting to {recipe.name}")
-        content = convert(step, recipe, target, samples, sequence)
-        if recipe.is_integer and sequences is not None:
+        content = convert(forms.step, recipe, target, samples, forms.sequence)
+        if recipe.is_integer and forms.step is not None and sequences is not None:
             warnings = (
-                *data_warnings(step, sequences, recipe),
-                *state_warnings(step, samples),
+                *data_warnings(forms.step, sequences, recipe),
+                *state_warnings(forms.step, samples),
                 *constant_tensor_warnings(content, samples),
             )
         report_progress("Verifying against Keras on every runtime")
@@ -101,24 +121,18 @@ def to_tflite(
         )
         report = replace(report, warnings=(*warnings, *report.warnings))
         if not report.passed:
-            raise VerificationError(report)
-        layout = tensor_layout(flatbuffer.read_signature(content), step)
-        recorded = noise(model, step, source.RECORDED_STEPS) if sequences is None else sequences
-        device_file = source.DeviceFile(
-            content,
-            layout,
-            model=model.name,
-            recipe=recipe.name,
-            arena_bytes=report.arena_bytes,
-            recording=source.record(content, step, recorded) if target.batch == 1 else None,
-            has_sequence=sequence is not None,
-        )
-        texts = source.source_files(target.name, device_file)
+            report = replace(
+                report, remedies=remedies(report, model, target, recipe, arrays, inputs, steps)
+            )
+            failed = write_failed_report(report, directory)
+            raise VerificationError(report, failed)
+        texts, layout = _source_files(forms, content, report, recipe, target, sequences)
         names = ("model.tflite", *texts, "report.json", "report.html")
         report = replace(
             report, layout=layout, files={name: str(Path(directory) / name) for name in names}
         )
         report_progress("Writing")
+        remove_failed_report(directory)
         (folder / "model.tflite").write_bytes(content)
         for name, text in (texts | {"report.html": report_page(report)}).items():
             (folder / name).write_text(text)
@@ -126,7 +140,60 @@ def to_tflite(
     return report
 
 
-def _require_arguments(model, target, recipe, calibration):
+@dataclass(frozen=True)
+class Forms:
+    """The forms of a model that a file holds; at least one."""
+
+    graph: ModelGraph
+    step: Step | None
+    sequence: Form | None
+
+
+def _forms(model: keras.Model, target: Target, recipe: Recipe) -> Forms:
+    """The forms of a model for a target and a recipe.
+
+    Raises:
+        ValueError: The model has a layer that the target or the recipe cannot take.
+    """
+    graph = read_graph(model)
+    # The converter cannot calibrate ranges within a loop, so integer files have only the step.
+    takes_sequences = SEQUENCE in target.forms and not recipe.is_integer
+    try:
+        step = to_step(model, fold_scaling=recipe.is_integer)
+    except NoStepForm as error:
+        if takes_sequences:
+            return Forms(graph, None, to_sequence(model))
+        if SEQUENCE in target.forms:
+            raise ValueError(
+                f"{error} Recipe {recipe.name!r} needs a form for single steps; use 'float32', "
+                "'float16' or 'dynamic'."
+            ) from error
+        raise
+    return Forms(graph, step, to_sequence(model) if takes_sequences else None)
+
+
+def _source_files(forms, content, report, recipe, target, sequences):
+    """The texts of source files by name, and the layout of the file's tensors."""
+    if forms.step is None:
+        return source.sequence_files(content, forms.graph.name, recipe.name), ()
+    step = forms.step
+    layout = tensor_layout(flatbuffer.read_signature(content), step)
+    if sequences is None:
+        sequences = as_sequences(step, noise(forms.graph.model, source.RECORDED_STEPS))
+    device_file = source.DeviceFile(
+        content,
+        layout,
+        model=step.name,
+        recipe=recipe.name,
+        arena_bytes=report.arena_bytes,
+        recording=source.record(content, step, sequences) if target.batch == 1 else None,
+        has_sequence=forms.sequence is not None,
+        window=step.window,
+    )
+    return source.source_files(target.name, device_file), layout
+
+
+def _require_arguments(target: Target, recipe: Recipe, calibration: Any) -> None:
     """Raise a ValueError if the arguments of `to_tflite` do not fit together."""
     if recipe.name not in target.recipes:
         raise ValueError(
@@ -140,19 +207,14 @@ def _require_arguments(model, target, recipe, calibration):
         )
     if recipe.is_integer and calibration is None:
         raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
-    batch = model.inputs[0].shape[0] if getattr(model, "inputs", None) else None
-    if target.batch is not None and batch not in (None, target.batch):
-        raise ValueError(
-            f"Model {model.name!r} has a fixed batch of {batch} (stateful layers need one); "
-            f"target {target.name!r} runs {target.batch}. Build it with a batch of "
-            f"{target.batch} or None and load the same weights."
-        )
 
 
-def _evaluation_pair(evaluation, calibration):
+def _evaluation_pair(graph, evaluation, arrays):
+    """Inputs to verify on, and their true outputs or None."""
     if evaluation is None:
-        return calibration, None
+        return arrays, None
+    true_outputs = None
     if isinstance(evaluation, tuple):
-        inputs, true_outputs = evaluation
-        return inputs, np.asarray(true_outputs)
-    return evaluation, None
+        evaluation, true_outputs = evaluation
+    inputs = as_arrays(graph, evaluation, "evaluation")
+    return inputs, None if true_outputs is None else np.asarray(true_outputs)

@@ -1,6 +1,6 @@
 """Recipes: the dtypes of a file's activations and weights, and its tolerances."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lnn_keras.argument_checks import require_choice
 
@@ -109,6 +109,18 @@ def get(recipe: str | Recipe) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
     return RECIPES[require_choice("recipe", recipe, RECIPES)]
+
+
+def with_tolerances(
+    recipe: Recipe, tolerance: float | None = None, metric_tolerance: float | None = None
+) -> Recipe:
+    """Return a recipe with other tolerances; None keeps the recipe's.
+
+    Raises:
+        ValueError: A tolerance is not between 0 and 1.
+    """
+    changes = {"tolerance": tolerance, "metric_tolerance": metric_tolerance}
+    return replace(recipe, **{name: v for name, v in changes.items() if v is not None})
 
 
 def of_types(activations: str, weights: str) -> Recipe:

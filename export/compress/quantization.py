@@ -8,8 +8,9 @@ import keras
 
 from export import compat
 from export.compress.kernels import KERNEL_NAME, require_tensorflow
+from export.forms.functional_model import as_functional
 from export.forms.rnn_layers import is_rnn, with_cell
-from export.forms.supported_layers import as_functional, is_convolution
+from export.forms.time_axis import is_convolution
 from lnn_keras import LiquidRNN
 from lnn_keras.compat import DropoutRNNCell
 from lnn_keras.layers.cell_step import with_training

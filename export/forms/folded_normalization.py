@@ -12,7 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.forms.supported_layers import calls_of
+from export.forms.model_graph import ModelGraph
+from export.forms.time_axis import TimeAxis
 
 _AFFINE_LAYERS = (keras.layers.Normalization, keras.layers.Rescaling)
 
@@ -33,42 +34,32 @@ class Scaling:
         return ((real - self.offset) / self.scale).astype("float32")
 
 
-def foldable_layers(
-    functional: keras.Model,
-) -> tuple[dict[int, keras.layers.Layer], dict[int, keras.layers.Layer]]:
+def folded_layers(graph: ModelGraph, axis: TimeAxis) -> tuple[dict[str, Scaling], set[int]]:
     """Find the affine layers at a model's inputs and outputs.
 
+    An input's layer is its only reader; an output's layer computes it, and nothing else reads it.
+
     Returns:
-        By position of the input: its only reader, if that is an affine layer. By position of
-        the output: the affine layer that computes it, if nothing else reads the output.
+        The scalings by name of an input or output, and the `id` of the calls that they replace.
     """
-    calls, outputs = calls_of(functional)
-
-    def readers(tensor):
-        return [call.layer for call in calls if any(read is tensor for read in call.inputs)]
-
-    first, last = {}, {}
-    for position, tensor in enumerate(functional.inputs):
-        layers = readers(tensor)
-        if len(layers) == 1 and len(tensor.shape) == 3 and _is_foldable(layers[0]):
-            first[position] = layers[0]
-    for position, tensor in enumerate(outputs):
-        (producer,) = [c.layer for c in calls if any(output is tensor for output in c.outputs)]
-        read_once = sum(output is tensor for output in outputs) == 1 and not readers(tensor)
-        if read_once and _is_foldable(producer) and producer not in first.values():
-            last[position] = producer
-    return first, last
-
-
-def scaling_of_input(layer: keras.layers.Layer, features: int) -> Scaling:
-    """Return the scaling of an input whose layer turns real values into the file's values."""
-    slope, intercept = _slope_and_intercept(layer, features)
-    return Scaling(1 / slope, -intercept / slope)
-
-
-def scaling_of_output(layer: keras.layers.Layer, features: int) -> Scaling:
-    """Return the scaling of an output whose layer turns the file's values into real values."""
-    return Scaling(*_slope_and_intercept(layer, features))
+    scalings, folded = {}, set()
+    for name, value in graph.inputs.items():
+        readers = graph.readers(value)
+        if len(readers) == 1 and len(value.shape) == 3 and _is_foldable(readers[0].layer):
+            slope, intercept = _slope_and_intercept(readers[0].layer, value.shape[-1])
+            scalings[name] = Scaling(1 / slope, -intercept / slope)
+            folded.add(id(readers[0]))
+    outputs = list(graph.outputs.values())
+    for name, value in graph.outputs.items():
+        producer = next((c for c in graph.calls if any(v is value for v in c.outputs)), None)
+        is_read_once = outputs.count(value) == 1 and not graph.readers(value)
+        rank = 3 if axis.is_sequence(value) else 2
+        if producer is None or id(producer) in folded or len(value.shape) != rank:
+            continue
+        if is_read_once and _is_foldable(producer.layer):
+            scalings[name] = Scaling(*_slope_and_intercept(producer.layer, value.shape[-1]))
+            folded.add(id(producer))
+    return scalings, folded
 
 
 def _is_foldable(layer):

@@ -46,7 +46,7 @@ class RecurrentStep(_Recurrent):
     Call arguments:
         inputs: (batch, features), or (batch, rows, features).
         states: Flat list of the states, each (batch, ...).
-        elapsed: Elapsed times (batch, 1) or (batch, rows, 1), or None.
+        elapsed: Elapsed times (batch, 1), (batch, rows) or (batch, rows, 1), a number, or None.
 
     Returns:
         The output of the last row, or of all rows if the layer returns sequences; and the flat
@@ -58,11 +58,15 @@ class RecurrentStep(_Recurrent):
             return self._call_cell(inputs, states, elapsed)
         outputs = []
         for row in range(inputs.shape[1]):
-            output, states = self._call_cell(
-                inputs[:, row], states, None if elapsed is None else elapsed[:, row]
-            )
+            output, states = self._call_cell(inputs[:, row], states, _row_of(elapsed, row))
             outputs.append(output)
         return ops.stack(outputs, axis=1) if self.layer.return_sequences else outputs[-1], states
+
+
+def _row_of(elapsed, row):
+    if not hasattr(elapsed, "shape"):
+        return elapsed
+    return elapsed[:, row : row + 1] if len(elapsed.shape) == 2 else elapsed[:, row]
 
 
 class RecurrentSequence(_Recurrent):
@@ -73,54 +77,102 @@ class RecurrentSequence(_Recurrent):
 
     Call arguments:
         sequences: (batch, time, features).
-        elapsed: Elapsed times (batch, time) or (batch, time, 1), or None.
+        initial_state: The states before the first step, each (batch, ...); by default those of
+            the layer.
+        mask: (batch, time), false for steps that leave outputs and states unchanged, or None.
+        elapsed: Elapsed times (batch, time) or (batch, time, 1), a number, or None.
 
     Returns:
-        The outputs of the RNN layer.
+        The results of the RNN layer.
     """
 
-    def call(self, sequences: Any, elapsed: Any = None) -> Any:
+    def call(
+        self,
+        sequences: Any,
+        initial_state: list[Any] | None = None,
+        mask: Any = None,
+        elapsed: Any = None,
+    ) -> Any:
         import tensorflow as tf
 
-        cell, batch = self.layer.cell, tf.shape(sequences)[0]
-        advance = self._call_cell
-        if elapsed is not None and len(elapsed.shape) == 2:
-            elapsed = tf.expand_dims(elapsed, -1)
+        layer, batch = self.layer, tf.shape(sequences)[0]
+        by_time, times, advance = self._inputs_by_time(sequences, elapsed)
+        length = tf.shape(by_time)[0]
+        states = self._initial_states(initial_state, batch)
+        shape = self._output_shape(by_time, times, states, advance)
+        valid = None if mask is None else _valid_by_time(mask, len(shape))
+        rows = length if layer.return_sequences else 1
+        outputs = tf.zeros(tf.stack([rows, batch, *shape]))
+        # A masked step repeats the last output.
+        last = [] if valid is None else [tf.zeros(tf.stack([batch, *shape]))]
+
+        def body(t, outputs, *carried):
+            # Keras returns backward outputs in the order in which they were computed.
+            row = length - 1 - t if layer.go_backwards else t
+            old = list(carried[len(last) :])
+            output, new = advance(by_time[row], old, _at(times, row))
+            if valid is not None:
+                other = tf.zeros_like(output) if layer.zero_output_for_mask else carried[0]
+                output = tf.where(valid[row], output, other)
+                new = [tf.where(valid[row], *pair) for pair in zip(new, old, strict=True)]
+            start = tf.stack([t if layer.return_sequences else 0, *[0] * (len(shape) + 1)])
+            outputs = compat.update_slice(outputs, output[None], start)
+            return t + 1, outputs, *[output][: len(last)], *new
+
+        carried = [*last, *states]
+        shapes = [tf.TensorShape([]), tf.TensorShape([None, None, *shape])]
+        shapes += [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in carried]
+        with _without_adjoints(layer.cell):
+            _, outputs, *carried = tf.while_loop(
+                lambda t, *_: t < length, body, [0, outputs, *carried], shape_invariants=shapes
+            )
+        result = _swap_batch_and_time(outputs) if layer.return_sequences else outputs[0]
+        return (result, *carried[len(last) :]) if layer.return_state else result
+
+    def _inputs_by_time(self, sequences, elapsed):
+        """Inputs and elapsed times with the time axis first, and the function of one step."""
+        cell, advance = self.layer.cell, self._call_cell
+        if hasattr(elapsed, "shape") and len(elapsed.shape) == 2:
+            elapsed = ops.expand_dims(elapsed, -1)
         if isinstance(cell, ContinuousTimeCell):
             # The part that depends only on the inputs is one product over the whole sequence.
             sequences, elapsed = cell.separate_elapsed(sequences, elapsed)
-            sequences, advance = cell.project(sequences), cell.advance
-        by_time = tf.transpose(sequences, [1, 0, 2])
-        # Without a shape, `elapsed` is one number for all steps, or None.
-        times: Any = elapsed if hasattr(elapsed, "shape") else None
-        if times is not None:
-            times = tf.transpose(times, [1, 0, 2])
-        states = keras.tree.flatten(self.layer.get_initial_state(batch_size=1))
-        states = [self._repeated(state, batch) for state in states]
-        length = tf.shape(by_time)[0]
-        rows = length if self.layer.return_sequences else 1
-        outputs = tf.zeros(tf.stack([rows, batch, cell.output_size]))
+            sequences, advance = cell.project(sequences), self._advance
+        times = _swap_batch_and_time(elapsed) if hasattr(elapsed, "shape") else elapsed
+        return _swap_batch_and_time(sequences), times, advance
 
-        def body(t, outputs, *states):
-            output, states = advance(
-                by_time[t], list(states), elapsed if times is None else times[t]
-            )
-            start = tf.stack([t if self.layer.return_sequences else 0, 0, 0])
-            outputs = compat.update_slice(outputs, output[None], start)
-            return t + 1, outputs, *keras.tree.flatten(states)
+    def _advance(self, projected, states, elapsed):
+        output, states = self.layer.cell.advance(projected, states, elapsed)
+        return output, keras.tree.flatten(states)
 
-        shapes = [tf.TensorShape([]), tf.TensorShape([None, None, cell.output_size])]
-        shapes += [tf.TensorShape([None, *state.shape[1:]]) for state in states]
-        with _without_adjoints(cell):
-            _, outputs, *states = tf.while_loop(
-                lambda t, *_: t < length, body, [0, outputs, *states], shape_invariants=shapes
-            )
-        result = tf.transpose(outputs, [1, 0, 2]) if self.layer.return_sequences else outputs[0]
-        return (result, *states) if self.layer.return_state else result
+    def _output_shape(self, by_time, times, states, advance):
+        """Shape of one output; `output_size` is optional for a user's own cell."""
+        size = getattr(self.layer.cell, "output_size", None)
+        if isinstance(size, int):
+            return (size,)
+        with _without_adjoints(self.layer.cell):
+            return tuple(advance(by_time[0], states, _at(times, 0))[0].shape[1:])
 
-    def _repeated(self, state, batch):
-        """A state (1, ...) repeated along the batch axis."""
+    def _initial_states(self, initial_state, batch):
+        """The states before the first step, each (batch, ...)."""
         import tensorflow as tf
 
-        multiples: Any = [batch] + [1] * (len(state.shape) - 1)  # TensorFlow stacks it
-        return tf.tile(state, multiples)
+        if initial_state is not None:
+            return keras.tree.flatten(initial_state)
+        states = keras.tree.flatten(self.layer.get_initial_state(batch_size=1))
+        return [tf.tile(s, tf.stack([batch] + [1] * (len(s.shape) - 1))) for s in states]
+
+
+def _swap_batch_and_time(tensor):
+    return ops.transpose(tensor, (1, 0, *range(2, len(tensor.shape))))
+
+
+def _valid_by_time(mask, rank):
+    """A mask (batch, time) as (time, batch, 1, ...), for states and outputs of a rank."""
+    valid = ops.transpose(ops.cast(mask, "bool"))
+    return ops.expand_dims(valid, tuple(range(2, 2 + rank)))
+
+
+def _at(times, row):
+    """The elapsed times of a step; a number, or None, holds for all steps."""
+    return times[row] if hasattr(times, "shape") else times

@@ -60,3 +60,12 @@ def with_cell(layer: keras.layers.Layer, cell: Any) -> keras.layers.RNN:
         return layer.with_cell(cell)
     options = {name: getattr(layer, name) for name in RNN_ARGUMENTS}
     return keras.layers.RNN(cell, name=layer.name, **options)
+
+
+def without_state(layer: keras.layers.RNN) -> keras.layers.RNN:
+    """Return an RNN layer that starts each call from its initial states, with the same weights."""
+    if not layer.stateful:
+        return layer
+    copied = with_cell(layer, layer.cell)
+    copied.stateful = False
+    return copied

@@ -1,5 +1,6 @@
 """The step form: a Keras model as one time step, with its states as inputs and outputs."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,19 +8,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from export.forms import supported_layers
+from export.forms import names
 from export.forms.causal_conv import CausalConvolution, past_rows
-from export.forms.folded_normalization import (
-    Scaling,
-    foldable_layers,
-    scaling_of_input,
-    scaling_of_output,
-)
+from export.forms.folded_normalization import Scaling, folded_layers
+from export.forms.form import Form
+from export.forms.model_graph import Call, ModelGraph, Value, read_graph
+from export.forms.names import NEXT
+from export.forms.refusals import rnn_arguments
 from export.forms.rnn_forms import RecurrentStep
 from export.forms.rnn_layers import is_rnn
-from export.forms.supported_layers import is_convolution
-
-NEXT = "next_"  # output `next_h` is the state that the next step takes as input `h`
+from export.forms.time_axis import EACH_STEP, Action, TimeAxis, is_convolution, read_time_axis
 
 
 @dataclass(frozen=True)
@@ -37,30 +35,46 @@ class Step:
     Attributes:
         model: Keras model from a dict of tensors (batch, ...) to a dict of tensors: inputs and
             states to outputs and next states, by name.
+        graph: The graph of the original model.
         inputs: Names of the data inputs, in the order of the original model.
         outputs: Names of the outputs, in the order of the original model.
         states: The state tensors.
         scalings: By name of each input and output, its conversion to real values.
+        sequences: Names of the outputs that the original model returns for each step; it returns
+            the others only for the last step.
         rows: Rows of data per step: 1, or the product of the convolutions' strides. Inputs are
             (batch, features), or (batch, rows, features).
+        window: Number of steps of a sequence if the model has a fixed length, or None. After a
+            window, the states start from their initial values.
     """
 
-    model: keras.Model
+    model: Form
+    graph: ModelGraph
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     states: tuple[State, ...]
     scalings: dict[str, Scaling]
+    sequences: frozenset[str]
     rows: int = 1
+    window: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the original model in files."""
+        return self.graph.name
 
     @property
     def initial_states(self) -> dict[str, np.ndarray]:
         """Initial value of each state, by name."""
         return {state.name: state.initial for state in self.states}
 
+    def feature_shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of one row of an input."""
+        return _feature_shape(self.graph.inputs[name])
+
     def features(self, name: str) -> int:
-        """Return the number of features of an input."""
-        inputs: Any = self.model.input
-        return inputs[name].shape[-1]
+        """Return the number of values in a row of an input."""
+        return math.prod(self.feature_shape(name))
 
 
 def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
@@ -68,10 +82,10 @@ def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
 
     Every RNN layer becomes its cell, with the state as an input and an output. A causal Conv1D
     keeps its past rows as such a state. Every other layer must act on each time step
-    independently and is reused. Weights are shared, not copied.
+    independently, or take the last step, and is reused. Weights are shared, not copied.
 
     Args:
-        model: A built Sequential or Functional model with inputs (batch, time, features), or
+        model: A built Sequential or Functional model with inputs (batch, time, ...), or
             (batch, time) for elapsed times.
         fold_scaling: Leave out a Normalization or Rescaling layer at the model's inputs and
             outputs, and put its effect into `scalings`.
@@ -80,123 +94,80 @@ def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
         ValueError: The model is not built, is subclassed, computes in another type than float32,
             or has a layer without a step form; the message names it.
     """
-    functional = supported_layers.as_functional(model)
-    rows = _rows_per_step(functional)
-    states = {layer.name: _states(layer) for layer in functional.layers}
-    state_inputs = {
-        state.name: keras.Input(state.initial.shape[1:], name=state.name)
-        for layer_states in states.values()
-        for state in layer_states
-    }
-    next_states = {}
-    first, last = foldable_layers(functional) if fold_scaling else ({}, {})
-    folded = [*first.values(), *last.values()]
-
-    def call_step(layer, *args, **kwargs):
-        if any(layer is folded_layer for folded_layer in folded):
-            return args[0]
-        if supported_layers.is_last_step(layer):
-            supported_layers.require_last_step(layer, args[1])
-            return args[0][:, -1] if len(args[0].shape) == 3 else args[0]
-        if not (is_rnn(layer) or is_convolution(layer)):
-            return supported_layers.call_pointwise(layer, *args, **kwargs)
-        names = [state.name for state in states[layer.name]]
-        if not next_states.keys().isdisjoint(names):
-            raise ValueError(
-                f"Layer {layer.name!r} is called more than once; the step form keeps one state "
-                "per layer. Use one layer per call."
-            )
-        advance = _advance_rnn if is_rnn(layer) else _advance_convolution
-        outputs, new_states = advance(
-            layer, [state_inputs[name] for name in names], *args, **kwargs
-        )
-        next_states.update(zip(names, new_states, strict=True))
-        return outputs
-
-    inputs = {tensor.name: _step_input(tensor, rows) for tensor in functional.inputs}
-    # The clone has the states as inputs only if the original has, connected to an output.
-    original_inputs = {tensor.name: tensor for tensor in functional.inputs}
-    passed = [keras.layers.Identity()(tensor) for tensor in state_inputs.values()]
-    traced: Any = keras.models.clone_model(
-        keras.Model(original_inputs | state_inputs, [functional.output, passed]),
-        input_tensors=inputs | state_inputs,
-        clone_function=supported_layers.require_form,
-        call_function=call_step,
-    )
-    outputs = keras.tree.flatten(traced.output[0])
-    outputs = dict(zip(supported_layers.output_names(functional), outputs, strict=True))
-    scalings = [
-        *(_scaling(scaling_of_input, first.get(i), t) for i, t in enumerate(inputs.values())),
-        *(_scaling(scaling_of_output, last.get(i), t) for i, t in enumerate(outputs.values())),
-    ]
+    graph = read_graph(model)
+    axis = read_time_axis(graph)
+    scalings, folded = folded_layers(graph, axis) if fold_scaling else ({}, set())
+    layer_states = _states_of_layers(graph)
+    states = [state for of_layer in layer_states.values() for state in of_layer]
+    evaluator = _StepEvaluator(graph, axis, layer_states, folded)
+    specs = {
+        name: keras.KerasTensor((None, *_step_shape(value, axis.rows)), name=name)
+        for name, value in graph.inputs.items()
+    } | {s.name: keras.KerasTensor((None, *s.initial.shape[1:]), name=s.name) for s in states}
     return Step(
-        model=keras.Model(
-            inputs | state_inputs,
-            outputs | {NEXT + name: tensor for name, tensor in next_states.items()},
-            name=f"{model.name}_step",
-        ),
-        inputs=tuple(inputs),
-        outputs=tuple(outputs),
-        states=tuple(state for layer_states in states.values() for state in layer_states),
-        scalings=dict(zip((*inputs, *outputs), scalings, strict=True)),
-        rows=rows,
+        model=Form(graph, evaluator, specs, f"{graph.name}_step"),
+        graph=graph,
+        inputs=tuple(graph.inputs),
+        outputs=tuple(graph.outputs),
+        states=tuple(states),
+        scalings={**_identity_scalings(graph), **scalings},
+        sequences=frozenset(n for n, value in graph.outputs.items() if axis.is_sequence(value)),
+        rows=axis.rows,
+        window=None if axis.length is None else axis.length // axis.rows,
     )
 
 
-def _rows_per_step(functional):
-    """Number of input rows per output row: the product of the strides on the way."""
-    calls, outputs = supported_layers.calls_of(functional)
-    strides = {id(tensor): 1 for tensor in functional.inputs}
-    for call in calls:
-        of_inputs = {strides[id(tensor)] for tensor in call.inputs}
-        if len(of_inputs) > 1:
-            raise ValueError(
-                f"Layer {call.layer.name!r} joins tensors that have passed different strides: "
-                f"{sorted(of_inputs)}, so their rows do not align within a step."
-            )
-        stride = of_inputs.pop() * (call.layer.strides[0] if is_convolution(call.layer) else 1)
-        strides.update((id(tensor), stride) for tensor in call.outputs)
-    of_outputs = {strides[id(tensor)] for tensor in outputs}
-    if len(of_outputs) > 1:
-        raise ValueError(
-            f"The outputs have passed different strides: {sorted(of_outputs)}, but a step returns "
-            "one row of each output. Export one model per stride."
-        )
-    return of_outputs.pop()
+@dataclass(frozen=True)
+class _StepEvaluator:
+    """Evaluates a graph for one step: inputs and states by name to outputs and next states."""
+
+    graph: ModelGraph
+    axis: TimeAxis
+    states: dict[int, list[State]]
+    folded: set[int]
+
+    def __call__(self, tensors: Any) -> dict[str, Any]:
+        next_states: dict[str, Any] = {}
+
+        def call_step(call, *args, **kwargs):
+            if id(call) in self.folded:
+                return args[0]
+            advance = _ADVANCE.get(self.axis.actions[id(call)])
+            if advance is None:
+                return self._call_without_state(call, args, kwargs)
+            names = [state.name for state in self.states[id(call.layer)]]
+            outputs, new = advance(call, [tensors[name] for name in names], args, kwargs)
+            next_states.update(zip(names, new, strict=True))
+            return outputs
+
+        outputs = self.graph.evaluate(tensors, call_step)
+        return outputs | {NEXT + name: next_states[name] for name in self._state_names()}
+
+    def _state_names(self):
+        return [state.name for states in self.states.values() for state in states]
+
+    def _call_without_state(self, call, args, kwargs):
+        action = self.axis.actions[id(call)]
+        if action is Action.LAST_ROW:
+            return _last_row(call, args, kwargs)
+        with keras.name_scope(call.layer.name):
+            if type(call.layer) in EACH_STEP and action is Action.EACH_ROW:
+                return _call_each_step(call.layer, args[0], len(call.inputs[0].shape))
+            if action is not Action.EACH_STEP:
+                return call.layer(*args, **kwargs)
+            return _call_with_time_axis(call, args, kwargs)
 
 
-def _states(layer):
-    if is_rnn(layer):
-        initial = keras.tree.flatten(layer.get_initial_state(batch_size=1))
-        values = [np.asarray(ops.convert_to_numpy(value)) for value in initial]
-    elif is_convolution(layer) and past_rows(layer):
-        values = [np.zeros((1, past_rows(layer) * layer.kernel.shape[1] * layer.groups), "float32")]
-    else:
-        return []
-    return [State(f"{layer.name}_state_{i}", value) for i, value in enumerate(values)]
+def _advance_rnn(call: Call, states, args, kwargs):
+    arguments = rnn_arguments(call.layer, args, kwargs)
+    form = RecurrentStep(call.layer)
+    output, states = form(arguments["sequences"], states, elapsed=arguments.get("elapsed"))
+    return ((output, *states) if call.layer.return_state else output), states
 
 
-def _step_input(tensor, rows):
-    # A step of elapsed times (batch, time) keeps a feature axis of 1.
-    features = tensor.shape[2:] or (1,)
-    shape = features if rows == 1 else (rows, *features)
-    return keras.Input(shape, dtype=tensor.dtype, name=tensor.name)
-
-
-def _scaling(scaling_of, layer, tensor):
-    features = tensor.shape[-1]
-    if layer is None:
-        return Scaling(np.ones(features), np.zeros(features))
-    return scaling_of(layer, features)
-
-
-def _advance_rnn(layer, states, *args, **kwargs):
-    inputs, elapsed = supported_layers.rnn_arguments(layer, args, kwargs)
-    output, states = RecurrentStep(layer)(inputs, states, elapsed)
-    return ((output, *states) if layer.return_state else output), states
-
-
-def _advance_convolution(layer, states, inputs):
+def _advance_convolution(call: Call, states, args, kwargs):
+    (inputs,) = args
+    layer = call.layer
     if not states:
         past = []
     elif len(inputs.shape) == 2:
@@ -211,3 +182,91 @@ def _advance_convolution(layer, states, inputs):
     dropped = inputs.shape[1]
     new_states = [ops.reshape(rows[:, dropped:], (-1, state.shape[-1])) for state in states]
     return outputs, new_states
+
+
+_ADVANCE = {Action.RECURRENT: _advance_rnn, Action.CONVOLUTION: _advance_convolution}
+
+
+def _lacks_time_axis(tensor, rank):
+    """Whether a tensor of a step is one row, of a sequence with `rank` axes."""
+    return len(tensor.shape) < rank
+
+
+def _last_row(call, args, kwargs):
+    """The last of a step's rows; a row without time axis is the last one."""
+    (value,) = call.inputs
+    (tensor,) = keras.tree.flatten((args, kwargs))[:1]
+    if len(value.shape) > 2 and _lacks_time_axis(tensor, len(value.shape)):
+        return tensor
+    return call.layer(*args, **kwargs)
+
+
+def _call_each_step(layer, tensor, rank):
+    if _lacks_time_axis(tensor, rank):
+        return layer.layer(tensor)
+    # A traced TimeDistributed confuses the number of steps with the batch size.
+    folded = ops.reshape(tensor, (-1, *tensor.shape[2:]))
+    outputs: Any = layer.layer(folded)
+    return ops.reshape(outputs, (-1, tensor.shape[1], *outputs.shape[1:]))
+
+
+def _call_with_time_axis(call, args, kwargs):
+    """Call a layer that needs the time axis, on rows that may lack it."""
+
+    def restore(value, tensor):
+        if not isinstance(value, Value) or not _lacks_time_axis(tensor, len(value.shape)):
+            return tensor
+        return ops.expand_dims(tensor, 1)
+
+    args, kwargs = keras.tree.map_structure(restore, (call.args, call.kwargs), (args, kwargs))
+    outputs = call.layer(*args, **kwargs)
+    ranks_of_outputs = iter([len(value.shape) for value in call.outputs])
+
+    def remove(tensor):
+        # Rows of rank 2, which are elapsed times, keep their time axis.
+        return tensor[:, 0] if next(ranks_of_outputs) > 2 and tensor.shape[1] == 1 else tensor
+
+    return keras.tree.map_structure(remove, outputs)
+
+
+def _states_of_layers(graph) -> dict[int, list[State]]:
+    """The states of each layer by `id`, in the order of the calls."""
+    taken = {*graph.inputs, *graph.outputs}
+    states = {}
+    for call in graph.calls:
+        layer = call.layer
+        values = _initial_values(layer)
+        if id(layer) in states and values:
+            raise ValueError(
+                f"Layer {layer.name!r} is called more than once; the step form keeps one state "
+                "per layer. Use one layer per call."
+            )
+        names_of_layer = names.state_names(graph.layer_names[id(layer)], len(values), taken)
+        states[id(layer)] = [State(*pair) for pair in zip(names_of_layer, values, strict=True)]
+    return states
+
+
+def _initial_values(layer):
+    if is_rnn(layer):
+        initial = keras.tree.flatten(layer.get_initial_state(batch_size=1))
+        return [np.asarray(ops.convert_to_numpy(value)) for value in initial]
+    if is_convolution(layer) and past_rows(layer):
+        return [np.zeros((1, past_rows(layer) * layer.kernel.shape[1] * layer.groups), "float32")]
+    return []
+
+
+def _feature_shape(value):
+    # A step of elapsed times (batch, time) has a feature axis of 1.
+    return tuple(value.shape[2:]) or (1,)
+
+
+def _step_shape(value, rows):
+    if len(value.shape) == 2:
+        return (rows,)
+    return value.shape[2:] if rows == 1 else (rows, *value.shape[2:])
+
+
+def _identity_scalings(graph):
+    sizes = {name: math.prod(_feature_shape(value)) for name, value in graph.inputs.items()}
+    sizes |= {name: value.shape[-1] for name, value in graph.outputs.items()}
+    return {name: Scaling(np.ones(size), np.zeros(size)) for name, size in sizes.items()}

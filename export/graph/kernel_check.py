@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import keras
-
+from export.forms.form import Form
 from export.graph.tf_graph import FlatGraph, layer_of, variable_operations
 from export.recipes import Recipe
 from export.targets import Target
@@ -92,7 +91,7 @@ def lacking(flat: FlatGraph, recipe: Recipe, target: Target) -> list[tuple[tf.Op
     return missing
 
 
-def require_no_loops(flat: FlatGraph, model: keras.Model, recipe: Recipe) -> None:
+def require_no_loops(flat: FlatGraph, model: Form, recipe: Recipe) -> None:
     """Raise a ValueError that names the layers with loops, where ranges cannot be calibrated."""
     loops = {layer_of(o.name, model) for o in flat.operations if o.type in LOOPS}
     if loops:
@@ -103,7 +102,7 @@ def require_no_loops(flat: FlatGraph, model: keras.Model, recipe: Recipe) -> Non
         )
 
 
-def require_kernels(flat: FlatGraph, model: keras.Model, recipe: Recipe, target: Target) -> None:
+def require_kernels(flat: FlatGraph, model: Form, recipe: Recipe, target: Target) -> None:
     """Check that a target has a kernel for every operation of a model's graph.
 
     Raises:

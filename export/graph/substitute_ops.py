@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
+from export.forms.form import Form
 from export.graph import polynomial
 from export.graph.kernel_check import lacking
 from export.graph.tf_graph import ConcreteFunction, FlatGraph, fetch, layer_of, rebuild
@@ -84,7 +84,7 @@ _EXACT = {
 
 def substitute(
     flat: FlatGraph,
-    model: keras.Model,
+    model: Form,
     recipe: Recipe,
     target: Target,
     samples: Sequence[dict[str, np.ndarray]],

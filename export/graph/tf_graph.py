@@ -9,10 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import keras
 import numpy as np
 
 from export import compat
+from export.forms.form import Form
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ConcreteFunction: TypeAlias = Any  # tf.types.experimental.ConcreteFunction
 
 
-def trace(model: keras.Model, batch: int | None) -> ConcreteFunction:
+def trace(model: Form, batch: int | None) -> ConcreteFunction:
     """Trace a model from dict to dict, with its variables as constants.
 
     Args:
@@ -30,8 +30,8 @@ def trace(model: keras.Model, batch: int | None) -> ConcreteFunction:
     import tensorflow as tf
 
     specification = {
-        tensor.name: tf.TensorSpec((batch, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
-        for tensor in model.inputs
+        name: tf.TensorSpec((batch, *spec.shape[1:]), spec.dtype, name=name)
+        for name, spec in model.input_specs.items()
     }
     # The converter would keep variables as resources that an initializer must fill.
     trainable = [tf.constant(variable.numpy()) for variable in model.trainable_variables]
@@ -178,10 +178,10 @@ def varying_tensors(flat: FlatGraph) -> set[str]:
     return computed | {tensor.name for tensor in flat.inputs}
 
 
-def layer_of(operation_name: str, model: keras.Model) -> str:
+def layer_of(operation_name: str, model: Form) -> str:
     """Return the name of the layer that an operation comes from, or else of the operation."""
     scope = operation_name.split("/")[0]
-    names = {layer.name for layer in model.layers}
+    names = model.layer_names
     # Keras opens each scope once to build, so the scope of the call has a number appended.
     stem = re.sub(r"_\d+$", "", scope)
     return next((name for name in (stem, scope) if name in names), operation_name)

@@ -7,7 +7,7 @@ import numpy as np
 
 from export import compat
 from export.runtimes.capture_stderr import CapturedErrors
-from export.targets import BUILT_IN, STEP, XNNPACK
+from export.targets import BUILT_IN, SEQUENCE, STEP, XNNPACK
 from export.tflite_file.flatbuffer import read_signature
 
 
@@ -60,4 +60,25 @@ class LiteRT:
         """Run one step."""
         named = {t.name: inputs[t.position] for t in self.signature.inputs}
         outputs = self._run(**named)
-        return [outputs[tensor.name] for tensor in self.signature.outputs]
+        # The file has equal outputs once, so several names can share a position.
+        by_position = {tensor.position: outputs[tensor.name] for tensor in self.signature.outputs}
+        return [by_position.get(i) for i in range(max(by_position) + 1)]
+
+
+def run_sequence(
+    content: bytes, inputs: dict[str, np.ndarray], xnnpack: bool = True
+) -> dict[str, np.ndarray]:
+    """Run a file's signature `sequence` on whole sequences.
+
+    Args:
+        content: The .tflite file.
+        inputs: Sequences (batch, time, ...) by name.
+        xnnpack: See `make_interpreter`.
+
+    Raises:
+        RuntimeError: The interpreter rejects the file.
+    """
+    interpreter = make_interpreter(content, xnnpack=xnnpack)
+    run = interpreter.get_signature_runner(SEQUENCE)
+    details = run.get_input_details()
+    return run(**{name: values.astype(details[name]["dtype"]) for name, values in inputs.items()})

@@ -31,9 +31,9 @@ class Rollout:
     """Outputs and states of a runtime over time, as real values.
 
     Attributes:
-        outputs: By name, each (time, ...).
-        states: States after each step, by the name of their input, each (time, ...).
-        seconds: Time of each step (time,).
+        outputs: By name, each (batch, time, ...).
+        states: States after each step, by the name of their input, each (batch, time, ...).
+        seconds: Time of each step (batch * time,).
     """
 
     outputs: dict[str, np.ndarray]
@@ -60,25 +60,27 @@ def feed_back(signature: Signature, inputs: list[np.ndarray], outputs: list[np.n
 
 def rollout(
     runtime: Runtime,
-    inputs: dict[str, np.ndarray],
+    inputs: Mapping[str, np.ndarray],
     initial_states: Mapping[str, np.ndarray] | None = None,
 ) -> Rollout:
-    """Run a runtime over time, with its states fed back as on a device.
+    """Run a runtime over sequences, with its states fed back as on a device.
 
     Args:
         runtime: The runtime.
-        inputs: By name, each (time, features).
+        inputs: By name, each (batch, time, values). Each sequence starts from the initial states.
         initial_states: By the name of their input, each (1, ...); zeros by default.
     """
     signature = runtime.signature
-    values = initial_inputs(signature, initial_states or {})
     quantized = {t.name: t.quantize(inputs[t.name]) for t in signature.data_inputs}
-    length = len(next(iter(quantized.values())))
+    batch, length = next(iter(quantized.values())).shape[:2]
     records = {tensor.name: [] for tensor in signature.outputs}
-    seconds = np.empty(length)
-    for index in range(length):
+    seconds = np.empty(batch * length)
+    for index in range(batch * length):
+        sequence, step = divmod(index, length)
+        if step == 0:
+            values = initial_inputs(signature, initial_states or {})
         for tensor in signature.data_inputs:
-            values[tensor.position] = quantized[tensor.name][index].reshape(tensor.shape)
+            values[tensor.position] = quantized[tensor.name][sequence, step].reshape(tensor.shape)
         start = time.perf_counter()
         results = runtime.invoke(values)
         seconds[index] = time.perf_counter() - start
@@ -86,22 +88,9 @@ def rollout(
             records[tensor.name].append(results[tensor.position][0])
         feed_back(signature, values, results)
     real = {t.name: t.dequantize(np.stack(records[t.name])) for t in signature.outputs}
+    real = {name: values.reshape(batch, length, *values.shape[1:]) for name, values in real.items()}
     return Rollout(
         outputs={tensor.name: real[tensor.name] for tensor in signature.data_outputs},
         states={state.name: real[next_state.name] for state, next_state in signature.states},
         seconds=seconds,
     )
-
-
-def predict(
-    runtime: Runtime,
-    inputs: dict[str, np.ndarray],
-    initial_states: Mapping[str, np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
-    """Run sequences (batch, time, features), each from the initial states; outputs by name."""
-    count = len(next(iter(inputs.values())))
-    rollouts = [
-        rollout(runtime, {name: value[i] for name, value in inputs.items()}, initial_states)
-        for i in range(count)
-    ]
-    return {name: np.stack([r.outputs[name] for r in rollouts]) for name in rollouts[0].outputs}

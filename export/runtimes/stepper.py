@@ -38,9 +38,9 @@ class Stepper:
         signature = self.runtime.signature
         named = dict(zip(self.step.inputs, inputs, strict=True))
         for tensor in signature.data_inputs:
-            values = np.reshape(np.asarray(named[tensor.name], "float32"), tensor.shape)
-            values = self.step.scalings[tensor.name].to_values(values)
-            self._values[tensor.position] = tensor.quantize(values)
+            rows = np.reshape(named[tensor.name], (-1, self.step.features(tensor.name)))
+            values = self.step.scalings[tensor.name].to_values(rows.astype("float32"))
+            self._values[tensor.position] = tensor.quantize(values.reshape(tensor.shape))
         results = self.runtime.invoke(self._values)
         feed_back(signature, self._values, results)
         (output,) = signature.data_outputs

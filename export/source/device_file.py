@@ -20,6 +20,7 @@ class DeviceFile:
         arena_bytes: Arena on TFLite Micro on the exporting host; None if not measured.
         recording: Steps that a device replays; required for the target "micro".
         has_sequence: Whether the file has the signature `sequence`, on float32 values.
+        window: Number of steps after which the states start anew, if the model has a fixed length.
 
     Raises:
         ValueError: Its inputs, outputs and states have several dtypes, or an unsupported one.
@@ -32,6 +33,7 @@ class DeviceFile:
     arena_bytes: int | None = None
     recording: Recording | None = None
     has_sequence: bool = False
+    window: int | None = None
 
     def __post_init__(self):
         dtypes = sorted({tensor.dtype for tensor in self.layout})

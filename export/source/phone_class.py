@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from export.forms.step import NEXT
+from export.forms.names import NEXT
 from export.source.device_file import DeviceFile
 from export.source.templates import fill
 from export.tflite_file.layout import TensorLayout

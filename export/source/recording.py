@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.data import end_to_end
 from export.forms.step import Step
 from export.runtimes.litert import LiteRT
 from export.runtimes.micro import Micro
@@ -49,7 +48,8 @@ def record(
         steps: Largest number of steps to record.
     """
     recorder = _Recorder(_available_runtime(content))
-    rollout(recorder, end_to_end(sequences, steps), step.initial_states)
+    first = {name: _first_steps(array, steps) for name, array in sequences.items()}
+    rollout(recorder, first, step.initial_states)
     signature = recorder.signature
     return Recording(
         recorder.name,
@@ -78,6 +78,11 @@ def _available_runtime(content: bytes) -> Runtime:
         return Micro(content)
     except ImportError:
         return LiteRT(content)
+
+
+def _first_steps(array, steps):
+    """The first steps of all sequences, one after the other without a reset: (1, steps, values)."""
+    return array.reshape(1, -1, array.shape[-1])[:, :steps]
 
 
 def _stacked(records, tensor):

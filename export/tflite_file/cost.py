@@ -1,6 +1,7 @@
 """Cost of a file: compressed size, multiply-accumulates, kernels that are stored as floats."""
 
 import gzip
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +26,7 @@ def multiply_accumulates(content: bytes) -> int:
     products are not counted.
     """
     model = flatbuffer.unpack(content)
-    graph = flatbuffer.graph_of(model, STEP)
+    graph = flatbuffer.graph_of(model, _main_signature(content))
     names = flatbuffer.operation_names(model, graph)
     total = 0
     for name, operator in zip(names, graph.operators, strict=True):
@@ -39,6 +40,20 @@ def multiply_accumulates(content: bytes) -> int:
             continue
         total += int(np.prod(output.shape)) * int(inner)
     return total
+
+
+def operations(content: bytes) -> dict[str, int]:
+    """Count each operation of a step, or of a whole sequence if the file has no step."""
+    counts: Counter[str] = Counter()
+    signature = _main_signature(content)
+    for (name, _), count in flatbuffer.read_operations(content, signature).items():
+        counts[name] += count
+    return dict(sorted(counts.items()))
+
+
+def _main_signature(content):
+    names = flatbuffer.signature_names(content)
+    return STEP if STEP in names else names[0]
 
 
 def float_kernels(content: bytes) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import flatbuffers
 import numpy as np
 
 from export import compat
-from export.forms.step import NEXT
+from export.forms.names import NEXT
 from export.targets import STEP
 
 # Objects of the generated schema, which has no usable types.
@@ -29,6 +29,7 @@ class Tensor:
         dtype: "float32", "int8" or "int16".
         scale: Real value of one quantization step; 0 for float.
         zero_point: The integer that represents 0.
+        shape_signature: The same shape, with -1 for axes of any size.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Tensor:
     dtype: str
     scale: float
     zero_point: int
+    shape_signature: tuple[int, ...] = ()
 
     @property
     def range(self) -> tuple[float, float]:
@@ -221,4 +223,8 @@ def _tensor(entry, graph, position):
         dtype=dtype_of(tensor),
         scale=scale,
         zero_point=zero_point,
+        shape_signature=tuple(
+            int(size)
+            for size in (tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature)
+        ),
     )

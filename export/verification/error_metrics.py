@@ -1,31 +1,51 @@
-"""Error metrics of a runtime against its reference, relative to the reference's variation."""
+"""Error metrics of outputs against a reference, relative to the reference's variation."""
 
 import numpy as np
 
 CURVE_POINTS = 500
+# Float32 programs may differ by so many units in the last place.
+ROUNDING_ULPS = 4
 
 
-def relative_rms(values: np.ndarray, reference: np.ndarray, scale_of: np.ndarray) -> float:
-    """Return the RMS of values - reference, over the standard deviation over time of `scale_of`.
+def relative_rms(
+    values: np.ndarray, reference: np.ndarray, scale_of: np.ndarray | None = None
+) -> float:
+    """Return the RMS of values - reference, over the standard deviation of the reference.
 
-    The variance of each feature is taken about the feature's own mean and then averaged over
-    features. If `scale_of` is constant, the RMS itself is returned.
+    The deviation is taken along the first axis, about each feature's own mean, and its square is
+    averaged over features. Where the reference is constant, the RMS itself is returned.
+
+    Args:
+        values: (n, ...).
+        reference: (n, ...).
+        scale_of: Values (m, ...) whose deviation is taken instead of the reference's.
     """
-    difference = values.astype("float64") - reference
-    return float(np.sqrt(np.mean(difference**2)) / _deviation(scale_of))
+    rms = np.sqrt(np.mean((values.astype("float64") - reference) ** 2))
+    return float(rms / deviation(reference if scale_of is None else scale_of))
+
+
+def rounding(reference: np.ndarray, scale_of: np.ndarray | None = None) -> float:
+    """Return `ROUNDING_ULPS` units in the last place of float32, over the standard deviation.
+
+    Outputs with a large offset and a small variation differ by so much in any two float32
+    programs.
+    """
+    magnitude = np.sqrt(np.mean(reference.astype("float64") ** 2))
+    spacing = ROUNDING_ULPS * np.finfo("float32").eps * magnitude
+    return float(spacing / deviation(reference if scale_of is None else scale_of))
 
 
 def largest_rms(values: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> float:
-    """Return the largest `relative_rms` of several tensors (time, ...), by name; 0 if none."""
-    return max((relative_rms(values[name], r, r) for name, r in reference.items()), default=0.0)
+    """Return the largest `relative_rms` of several tensors (n, ...), by name; 0 if none."""
+    return max((relative_rms(values[name], r) for name, r in reference.items()), default=0.0)
 
 
 def step_errors(values: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the relative RMS error of each step (time,), of the tensor with the largest."""
+    """Return the relative RMS error of each row (n,), of the tensor with the largest."""
     return np.max(
         [
             np.sqrt(np.mean((values[name] - r.astype("float64")) ** 2, axis=_feature_axes(r)))
-            / _deviation(r)
+            / deviation(r)
             for name, r in reference.items()
         ],
         axis=0,
@@ -38,9 +58,10 @@ def curve(errors: np.ndarray) -> tuple[float, ...]:
     return tuple(float(np.sqrt(np.mean(window**2))) for window in windows)
 
 
-def _deviation(values):
-    deviation = np.sqrt(np.mean(np.var(values.astype("float64"), axis=0)))
-    return deviation if deviation > 0 else 1.0
+def deviation(values: np.ndarray) -> float:
+    """Return the standard deviation along the first axis, in RMS over features; 1 if it is 0."""
+    result = float(np.sqrt(np.mean(np.var(values.astype("float64"), axis=0))))
+    return result if result > 0 else 1.0
 
 
 def _feature_axes(values):

@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from export import targets
-from export.data import Data, as_sequences
+from export.data import Data, as_arrays, as_sequences
+from export.forms.model_graph import read_graph
 from export.forms.step import Step
-from export.forms.supported_layers import as_functional
-from export.runtimes.rollout import Rollout, Runtime, predict
+from export.runtimes.litert import run_sequence
+from export.runtimes.rollout import rollout
 from export.runtimes.stepper import steppers
+from export.targets import BUILT_IN, STEP, XNNPACK
+from export.tflite_file.flatbuffer import signature_names
+from export.tflite_file.interface import require_same_sequence
 
 
 def predict_file(
@@ -38,11 +42,28 @@ def predict_file(
         ValueError: The file or the data do not fit the model.
         RuntimeError: A runtime rejects the file.
     """
+    if STEP not in signature_names(content):
+        return _predict_sequences(content, model, inputs, runtime_names)
     predictions = {}
     for stepper in steppers(content, model, runtime_names):
-        sequences = as_sequences(stepper.step, inputs, "inputs")
-        predictions[stepper.name] = _predict(stepper.runtime, model, stepper.step, sequences)
+        step = stepper.step
+        sequences = as_sequences(step, inputs, "inputs")
+        ((name, values),) = rollout(stepper.runtime, sequences, step.initial_states).outputs.items()
+        real = step.scalings[name].to_real(values)
+        predictions[stepper.name] = real if name in step.sequences else real[:, -1]
     return predictions
+
+
+def _predict_sequences(content, model, inputs, runtime_names):
+    graph = read_graph(model)
+    require_same_sequence(content, graph)
+    (output,) = graph.outputs
+    arrays = as_arrays(graph, inputs, "inputs")
+    return {
+        name: run_sequence(content, arrays, xnnpack=name == XNNPACK)[output]
+        for name in runtime_names
+        if name in (XNNPACK, BUILT_IN)
+    }
 
 
 def evaluate_file(
@@ -65,17 +86,16 @@ def evaluate_file(
         ValueError: The file or the data do not fit the model.
         RuntimeError: A runtime rejects the file.
     """
-    metric = metric or _mean_squared_error
+    metric = metric or mean_squared_error
     predictions = predict_file(content, model, inputs)
     return {name: float(metric(true_outputs, values)) for name, values in predictions.items()}
 
 
 class TrueOutputs:
-    """The true outputs of sequences, and the error of a runtime against them.
+    """The true outputs of sequences, in the order of a rollout's outputs.
 
     Args:
-        model: The original model, with one output.
-        step: Its step form.
+        step: The step form of a model with one output.
         sequences: Inputs by name, as `as_sequences` returns them.
         true_outputs: True outputs, with the shape of the model's outputs.
 
@@ -83,53 +103,54 @@ class TrueOutputs:
         ValueError: The model has several outputs, or the shape differs from that of its output.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        step: Step,
-        sequences: dict[str, np.ndarray],
-        true_outputs: ArrayLike,
-    ):
-        if len(step.outputs) != 1:
-            raise ValueError(f"`true_outputs` need one output; there are {len(step.outputs)}.")
-        self._model, self._step, self._sequences = model, step, sequences
-        self._every_step = _returns_every_step(model)
+    def __init__(self, step: Step, sequences: dict[str, np.ndarray], true_outputs: ArrayLike):
+        require_one_output(step.outputs)
+        (name,) = step.outputs
+        self._every_step = name in step.sequences
         batch, time, _ = next(iter(sequences.values())).shape
-        step_outputs: Any = step.model.output
-        features = step_outputs[step.outputs[0]].shape[1:]
         values = np.asarray(true_outputs)
-        if self._every_step and values.ndim == len(features) + 1 and batch == 1:
-            values = values[np.newaxis]
-        expected = (batch, time, *features) if self._every_step else (batch, *features)
-        # An incomplete step at the end of a sequence has no output.
-        if self._every_step and values.ndim > 1 and time <= values.shape[1] <= time + 1:
-            values = values[:, :time]
+        shape = step.graph.outputs[name].shape
+        if not self._every_step:
+            expected = (batch, *shape[1:])
+        else:
+            expected = (batch, time, *shape[2:])
+            values = self._in_windows(values, batch, time, len(shape))
         if values.shape != expected:
             raise ValueError(
                 f"The true outputs must have shape {expected}, one for each output of the model; "
                 f"received {np.shape(true_outputs)}."
             )
-        self._values = values
+        # Of a single sequence, a rollout has the outputs of all steps.
+        self._only_last = not self._every_step and batch == 1
+        self.values = values.reshape(-1, *values.shape[2:]) if self._every_step else values
 
-    def error(self, runtime: Runtime, rolled: Rollout) -> float:
-        """Return the mean squared error of the rollout, or of each sequence's last step."""
-        if not self._every_step:
-            predictions = _predict(runtime, self._model, self._step, self._sequences)
-            return _mean_squared_error(self._values, predictions)
-        (outputs,) = rolled.outputs.values()
-        values = self._values.reshape(-1, *outputs.shape[1:])[: len(outputs)]
-        return _mean_squared_error(values, outputs)
+    @staticmethod
+    def _in_windows(values: Any, batch: int, time: int, rank: int) -> Any:
+        """True outputs of each step, cut as `as_sequences` cuts the inputs."""
+        if values.ndim == rank - 1:
+            values = values[np.newaxis]
+        if values.ndim != rank or not values.shape[1]:
+            return values
+        # An incomplete step or window at the end has no output.
+        windows = max(1, values.shape[1] // time)
+        if values.shape[1] - windows * time < time and len(values) * windows == batch:
+            values = values[:, : windows * time].reshape(-1, time, *values.shape[2:])
+        return values
+
+    def error(self, outputs: dict[str, np.ndarray]) -> float:
+        """Return the mean squared error of a rollout's outputs (n, ...)."""
+        (values,) = outputs.values()
+        if self._only_last:
+            values = values[-1:]
+        return mean_squared_error(self.values[: len(values)], values)
 
 
-def _mean_squared_error(true_outputs, outputs):
+def require_one_output(outputs: Sequence[str]) -> None:
+    """Raise a ValueError if a model has several outputs."""
+    if len(outputs) != 1:
+        raise ValueError(f"`true_outputs` need one output; there are {len(outputs)}.")
+
+
+def mean_squared_error(true_outputs: np.ndarray, outputs: np.ndarray) -> float:
+    """Return the mean squared difference."""
     return float(np.mean((outputs.astype("float64") - true_outputs) ** 2))
-
-
-def _returns_every_step(model):
-    return len(as_functional(model).outputs[0].shape) == 3
-
-
-def _predict(runtime, model, step, sequences):
-    ((name, values),) = predict(runtime, sequences, step.initial_states).items()
-    values = step.scalings[name].to_real(values)
-    return values if _returns_every_step(model) else values[:, -1]

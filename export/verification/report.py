@@ -7,11 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from export.tflite_file.layout import TensorLayout
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+# Largest number of features, and of their values, in a report's plots.
+SIGNALS, SIGNAL_ROWS = 8, 500
 HEADINGS = ("error", "state error", "worst step", "MSE", "µs (p99)")
 
 
@@ -23,6 +27,7 @@ class RuntimeResult:
         name: Name of the runtime.
         note: Why it was not run, or "".
         output_error: RMS error of the outputs against Keras, over their standard deviation.
+        rounding: Error that float32 rounding explains; it is added to the tolerance.
         state_error: RMS error of the states in the same unit; 0 without states.
         worst_step: The step with the largest output error.
         worst_error: RMS error of that step, over the outputs' standard deviation.
@@ -35,6 +40,7 @@ class RuntimeResult:
     name: str
     note: str = ""
     output_error: float | None = None
+    rounding: float = 0.0
     state_error: float | None = None
     worst_step: int | None = None
     worst_error: float | None = None
@@ -42,6 +48,36 @@ class RuntimeResult:
     metric: float | None = None
     latency_p50: float | None = None
     latency_p99: float | None = None
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One feature of an output over the rollout, in Keras and in the file.
+
+    Attributes:
+        name: Name of the output, and the index of the feature if there are several.
+        keras: The reference.
+        file: The file, on the first runtime of the target.
+        true: The true values, if they were given.
+    """
+
+    name: str
+    keras: tuple[float, ...]
+    file: tuple[float, ...]
+    true: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What a verification measured; the attributes are those of `Report`."""
+
+    steps: int
+    results: tuple[RuntimeResult, ...]
+    disagreement: float | None
+    arena_bytes: int | None
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+    signals: tuple[Signal, ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +102,8 @@ class Report:
         tolerance: Largest accepted `output_error`.
         failures: Results outside tolerance, one sentence each.
         warnings: Other facts that users should know, one sentence each.
+        signals: Outputs over the rollout, of Keras and of the file.
+        remedies: Likely remedies for the failures, one sentence each.
         layout: Layout of inputs, outputs and states; empty before export.
         files: By name, the path of each written file.
     """
@@ -86,6 +124,8 @@ class Report:
     tolerance: float
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    remedies: tuple[str, ...] = ()
     layout: tuple[TensorLayout, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
 
@@ -125,8 +165,8 @@ class Report:
             console.print(f"{name:<18} {path}", highlight=False, soft_wrap=True)
         verdict = "passed" if self.passed else "FAILED"
         console.print(f"verification {verdict}", style="green" if self.passed else "red bold")
-        for failure in self.failures:
-            console.print(f"  {failure}", highlight=False)
+        for sentence in (*self.failures, *self.remedies):
+            console.print(f"  {sentence}", highlight=False)
 
     @property
     def title(self) -> str:
@@ -172,6 +212,32 @@ class Report:
         return facts
 
 
+def signals(
+    reference: dict[str, np.ndarray],
+    outputs: dict[str, np.ndarray],
+    true_outputs: np.ndarray | None = None,
+) -> tuple[Signal, ...]:
+    """Return the first rows of the first features of all outputs (n, ...).
+
+    Args:
+        reference: Outputs of Keras, by name.
+        outputs: Outputs of the file, by name; empty if no runtime was started.
+        true_outputs: True values of the only output, or None.
+    """
+    found = []
+    for name, values in reference.items():
+        features = values.reshape(len(values), -1)[:SIGNAL_ROWS]
+        others = outputs[name].reshape(len(values), -1) if outputs else features[:0]
+        true = features[:0] if true_outputs is None else true_outputs.reshape(len(true_outputs), -1)
+        for index in range(features.shape[1]):
+            columns = [
+                tuple(float(x) for x in array[:SIGNAL_ROWS, index])
+                for array in (features, others, true)
+            ]
+            found.append(Signal(name if features.shape[1] == 1 else f"{name}[{index}]", *columns))
+    return tuple(found[:SIGNALS])
+
+
 def percent(share: float) -> str:
     """Format a share as percent with three significant digits: 0.0123 -> "1.23 %"."""
     return f"{100 * share:.3g} %"
@@ -182,11 +248,16 @@ class VerificationError(RuntimeError):
 
     Attributes:
         report: The report of the failed verification.
+        folder: The folder with report.html and report.json, or None.
     """
 
-    def __init__(self, report: Report):
-        super().__init__(
-            f"The {report.recipe} file of {report.model!r} failed verification: "
-            + " ".join(report.failures)
-        )
-        self.report = report
+    def __init__(self, report: Report, folder: Path | None = None):
+        parts = [
+            f"The {report.recipe} file of {report.model!r} failed verification:",
+            *report.failures,
+            *report.remedies,
+        ]
+        if folder is not None:
+            parts.append(f"The report is in {folder}.")
+        super().__init__(" ".join(parts))
+        self.report, self.folder = report, folder

@@ -74,7 +74,7 @@ def drive_side_by_side(
 ) -> None:
     """Step a model through all laps until all are over; the actions go to `actors`, one per lap."""
     from export import to_step
-    from export.forms.step import NEXT
+    from export.forms.names import NEXT
 
     step = to_step(driver)
     (input_name,), (output_name,) = step.inputs, step.outputs

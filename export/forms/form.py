@@ -1,0 +1,46 @@
+"""Form: a graph as a Keras model with other inputs, which shares the weights of the original."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from export.forms.model_graph import ModelGraph
+
+
+class Form(keras.Model):
+    """A function on named tensors as a Keras model.
+
+    Args:
+        graph: The graph that the function evaluates; its model owns the weights.
+        function: Function from a dict of tensors to a dict of tensors.
+        inputs: Shape and dtype of each input by name; the first axis is the batch.
+        name: Name of the model.
+
+    Attributes:
+        graph: The graph.
+        source: The original model.
+        input_specs: Shape and dtype of each input by name.
+        layer_names: Names of the original model's layers, for messages.
+    """
+
+    def __init__(
+        self,
+        graph: ModelGraph,
+        function: Callable[[Mapping[str, Any]], dict[str, Any]],
+        inputs: Mapping[str, keras.KerasTensor],
+        name: str,
+    ):
+        super().__init__(name=name)
+        self.graph = graph
+        self.source = graph.model  # tracks the weights
+        self.layer_names = {call.layer.name for call in graph.calls}
+        self._function, self._specs = function, dict(inputs)
+        self.built = True
+
+    @property
+    def input_specs(self) -> dict[str, keras.KerasTensor]:
+        return self._specs
+
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        return self._function(inputs)

@@ -1,0 +1,140 @@
+"""What would help an export that failed its verification, from what was measured."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from export import recipes
+from export.calibration import closed_loop_samples
+from export.convert import convert
+from export.data import as_sequences
+from export.forms.step import Step, to_step
+from export.recipes import Recipe
+from export.targets import Target
+from export.verification.report import Report, percent
+from export.verification.verify import verify
+
+COUNT = 3
+# A range is calibrated well from about so many rows.
+ENOUGH_ROWS = 1000
+# Features whose deviations differ by more than this factor share one scale poorly.
+UNEVEN = 4.0
+
+
+def remedies(
+    report: Report,
+    model: keras.Model,
+    target: Target,
+    recipe: Recipe,
+    calibration: dict[str, np.ndarray] | None,
+    evaluation: dict[str, np.ndarray] | None,
+    steps: int,
+) -> tuple[str, ...]:
+    """Return the likeliest remedies for a failed verification, one sentence each.
+
+    Args:
+        report: The report of the failed verification.
+        model: The Keras model.
+        target: The device.
+        recipe: The recipe that failed.
+        calibration: The calibration data by input name, or None.
+        evaluation: The data of the verification by input name, or None.
+        steps: Largest number of steps to verify.
+    """
+    if not recipe.is_integer or calibration is None:
+        return tuple(_of_floats(report, target, recipe))
+    step = to_step(model, fold_scaling=True)
+    found = [
+        *_finer_recipe(report, step, target, recipe, calibration, evaluation, steps),
+        *_normalization(step, calibration),
+        *_more_data(calibration),
+        "Train a few more epochs with export.compress.quantize_aware(model), which makes the "
+        "model robust to quantization.",
+        *_longer_training(report),
+    ]
+    return (*found[: COUNT - 1], _tolerance(report))
+
+
+def _of_floats(report, target, recipe) -> Iterator[str]:
+    if recipe.weights != "float32" and "float32" in target.recipes:
+        yield "Use recipe 'float32', which has no quantized weights."
+    yield from _longer_training(report)
+    yield _tolerance(report)
+
+
+def _finer_recipe(report, step: Step, target, recipe, calibration, evaluation, steps):
+    """Measure int16x8 in the place of int8."""
+    if recipe.activations != "int8" or "int16x8" not in target.recipes:
+        return
+    model, finer = step.graph.model, recipes.get("int16x8")
+    finer = replace(finer, metric_tolerance=recipe.metric_tolerance)
+    try:
+        samples = closed_loop_samples(step, as_sequences(step, calibration))
+        content = convert(step, finer, target, samples)
+        other = verify(model, content, evaluation, target=target, recipe=finer, steps=steps)
+    except (ValueError, RuntimeError):
+        # The recipe lacks an operation that the model needs.
+        return
+    if _worst(other) < _worst(report):
+        yield f"Use recipe 'int16x8': its outputs' error is {percent(_worst(other))}."
+
+
+def _normalization(step: Step, calibration) -> Iterator[str]:
+    for name, array in calibration.items():
+        scaling = step.scalings[name]
+        if (
+            array.ndim != 3
+            or not np.allclose(scaling.scale, 1)
+            or not np.allclose(scaling.offset, 0)
+        ):
+            continue
+        features = array.reshape(-1, array.shape[-1])
+        sizes = np.abs(features).max(axis=0)
+        deviations = features.std(axis=0)
+        uneven = sizes.max() > UNEVEN * max(sizes.min(), 1e-12)
+        far = bool((np.abs(features.mean(axis=0)) > UNEVEN * np.maximum(deviations, 1e-12)).any())
+        if uneven or far:
+            yield (
+                "Start the model with an adapted keras.layers.Normalization: the features of input "
+                f"{name!r} reach from {sizes.min():.3g} to {sizes.max():.3g}, and share one scale."
+            )
+
+
+def _more_data(calibration) -> Iterator[str]:
+    rows = int(np.prod(next(iter(calibration.values())).shape[:2]))
+    if rows < ENOUGH_ROWS:
+        yield (
+            f"Give more calibration data: {rows:,} rows were given; {ENOUGH_ROWS:,} or more "
+            "typical ones determine the ranges better."
+        )
+
+
+def _longer_training(report) -> Iterator[str]:
+    deviations = [np.std(signal.keras) for signal in report.signals if signal.keras]
+    if deviations:
+        yield (
+            "Train the model longer, or check it: errors are relative to the outputs' standard "
+            f"deviation, which is {max(deviations):.3g}."
+        )
+
+
+def _tolerance(report: Report) -> str:
+    worst = _worst(report)
+    if not np.isfinite(worst) or worst >= 1:
+        return "Give true outputs with the evaluation data: then the task's error decides."
+    return (
+        f"If your task allows it, accept the file with tolerance={_rounded_up(worst)}, or give true "
+        "outputs with the evaluation data: then the task's error decides."
+    )
+
+
+def _worst(report: Report) -> float:
+    return max(r.output_error for r in report.results if r.output_error is not None)
+
+
+def _rounded_up(share: float) -> float:
+    """The next larger number of two digits."""
+    unit = 10 ** (np.floor(np.log10(share)) - 1)
+    return float(f"{np.ceil(share * 1.05 / unit) * unit:.2g}")

@@ -1,0 +1,46 @@
+"""Which errors of the runtimes fail a verification, and which are warnings."""
+
+from collections.abc import Sequence
+
+from export.recipes import Recipe
+from export.verification.report import RuntimeResult, percent
+
+
+def failures_and_warnings(
+    results: Sequence[RuntimeResult], disagreement: float | None, recipe: Recipe
+) -> tuple[list[str], list[str]]:
+    """Return what is out of tolerance: failures and warnings, one sentence each.
+
+    Args:
+        results: One per runtime, Keras first.
+        disagreement: Largest difference between two runtimes.
+        recipe: The tolerances.
+    """
+    reference, *others = results
+    deviations, losses = [], []
+    for result in others:
+        if result.note:
+            continue
+        # `not <=` also catches NaN.
+        if not result.output_error <= recipe.tolerance + result.rounding:
+            deviations.append(
+                f"{result.name}: the outputs' RMS error is {percent(result.output_error)} of their "
+                f"standard deviation; allowed: {percent(recipe.tolerance)}."
+            )
+        if result.metric is not None:
+            loss = result.metric / reference.metric - 1 if reference.metric else result.metric
+            if not loss <= recipe.metric_tolerance:
+                losses.append(
+                    f"{result.name}: the mean squared error is {percent(loss)} worse than in "
+                    f"Keras; allowed: {percent(recipe.metric_tolerance)}."
+                )
+    floor = max(result.rounding for result in others) if others else 0.0
+    if disagreement is not None and not disagreement <= recipe.agreement + floor:
+        deviations.append(
+            f"The runtimes differ by {percent(disagreement)} of the outputs' standard deviation; "
+            f"allowed: {percent(recipe.agreement)}."
+        )
+    if reference.metric is None:
+        return deviations, []
+    # True outputs are at hand: the task's error decides.
+    return losses, deviations

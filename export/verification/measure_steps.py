@@ -1,0 +1,155 @@
+"""Measures a file with the signature `step`: each runtime in closed loop against Keras."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from export import targets
+from export.data import real_inputs
+from export.forms.step import Step
+from export.recipes import Recipe
+from export.runtimes.keras_step import KerasStep, keras_rollout
+from export.runtimes.micro import Micro
+from export.runtimes.rollout import Rollout, rollout
+from export.runtimes.start import start_runtimes
+from export.targets import Target
+from export.tflite_file import flatbuffer
+from export.verification import check_forms, error_metrics
+from export.verification.evaluate import TrueOutputs
+from export.verification.failures import failures_and_warnings
+from export.verification.report import Measurements, RuntimeResult, signals
+
+NO_WHEEL = "not run: no wheel for this platform"
+REJECTED = "rejects the file"
+# A state out of its calibrated range by more than this share of the range is reported.
+RANGE_MARGIN = 0.02
+
+
+def measure_steps(
+    content: bytes,
+    step: Step,
+    rows: dict[str, np.ndarray],
+    sequences: dict[str, np.ndarray],
+    true_outputs: Any,
+    target: Target,
+    recipe: Recipe,
+) -> Measurements:
+    """Run a file on every runtime of a target and compare it with Keras.
+
+    Args:
+        content: The .tflite file.
+        step: The step form.
+        rows: Sequences to run (batch, steps, values), each from the initial states.
+        sequences: All sequences of the data, which the true outputs belong to.
+        true_outputs: True outputs for `sequences`, or None.
+        target: The device that runs the file.
+        recipe: The tolerances.
+    """
+    truth = None if true_outputs is None else TrueOutputs(step, sequences, true_outputs)
+    started, missing, rejections = start_runtimes(content, target.runtimes)
+    rollouts = [
+        keras_rollout(step, rows),
+        *(rollout(runtime, rows, step.initial_states) for runtime in started),
+    ]
+    outputs = [returned_outputs(step, rolled) for rolled in rollouts]
+    names = [KerasStep.name, *(runtime.name for runtime in started)]
+    results = [
+        _result(name, rolled, values, rollouts[0], outputs[0], truth)
+        for name, rolled, values in zip(names, rollouts, outputs, strict=True)
+    ]
+    results += [RuntimeResult(name, note=NO_WHEEL) for name in missing]
+    results += [RuntimeResult(name, note=REJECTED) for name in rejections]
+    inputs = real_inputs(step, rows)
+    expected = check_forms.model_outputs(step.graph, inputs)
+    if targets.SEQUENCE in flatbuffer.signature_names(content):
+        results.append(check_forms.sequence_result(content, inputs, expected, outputs[0]))
+    disagreement = _disagreement(outputs)
+    failures, warnings = failures_and_warnings(results, disagreement, recipe)
+    stepped = {name: _real(step, name, values) for name, values in rollouts[0].outputs.items()}
+    return Measurements(
+        steps=len(rollouts[0].seconds),
+        results=tuple(results),
+        disagreement=disagreement,
+        arena_bytes=next((r.arena_bytes for r in started if isinstance(r, Micro)), None),
+        failures=(
+            *check_forms.step_form_failures(expected, stepped, step.sequences),
+            *failures,
+            *(f"{reason}." for reason in rejections.values()),
+        ),
+        warnings=(*warnings, *_range_warnings(content, step, rollouts[0])),
+        signals=signals(outputs[0], outputs[1] if started else {}, truth and truth.values),
+    )
+
+
+def returned_outputs(step: Step, rolled: Rollout) -> dict[str, np.ndarray]:
+    """Return the real outputs (n, ...) that the model returns: of each step, or of the last ones.
+
+    Of a single sequence, a model that returns its last step would return each step, if the
+    sequence ended there.
+    """
+    outputs = {}
+    for name, values in rolled.outputs.items():
+        real = _real(step, name, values)
+        every = name in step.sequences or len(real) == 1
+        outputs[name] = real.reshape(-1, *real.shape[2:]) if every else real[:, -1]
+    return outputs
+
+
+def _real(step, name, values):
+    return step.scalings[name].to_real(values)
+
+
+def _result(name, rolled, outputs, reference, reference_outputs, truth):
+    errors = error_metrics.step_errors(outputs, reference_outputs)
+    p50, p99 = np.percentile(rolled.seconds * 1e6, [50, 99])
+    return RuntimeResult(
+        name=name,
+        output_error=error_metrics.largest_rms(outputs, reference_outputs),
+        rounding=max(map(error_metrics.rounding, reference_outputs.values())),
+        state_error=error_metrics.largest_rms(_flat(rolled.states), _flat(reference.states)),
+        worst_step=int(np.argmax(errors)),
+        worst_error=float(errors.max()),
+        error_curve=error_metrics.curve(errors),
+        metric=truth and truth.error(outputs),
+        latency_p50=float(p50),
+        latency_p99=float(p99),
+    )
+
+
+def _flat(named):
+    return {name: values.reshape(-1, *values.shape[2:]) for name, values in named.items()}
+
+
+def _disagreement(outputs):
+    """The largest difference between two runtimes, relative to the variation of Keras's outputs."""
+    reference, *others = outputs
+    return max(
+        (
+            error_metrics.relative_rms(second[name], first[name], reference[name])
+            for first, second in itertools.combinations(others, 2)
+            for name in reference
+        ),
+        default=None,
+    )
+
+
+def _range_warnings(content, step, reference):
+    """Warn of states that leave the range that integers can hold, and say from which step on."""
+    warnings = []
+    for state, _ in flatbuffer.read_signature(content).states:
+        if not state.scale or step.window is not None:
+            continue
+        low, high = state.range
+        margin = RANGE_MARGIN * (high - low)
+        values = _flat(reference.states)[state.name]
+        outside = (values < low - margin) | (values > high + margin)
+        rows = outside.reshape(len(values), -1).any(axis=1)
+        if rows.any():
+            warnings.append(
+                f"State {state.name!r} leaves its calibrated range, [{low:.4g}, {high:.4g}], from "
+                f"step {int(np.argmax(rows))} of the rollout on, and saturates in "
+                f"{100 * rows.mean():.3g} % of the steps. Calibrate on sequences that are as long "
+                "as those on the device, or reset the states more often."
+            )
+    return warnings
