@@ -30,7 +30,11 @@ class _Recurrent(keras.layers.Layer):
     def __init__(self, layer: keras.layers.RNN):
         super().__init__(name=layer.name)
         self.layer = layer
+        self.supports_masking = True
         self.built = True
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return previous_mask if self.layer.return_sequences else None
 
     def _call_cell(self, inputs, states, elapsed):
         elapsed = {} if elapsed is None else {"elapsed": elapsed}

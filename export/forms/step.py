@@ -224,7 +224,9 @@ def _call_with_time_axis(call, args, kwargs):
 
     def remove(tensor):
         # Rows of rank 2, which are elapsed times, keep their time axis.
-        return tensor[:, 0] if next(ranks_of_outputs) > 2 and tensor.shape[1] == 1 else tensor
+        if next(ranks_of_outputs) > 2 and tensor.shape[1] == 1:
+            return ops.squeeze(tensor, 1)
+        return tensor
 
     return keras.tree.map_structure(remove, outputs)
 

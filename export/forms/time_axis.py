@@ -74,8 +74,9 @@ def read_time_axis(graph: ModelGraph) -> TimeAxis:
     for name, value in graph.inputs.items():
         if not _is_sequence_input(value, elapsed):
             raise NoStepForm(
-                f"Input {name!r} of shape {value.shape} has no time axis. Inputs of a step must be "
-                "(batch, time, features), or (batch, time) for elapsed times."
+                f"Input {name!r} of shape {value.shape} has no time axis; inputs of a step must be "
+                "(batch, time, features), or (batch, time) for elapsed times. Give it as features "
+                f"of each time step. {ON_PHONES}."
             )
         if None in value.shape[2:]:
             raise NoStepForm(f"Input {name!r} has an unknown number of features.")

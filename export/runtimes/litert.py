@@ -12,20 +12,25 @@ from export.tflite_file.flatbuffer import read_signature
 
 
 def make_interpreter(
-    content: bytes, preserve_all_tensors: bool = False, xnnpack: bool = True
+    content: bytes,
+    preserve_all_tensors: bool = False,
+    xnnpack: bool = True,
+    allocate: bool = True,
 ) -> Any:
-    """Return an allocated TFLite interpreter on one thread.
+    """Return a TFLite interpreter on one thread.
 
     Args:
         content: The .tflite file.
         preserve_all_tensors: Keep intermediate tensors readable after an invocation.
         xnnpack: Let XNNPACK run the operations that it has kernels for.
+        allocate: Allocate tensors for axes of unknown size as if their size were 1.
     """
     # Interpreters announce delegates, deprecations and the cost of preserving tensors.
     with CapturedErrors(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         interpreter = compat.tflite_interpreter(content, preserve_all_tensors, xnnpack)
-        interpreter.allocate_tensors()
+        if allocate:
+            interpreter.allocate_tensors()
     return interpreter
 
 
@@ -78,7 +83,8 @@ def run_sequence(
     Raises:
         RuntimeError: The interpreter rejects the file.
     """
-    interpreter = make_interpreter(content, xnnpack=xnnpack)
+    # The length may be unknown, and a model may need more than one step.
+    interpreter = make_interpreter(content, xnnpack=xnnpack, allocate=False)
     run = interpreter.get_signature_runner(SEQUENCE)
     details = run.get_input_details()
     return run(**{name: values.astype(details[name]["dtype"]) for name, values in inputs.items()})

@@ -16,8 +16,8 @@ pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 
 def relative_errors(step, content, model, data):
     """Of a file's outputs on the first sequence, per feature, by its deviation."""
-    rows = {"x": export.as_sequences(step, data)["x"][0]}
-    values = rollout(LiteRT(content), rows).outputs["output"]
+    rows = {"x": export.as_sequences(step, data)["x"][:1]}
+    values = rollout(LiteRT(content), rows).outputs["output"][0]
     expected = keras.ops.convert_to_numpy(model(data[:1]))[0]
     difference = step.scalings["output"].to_real(values) - expected
     return np.sqrt(np.mean(difference**2, axis=0)) / expected.std(axis=0)

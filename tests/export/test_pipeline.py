@@ -68,14 +68,16 @@ def test_int8_follows_a_trained_model(name, epochs, signal, tmp_path):
     assert report.arena_bytes > 1000
 
 
-def test_a_file_outside_tolerance_is_an_error_and_leaves_nothing(signal, tmp_path):
+def test_a_file_outside_tolerance_is_an_error_that_leaves_its_report(signal, tmp_path):
     # Calibrated on a thousandth of the range, every input saturates.
     with pytest.raises(export.VerificationError, match="failed verification: LiteRT") as raised:
         export.to_tflite(
             sequential("simple"), tmp_path / "out", calibration=signal / 1000, evaluation=signal
         )
     assert not raised.value.report.passed
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["out.failed"]
+    written = sorted(path.name for path in raised.value.folder.iterdir())
+    assert written == ["report.html", "report.json"]
 
 
 def with_nan(data):
@@ -98,7 +100,7 @@ def with_nan(data):
         ({"calibration": lambda d: d[:0]}, "is empty"),
         ({"calibration": lambda d: {"y": d}}, "must have the keys x; received y"),
         ({"calibration": lambda d: d.astype(str)}, "must hold numbers"),
-        ({"steps": 1}, "`steps` must be at least 2; received 1"),
+        ({"steps": 1}, "`steps` must be an integer of at least 2; received 1"),
     ],
 )
 def test_bad_arguments_are_named_and_leave_nothing(arguments, message, signal, tmp_path):
@@ -127,11 +129,19 @@ def test_an_operation_that_the_target_lacks_is_named(signal, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_batch_of_stateful_sequences_is_for_phones(signal, tmp_path):
-    model = keras.Sequential([keras.Input((None, 3), batch_size=4), layers.GRU(4, stateful=True)])
-    with pytest.raises(ValueError, match=r"fixed batch of 4 .* target 'micro' runs 1"):
-        export.to_tflite(model, tmp_path / "out", recipe="float32", calibration=signal)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("target", ["micro", "phone"])
+def test_stateful_layers_keep_their_states(target, random, tmp_path):
+    """The file has any batch, or one; the model's states are neither used nor changed."""
+    model = keras.Sequential([keras.Input((5, 3), batch_size=4), layers.GRU(4, stateful=True)])
+    x = random.standard_normal((4, 5, 3)).astype("float32")
+    model.predict(x, verbose=0)
+    before = [variable.numpy() for variable in model.variables]
+    report = export.to_tflite(
+        model, tmp_path / "out", target=target, recipe="float32", calibration=x
+    )
+    assert report.passed and report.steps == 20
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
 
 
 def export_float32(name, folder, signal):

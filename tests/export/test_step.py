@@ -6,7 +6,8 @@ import pytest
 from export_models import RECURRENT, sequential
 
 from export import as_sequences, to_step
-from export.runtimes.keras_step import KerasStep
+from export.graph import tf_graph
+from export.runtimes.keras_step import KerasStep, keras_rollout
 from export.runtimes.rollout import rollout
 from lnn_keras import LiquidCell, LiquidRNN, NODECell
 from lnn_keras import elapsed as elapsed_time
@@ -22,15 +23,20 @@ def x(random):
 
 
 def rolled_out(model, inputs):
+    """Outputs of all steps, from one call per step and from one loop over all steps."""
     step = to_step(model)
-    initial = {state.name: state.initial for state in step.states}
-    return rollout(KerasStep(step), inputs, initial)
+    sequences = {name: values[np.newaxis] for name, values in inputs.items()}
+    rolled = rollout(KerasStep(step), sequences, step.initial_states)
+    outputs = {name: values[0] for name, values in rolled.outputs.items()}
+    for name, values in keras_rollout(step, sequences).outputs.items():
+        np.testing.assert_allclose(values[0], outputs[name], atol=1e-6)
+    return outputs
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_step_by_step_equals_the_sequence(name, x):
     model = sequential(LAYERS[name](), features=4)
-    stepped = rolled_out(model, {"x": x[0]}).outputs["output"]
+    stepped = rolled_out(model, {"x": x[0]})["output"]
     expected = model(x)[0]
     np.testing.assert_allclose(stepped[-1] if name == "last" else stepped, expected, atol=1e-6)
 
@@ -53,7 +59,7 @@ def test_layers_around_the_recurrent_ones(x, random):
     model(x, training=True)  # moves the batch statistics
     rolled = rolled_out(model, {"x": x[0]})
     for name, expected in zip(("output_0", "output_1"), model(x), strict=True):
-        np.testing.assert_allclose(rolled.outputs[name], expected[0], atol=1e-6)
+        np.testing.assert_allclose(rolled[name], expected[0], atol=1e-6)
 
 
 CONVOLUTIONS = {
@@ -84,11 +90,10 @@ def test_causal_convolutions_keep_their_past(name, random):
     step = to_step(model)
     assert step.rows == rows
     sequences = as_sequences(step, x)
-    initial = {state.name: state.initial for state in step.states}
-    rolled = rollout(KerasStep(step), {"x": sequences["x"][0]}, initial)
+    rolled = rolled_out(model, {"x": sequences["x"][0]})
     expected = model(x)[0]
     assert len(expected) == 24 // rows
-    np.testing.assert_allclose(rolled.outputs["output"], expected, atol=1e-6)
+    np.testing.assert_allclose(rolled["output"], expected, atol=1e-6)
 
 
 def test_the_last_step_of_a_sequence_is_the_step_itself(x):
@@ -96,14 +101,14 @@ def test_the_last_step_of_a_sequence_is_the_step_itself(x):
     hidden = layers.LSTM(5, return_sequences=True)(inputs)
     model = keras.Model(inputs, layers.Dense(2)(hidden[:, -1]))
     rolled = rolled_out(model, {"x": x[0]})
-    np.testing.assert_allclose(rolled.outputs["output"][-1], model(x)[0], atol=1e-6)
+    np.testing.assert_allclose(rolled["output"][-1], model(x)[0], atol=1e-6)
 
 
 def test_a_dense_layer_called_twice_is_one_layer(x):
     inputs, shared = keras.Input((None, 4), name="x"), layers.Dense(4)
     model = keras.Model(inputs, layers.GRU(3)(shared(shared(inputs))))
     rolled = rolled_out(model, {"x": x[0]})
-    np.testing.assert_allclose(rolled.outputs["output"][-1], model(x)[0], atol=1e-6)
+    np.testing.assert_allclose(rolled["output"][-1], model(x)[0], atol=1e-6)
     assert to_step(model, fold_scaling=True).inputs == ("x",)
 
 
@@ -116,12 +121,13 @@ def test_folded_scaling_is_done_outside(x):
     model = keras.Model(inputs, last(layers.Dense(2)(hidden)))
     x = (x * [2, 0.1, 100, 1] + [1, -2, 300, 0]).astype("float32")
     step = to_step(model, fold_scaling=True)
-    kinds = {type(layer).__name__ for layer in step.model.layers}
-    assert not kinds & {"Normalization", "Rescaling"}
-    values = {"x": step.scalings["x"].to_values(x[0])}
-    np.testing.assert_allclose(step.scalings["x"].to_real(values["x"]), x[0], rtol=1e-5)
-    outputs = rollout(KerasStep(step), values).outputs["output"]
-    np.testing.assert_allclose(step.scalings["output"].to_real(outputs), model(x)[0], atol=1e-5)
+    values = {"x": step.scalings["x"].to_values(x)}
+    np.testing.assert_allclose(step.scalings["x"].to_real(values["x"]), x, rtol=1e-5)
+    outputs = keras_rollout(step, values).outputs["output"]
+    np.testing.assert_allclose(step.scalings["output"].to_real(outputs), model(x), atol=1e-5)
+    graph = tf_graph.flatten(tf_graph.trace(step.model, 1))
+    layers_in_graph = {operation.name.split("/")[0] for operation in graph.operations}
+    assert not {name for name in layers_in_graph if name.startswith(("normal", "rescal"))}
 
 
 def test_scaling_that_other_layers_read_stays(x):
@@ -132,9 +138,9 @@ def test_scaling_that_other_layers_read_stays(x):
     step = to_step(model, fold_scaling=True)
     for scaling in step.scalings.values():
         assert (scaling.scale == 1).all() and (scaling.offset == 0).all()
-    rolled = rollout(KerasStep(step), {"x": x[0]})
+    rolled = rolled_out(model, {"x": x[0]})
     for name, expected in zip(("output_0", "output_1"), model(x), strict=True):
-        np.testing.assert_allclose(rolled.outputs[name], expected[0], atol=1e-6)
+        np.testing.assert_allclose(rolled[name], expected[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("features", [(), (1,)])
@@ -144,7 +150,7 @@ def test_elapsed_time_is_an_input_of_the_step(features, x, random):
     hidden = LiquidRNN(LiquidCell(5), return_sequences=True)(inputs, elapsed=times)
     model = keras.Model([inputs, times], layers.Dense(2)(hidden))
     rolled = rolled_out(model, {"x": x[0], "elapsed": elapsed[0].reshape(9, 1)})
-    np.testing.assert_allclose(rolled.outputs["output"], model([x, elapsed])[0], atol=1e-6)
+    np.testing.assert_allclose(rolled["output"], model([x, elapsed])[0], atol=1e-6)
 
 
 def test_elapsed_time_as_the_last_feature(x, random):
@@ -152,4 +158,4 @@ def test_elapsed_time_as_the_last_feature(x, random):
     cell = LiquidCell(5, elapsed="last_feature")
     model = keras.Sequential([keras.Input((None, 5), name="x"), layers.RNN(cell)])
     rolled = rolled_out(model, {"x": packed[0]})
-    np.testing.assert_allclose(rolled.outputs["output"][-1], model(packed)[0], atol=1e-6)
+    np.testing.assert_allclose(rolled["output"][-1], model(packed)[0], atol=1e-6)

@@ -20,9 +20,15 @@ def first_step():
 
 
 def two_strides():
-    inputs = keras.Input((8, 4))
+    inputs = keras.Input((None, 4))
     slow = layers.Conv1D(4, 3, strides=2, padding="causal")(inputs)
-    return keras.Model(inputs, layers.Add()([slow[:, -1], inputs[:, -1]]))
+    return keras.Model(inputs, layers.Add()([slow, inputs]))
+
+
+def sequence_and_last_step():
+    inputs = keras.Input((None, 4))
+    hidden = layers.LSTM(4, return_sequences=True)(inputs)
+    return keras.Model(inputs, layers.Add(name="mix")([hidden, hidden[:, -1]]))
 
 
 @pytest.mark.parametrize(
@@ -39,12 +45,16 @@ def two_strides():
         ),
         (lambda: sequential(layers.Conv1D(3, 2)), r"\(Conv1D\) has padding='valid'"),
         (lambda: sequential(layers.Flatten()), r"\(Flatten\) looks at a whole sequence"),
-        (lambda: first_step(), r"takes x\[.*\]; of a sequence only x\[:, -1\]"),
+        (lambda: first_step(), r"'get_item' \(GetItem\) looks at several time steps"),
+        (sequence_and_last_step, r"'mix' \(Add\) joins a sequence with a tensor that has no time"),
         (lambda: two_strides(), r"joins tensors that have passed different strides: \[1, 2\]"),
-        (lambda: sequential(layers.Masking(), layers.LSTM(2)), r"\(Masking\) has no form"),
+        (
+            lambda: sequential(layers.Masking(), layers.LSTM(2)),
+            r"\(Masking\) skips time steps by their values",
+        ),
         (
             lambda: sequential(layers.LayerNormalization(axis=1), layers.LSTM(2)),
-            r"works along axis \[1\]",
+            r"\(LayerNormalization\) looks at several time steps",
         ),
         (lambda: keras.Sequential([layers.LSTM(3)]), "is not built"),
         (lambda: "model", "must be a keras.Model; received str"),
