@@ -15,7 +15,7 @@ from export.calibration import (
     data_warnings,
     state_warnings,
 )
-from export.convert import convert
+from export.convert import convert, converter
 from export.data import Data, as_sequences, noise
 from export.forms.sequence import to_sequence
 from export.forms.step import to_step
@@ -75,6 +75,8 @@ def to_tflite(
     report_progress = progress or (lambda sentence: None)
     recipe, target = recipes.get(recipe), targets.get(target)
     _require_arguments(model, target, recipe, calibration)
+    # It loads TensorFlow while this process builds and calibrates the step.
+    converter.start()
     step = to_step(model, fold_scaling=recipe.is_integer)
     # The converter cannot calibrate ranges within a loop, so integer files have only the step.
     with_sequence = SEQUENCE in target.forms and not recipe.is_integer
