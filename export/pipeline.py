@@ -1,5 +1,6 @@
 """`to_tflite`: from a Keras model to a verified folder of device files."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from export.calibration import (
     data_warnings,
     state_warnings,
 )
-from export.convert import convert
+from export.convert import convert, converter
 from export.data import Data, as_arrays, as_sequences, noise
 from export.forms.form import Form
 from export.forms.model_graph import ModelGraph, read_graph
@@ -33,7 +34,7 @@ from export.verification.report import Report, VerificationError
 from export.verification.report_html import report_page
 from export.verification.verify import VERIFICATION_STEPS, verify
 from lnn_keras.argument_checks import require_at_least
-from lnn_keras.atomic_folder import whole_folder
+from lnn_keras.atomic_folder import require_replaceable, whole_folder
 
 
 def to_tflite(
@@ -95,6 +96,10 @@ def to_tflite(
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     _require_arguments(target, recipe, calibration)
+    previous = _files_of_last_export(directory)
+    require_replaceable(directory, proof="report.json", replaceable=previous)
+    # It loads TensorFlow while the first stages run.
+    converter.start()
     forms = _forms(model, target, recipe)
     arrays = None if calibration is None else as_arrays(forms.graph, calibration)
     inputs, true_outputs = _evaluation_pair(forms.graph, evaluation, arrays)
@@ -102,7 +107,7 @@ def to_tflite(
     if forms.step is not None and arrays is not None:
         sequences = as_sequences(forms.step, arrays)
 
-    with whole_folder(directory, proof="report.json") as folder:
+    with whole_folder(directory, proof="report.json", replaceable=previous) as folder:
         samples, warnings = [], ()
         if recipe.is_integer and forms.step is not None and sequences is not None:
             report_progress("Calibrating in closed loop")
@@ -170,6 +175,15 @@ def _forms(model: keras.Model, target: Target, recipe: Recipe) -> Forms:
             ) from error
         raise
     return Forms(graph, step, to_sequence(model) if takes_sequences else None)
+
+
+def _files_of_last_export(directory: str | Path) -> frozenset[str]:
+    """The names of the files that the last export to a folder wrote, which may be replaced."""
+    try:
+        report = json.loads((Path(directory) / "report.json").read_text())
+        return frozenset(report["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
 
 
 def _source_files(forms, content, report, recipe, target, sequences):

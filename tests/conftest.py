@@ -20,6 +20,15 @@ def _freeze_imports():
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _start_converter(request):
+    """The converter loads TensorFlow while the first tests run, if any of them may convert."""
+    if any(item.path.parent.name in {"export", "zoo"} for item in request.session.items):
+        from export.convert import converter
+
+        converter.start()
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     # Resets layer names. free_memory would run a garbage collection per test.

@@ -23,13 +23,13 @@ FEATURES, UNITS = 4, 5
 
 # Each value creates a cell; its keyword arguments are passed to the constructor.
 CELLS = {
-    "liquid": lambda **k: LiquidCell(UNITS, unfolds=3, **k),
-    "liquid-adjoint": lambda **k: LiquidCell(UNITS, unfolds=3, adjoint=True, **k),
-    "node": lambda **k: NODECell(UNITS, unfolds=3, **k),
+    "liquid": lambda **k: LiquidCell(UNITS, unfolds=2, **k),
+    "liquid-adjoint": lambda **k: LiquidCell(UNITS, unfolds=2, adjoint=True, **k),
+    "node": lambda **k: NODECell(UNITS, unfolds=2, **k),
     "node-dopri5": lambda **k: NODECell(UNITS, solver="dopri5", unfolds=1, max_steps=12, **k),
     "ctrnn": lambda **k: CTRNNCell(UNITS, unfolds=2, solver="midpoint", **k),
     "ltc": lambda **k: LTCCell(UNITS, unfolds=2, **k),
-    "ltc-ncp": lambda **k: LTCCell(AutoNCP(12, outputs=UNITS), unfolds=2, **k),
+    "ltc-ncp": lambda **k: LTCCell(AutoNCP(12, outputs=UNITS), unfolds=1, **k),
     "lrc": lambda **k: LRCCell(UNITS, **k),
     "lef": lambda **k: LEFCell(UNITS, "bernoulli", unfolds=2, **k),
     "cfc": lambda **k: CfCCell(UNITS, backbone_units=6, **k),

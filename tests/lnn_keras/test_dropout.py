@@ -170,6 +170,8 @@ def test_a_model_with_dropout_is_trained_and_saved(x, tmp_path):
     layer = keras.layers.RNN(LiquidCell(UNITS, dropout=0.2, recurrent_dropout=0.2, unfolds=1))
     model = keras.Sequential([keras.Input((None, FEATURES)), layer])
     model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=False)
+    # Without it, TensorFlow traces the training step twice.
+    model.optimizer.build(model.trainable_variables)
     losses = model.fit(x[:, :3], np.ones((3, UNITS)), epochs=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save(tmp_path / "model.keras")

@@ -75,6 +75,8 @@ def test_a_model_of_liquid_rnn_is_saved_and_cloned(name, x, random, tmp_path):
 def assert_trained_and_saved(layer, x, path):
     model = keras.Sequential([keras.Input((None, 4)), layer, keras.layers.Dense(2)])
     model.compile("adam", "mse", jit_compile=BACKEND == "jax")
+    # Without it, TensorFlow traces the training step twice.
+    model.optimizer.build(model.trainable_variables)
     losses = model.fit(x, np.ones((3, 4, 2)), epochs=4, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save(path)
@@ -100,6 +102,8 @@ def test_a_model_with_elapsed_time_is_trained_and_saved(x, elapsed, tmp_path):
     layer = LiquidRNN(LiquidCell(UNITS, unfolds=1))
     model = keras.Model([inputs, times], layer(inputs, elapsed=times))
     model.compile("adam", "mse", jit_compile=BACKEND == "jax")
+    # Without it, TensorFlow traces the training step twice.
+    model.optimizer.build(model.trainable_variables)
     history = model.fit([x, elapsed], np.ones((3, UNITS)), epochs=4, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     model.save(tmp_path / "model.keras")
@@ -149,6 +153,7 @@ def test_compiled_training_has_the_same_losses(name, x, elapsed):
         outputs = LiquidRNN(CELLS[name](), return_sequences=True)(inputs, elapsed=times)
         model = keras.Model([inputs, times], outputs)
         model.compile(keras.optimizers.SGD(0.1), "mse", **options)
+        model.optimizer.build(model.trainable_variables)
         history = model.fit([x, elapsed], np.ones((3, 4, UNITS)), epochs=2, verbose=0)
         losses.append(history.history["loss"])
     assert losses[0][-1] < losses[0][0]

@@ -73,6 +73,13 @@ def jax_processes(tmp_path_factory):
     return JaxProcesses(tmp_path_factory.mktemp("jax"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _start_jax_processes(request):
+    """Their server imports Keras while other tests run, if any test needs it."""
+    if any("jax_processes" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("jax_processes")
+
+
 @pytest.fixture
 def free_address():
     """A free port on loopback, as host:port."""

@@ -181,7 +181,8 @@ def test_export_of_a_stock_lstm_file(tmp_path, random):
 def test_export_for_phones_with_defaults(tmp_path):
     """A model with elapsed times; the step and the sequence form are verified on noise."""
     x, elapsed = keras.Input((None, 3), name="x"), keras.Input((None,), name="elapsed")
-    y = lnn_keras.LiquidRNN(lnn_keras.LiquidCell(40), return_sequences=True)(x, elapsed=elapsed)
+    cell = lnn_keras.LiquidCell(40, unfolds=1)
+    y = lnn_keras.LiquidRNN(cell, return_sequences=True)(x, elapsed=elapsed)
     keras.Model([x, elapsed], y, name="own").save(tmp_path / "own.keras")
     result = lnn("export", "own.keras", "--target", "phone", "--recipe", "dynamic", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -223,7 +224,15 @@ def test_errors_are_one_line_and_status_2(arguments, message, tmp_path):
 
 def test_a_process_writes_one_line_for_an_error():
     """Including the notices that TensorFlow writes to file descriptor 2."""
-    program = "from zoo.cli.main import main; main()"
+    program = """
+import sys
+
+# Keras imports them where they are installed, which takes seconds.
+sys.modules.update(sklearn=None, matplotlib=None)
+from zoo.cli.main import main
+
+main()
+"""
     result = subprocess.run(
         [sys.executable, "-c", program, "predict", "half-cheeta"], capture_output=True, text=True
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.biosignals.severity import DEATH, severity
 from zoo.biosignals.stay_table import COLUMNS, parse_stay
-from zoo.biosignals.vitals import FEATURES, features
+from zoo.biosignals.vitals import FEATURES, features, features_before_vitals
 from zoo.data import physionet2012 as data
 from zoo.preset import Bar, Preset, Samples
 from zoo.recurrent_layer import recurrent, require_cell
@@ -199,12 +199,10 @@ def rows_of(stay: np.ndarray, static: np.ndarray) -> NamedInputs:
         there are fewer intervals, the first rows contain only the static features, and their
         elapsed time is 0.
     """
-    no_vitals = np.full((1, 1 + len(data.VITALS)), np.nan)
-    no_vitals[0, 0] = 0
     hours = stay[:, 0].astype("float64")
     interval = np.minimum(hours // HOURS_OF_ROW, ROWS - 1)
     ends = np.flatnonzero(np.diff(interval, append=ROWS))
-    known = np.repeat(features(no_vitals, static), ROWS, axis=0)
+    known = np.tile(features_before_vitals(static), (ROWS, 1))
     elapsed = np.zeros(ROWS, "float32")
     if len(ends):
         known[ROWS - len(ends) :] = features(stay, static)[ends]

@@ -5,11 +5,12 @@ typical spread, on a logarithmic scale if they are skewed. A channel without mea
 typical, and impossible values are ignored. All summaries are causal.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.data.physionet2012 import HOURS, VITALS
+from zoo.data.physionet2012 import HOURS, STATIC, VITALS
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,21 @@ def features(stay: np.ndarray, static: np.ndarray) -> np.ndarray:
     others = _others(hours, vitals)
     static_features = np.broadcast_to(_static(static), (len(hours), STATIC_FEATURES))
     return np.concatenate([summaries, others, static_features], axis=1).astype("float32")
+
+
+def features_before_vitals(static: np.ndarray) -> np.ndarray:
+    """The summaries at admission, before any measurement: float32 (FEATURES,)."""
+    summaries = _before_vitals().copy()
+    summaries[-STATIC_FEATURES:] = _static(static)
+    return summaries
+
+
+@functools.cache
+def _before_vitals() -> np.ndarray:
+    """`features` of a stay without measurements; the person does not matter."""
+    stay = np.full((1, 1 + len(VITALS)), np.nan)
+    stay[0, 0] = 0
+    return features(stay, np.zeros(len(STATIC)))[0]
 
 
 def last_known(values: np.ndarray) -> np.ndarray:
