@@ -20,6 +20,7 @@ from export.recipes import Recipe
 from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import flatbuffer, rewrite
+from export.tflite_file.tensor_names import rename_tensors
 
 Samples: TypeAlias = Sequence[dict[str, np.ndarray]]
 
@@ -50,11 +51,10 @@ def convert(
         RuntimeError: The converter failed or crashed.
     """
     samples = list(samples)
-    functions, name = {}, ""
+    functions = {}
     if step is not None:
-        functions[STEP], name = _step_function(step, recipe, target, samples), step.name
+        functions[STEP] = _step_function(step, recipe, target, samples)
     if sequence is not None:
-        name = sequence.graph.name
         functions[SEQUENCE] = tf_graph.trace(sequence, None)
     with tempfile.TemporaryDirectory() as folder:
         tf_graph.save(functions, folder)
@@ -67,14 +67,14 @@ def convert(
                 folder,
                 list(functions),
                 {"activations": recipe.activations, "weights": recipe.weights},
-                f"{name!r} ({', '.join(functions)}) to {recipe.name}",
+                f"{', '.join(functions)} to {recipe.name}",
             )
 
         if recipe.is_integer:
             content = _convert_calibrated(run_converter, samples)
         else:
             content = run_converter(samples)
-        content = rewrite.share_constants(content)
+        content = rename_tensors(rewrite.share_constants(content))
     require_operations(content, target)
     return content
 

@@ -14,6 +14,10 @@ from export.forms import names
 from export.forms.functional_model import functional_graph
 from export.forms.rnn_layers import exported_layer
 
+# In a traced graph, the operations of a call are in the scope of the layer's name and this suffix,
+# which no name of a layer contains.
+SCOPE = ".call"
+
 # Step and sequence forms run in inference mode.
 _MODE = "training"
 
@@ -98,7 +102,8 @@ class ModelGraph:
             args, kwargs = replace_values(
                 (entry.args, entry.kwargs), lambda value: tensors[id(value)]
             )
-            results = call(entry, *args, **kwargs) if call else entry.layer(*args, **kwargs)
+            with keras.name_scope(self.layer_names[id(entry.layer)] + SCOPE):
+                results = call(entry, *args, **kwargs) if call else entry.layer(*args, **kwargs)
             results = keras.tree.flatten(results)
             tensors.update(zip(map(id, entry.outputs), results, strict=True))
         return {name: tensors[id(value)] for name, value in self.outputs.items()}
