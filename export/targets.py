@@ -44,17 +44,18 @@ def _pairs(operations: str, *dtypes: str) -> frozenset[tuple[str, str]]:
 
 _INTEGER_OPERATIONS = (
     "ADD SUB MUL LOGISTIC TANH FULLY_CONNECTED BATCH_MATMUL MEAN CONCATENATION SLICE "
-    "STRIDED_SLICE SPLIT SPLIT_V RESHAPE MAXIMUM MINIMUM SQUARED_DIFFERENCE SOFTMAX QUANTIZE "
-    "DEQUANTIZE PACK UNPACK TRANSPOSE RELU ABS CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D "
-    "MAX_POOL_2D PAD"
+    "STRIDED_SLICE SPLIT SPLIT_V RESHAPE MAXIMUM MINIMUM SOFTMAX QUANTIZE DEQUANTIZE PACK UNPACK "
+    "TRANSPOSE RELU LEAKY_RELU ABS CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D MAX_POOL_2D PAD"
 )
 # Kernels that the TensorFlow Lite Micro interpreter accepts. The converter also emits others,
-# for example int8 EXP, LOG, SQUARE and SQRT. 16-bit SUM is left out, because the converter gives
-# its output the scale of its input, in which a sum overflows.
+# for example int8 EXP, LOG, SQUARE and SQRT. Left out are 16-bit SUM, because the converter gives
+# its output the scale of its input, in which a sum overflows; 16-bit SQUARED_DIFFERENCE, which
+# LiteRT rejects; and ELU, which the converter surrounds with DEQUANTIZE and QUANTIZE.
 _MICRO_OPERATIONS = (
     _pairs(_INTEGER_OPERATIONS, "float32", "int8", "int16")
-    | _pairs("SUM DIV GATHER LEAKY_RELU ELU REDUCE_MAX", "float32", "int8")
-    | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6", "float32")
+    | _pairs("SUM DIV GATHER REDUCE_MAX SQUARED_DIFFERENCE LOG_SOFTMAX", "float32", "int8")
+    | _pairs("HARD_SWISH L2_NORMALIZATION", "float32", "int8")
+    | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6 ELU", "float32")
 )
 # LiteRT has every kernel, except on 16-bit integers, where it has those of TFLite Micro.
 _PHONE_OPERATIONS = _pairs(ANY, "float32", "float16", "int8", "int32", "int64", "bool") | _pairs(
