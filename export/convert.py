@@ -14,6 +14,7 @@ from export.forms.step import NEXT, Step
 from export.graph import kernel_check, tf_graph
 from export.graph.fold_linear import fold_linear_maps
 from export.graph.gptq import round_weights
+from export.graph.normalization import rewrite_normalizations
 from export.graph.substitute_ops import substitute
 from export.recipes import Recipe
 from export.runtimes.observed_ranges import observed_ranges
@@ -82,6 +83,7 @@ def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples)
     flat = tf_graph.flatten(function)
     if recipe.is_integer:
         kernel_check.require_no_loops(flat, step.model, recipe)
+        flat = tf_graph.flatten(rewrite_normalizations(flat, recipe.activations))
         flat = tf_graph.flatten(fold_linear_maps(flat))
         function = substitute(flat, step.model, recipe, target, samples)
         function = round_weights(tf_graph.flatten(function), recipe, samples)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
+from export.graph.normalization import NATIVE
 from export.graph.tf_graph import FlatGraph, layer_of, variable_operations
 from export.recipes import Recipe
 from export.targets import Target
@@ -93,7 +94,7 @@ def lacking(flat: FlatGraph, recipe: Recipe, target: Target) -> list[tuple[tf.Op
     missing = []
     for operation in variable_operations(flat):
         converted = CONVERTED.get(operation.type)
-        if converted is None or not operation.outputs:
+        if converted is None or not operation.outputs or NATIVE in operation.name:
             continue
         dtype = operation.outputs[0].dtype.name
         if dtype in _REAL_TYPES:
