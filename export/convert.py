@@ -73,7 +73,7 @@ def convert(
             content = _convert_calibrated(run_converter, step, samples)
         else:
             content = run_converter(samples)
-        content = rewrite.share_constants(content)
+        content = rewrite.share_constants(rewrite.select_by_version_2(content))
     require_operations(content, target)
     return content
 
@@ -84,6 +84,7 @@ def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples)
     function = tf_graph.trace(step.model, 1 if recipe.is_integer else target.batch)
     flat = tf_graph.flatten(function)
     if recipe.is_integer:
+        kernel_check.require_read_inputs(flat, recipe)
         kernel_check.require_no_loops(flat, step.model, recipe)
         flat = tf_graph.flatten(rewrite_normalizations(flat, recipe.activations))
         flat = tf_graph.flatten(fold_linear_maps(flat))

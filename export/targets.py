@@ -23,6 +23,7 @@ class Target:
         runtimes: Names of the runtimes that its files are verified on.
         operations: The (operation, dtype) pairs with a kernel; the dtype is that of the
             operation's first output.
+        imprecise: Pairs with a kernel that a file must not use.
     """
 
     name: str
@@ -32,9 +33,12 @@ class Target:
     batch: int | None
     runtimes: tuple[str, ...]
     operations: frozenset[tuple[str, str]]
+    imprecise: frozenset[tuple[str, str]] = frozenset()
 
     def runs(self, operation: str, dtype: str) -> bool:
-        """Return whether there is a kernel for an operation on a dtype."""
+        """Return whether there is a precise kernel for an operation on a dtype."""
+        if (operation, dtype) in self.imprecise:
+            return False
         return (operation, dtype) in self.operations or (ANY, dtype) in self.operations
 
 
@@ -55,12 +59,18 @@ _MICRO_OPERATIONS = (
     _pairs(_INTEGER_OPERATIONS, "float32", "int8", "int16")
     | _pairs("SUM DIV GATHER REDUCE_MAX SQUARED_DIFFERENCE LOG_SOFTMAX", "float32", "int8")
     | _pairs("HARD_SWISH L2_NORMALIZATION", "float32", "int8")
+    | _pairs("SELECT_V2", "float32", "int8")
+    | _pairs("EQUAL NOT_EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL", "bool")
+    | _pairs("LOGICAL_AND LOGICAL_OR LOGICAL_NOT", "bool")
     | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6 ELU", "float32")
 )
 # LiteRT has every kernel, except on 16-bit integers, where it has those of TFLite Micro.
 _PHONE_OPERATIONS = _pairs(ANY, "float32", "float16", "int8", "int32", "int64", "bool") | _pairs(
     _INTEGER_OPERATIONS, "int16"
 )
+# 8 bits do not hold the values of these within the range of a usual argument, or the converter
+# surrounds them with DEQUANTIZE and QUANTIZE.
+_IMPRECISE = _pairs("EXP NEG LOG SQRT RSQRT SQUARE ELU SELU POW", "int8")
 
 TARGETS = {
     target.name: target
@@ -73,6 +83,7 @@ TARGETS = {
             batch=None,
             runtimes=(XNNPACK, BUILT_IN),
             operations=_PHONE_OPERATIONS,
+            imprecise=_IMPRECISE,
         ),
         Target(
             name="micro",

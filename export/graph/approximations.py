@@ -117,12 +117,31 @@ def _softsign(low, high):
     return lambda x: x * reciprocal(tf.abs(x))
 
 
+def _expm1(low, high):
+    try:
+        # As a product with x it is exactly 0 at 0, so that no offset accumulates in a state.
+        factor = polynomial.fit(_expm1_over_x, low, high)
+    except ValueError:
+        return approximate(np.expm1, low, high)
+    return lambda x: x * factor(x)
+
+
+def _expm1_over_x(x):
+    return np.where(x == 0, 1.0, np.expm1(x) / np.where(x == 0, 1.0, x))
+
+
 def _elu(scale, alpha):
     def build(low, high):
         import tensorflow as tf
 
-        expm1 = approximate(np.expm1, np.minimum(low, 0), np.minimum(high, 0))
-        return lambda x: tf.nn.relu(x) * scale + expm1(tf.minimum(x, 0.0)) * (scale * alpha)
+        expm1 = _expm1(np.minimum(low, 0), np.minimum(high, 0))
+
+        def elu(x):
+            # A minimum would impose its own range on x.
+            negative = tf.nn.relu(x * -1.0) * -1.0
+            return tf.nn.relu(x) * scale + expm1(negative) * (scale * alpha)
+
+        return elu
 
     return build
 
@@ -136,7 +155,7 @@ def _erf(x):
 APPROXIMATED = {
     "Elu": Approximated(_elu(1.0, 1.0)),
     "Exp": Approximated(_smooth(np.exp)),
-    "Expm1": Approximated(_smooth(np.expm1)),
+    "Expm1": Approximated(_expm1),
     "Inv": Approximated(_reciprocal),
     "Log": Approximated(_smooth(np.log, pole=0.0)),
     "Log1p": Approximated(_smooth(np.log1p, pole=-1.0)),

@@ -61,8 +61,9 @@ CONVERTED = {
     "Relu": "RELU",
     "Relu6": "RELU6",
     "Rsqrt": "RSQRT",
+    "Select": "SELECT_V2",
     "SelectV2": "SELECT_V2",
-    "Selu": "SELECT",
+    "Selu": "SELU",
     "Sigmoid": "LOGISTIC",
     "Sign": "SIGN",
     "Softmax": "SOFTMAX",
@@ -82,6 +83,11 @@ CONVERTED = {
     "While": "WHILE",
 }
 LOOPS = {"StatelessWhile", "While"}
+# How to do without an operation.
+ADVICE = {
+    "LOG_SOFTMAX": "Return softmax, or its logits, and take the logarithm outside of the model.",
+    "SELECT_V2": "Replace the comparison by relu, maximum or minimum.",
+}
 _REAL_TYPES = ("float32", "float64", "float16")
 
 
@@ -102,6 +108,17 @@ def lacking(flat: FlatGraph, recipe: Recipe, target: Target) -> list[tuple[tf.Op
         if not target.runs(converted, dtype):
             missing.append((operation, converted, dtype))
     return missing
+
+
+def require_read_inputs(flat: FlatGraph, recipe: Recipe) -> None:
+    """Raise a ValueError that names the inputs and states without effect, which stay floats."""
+    read = {tensor.name for operation in flat.operations for tensor in operation.inputs}
+    unread = [repr(tensor.op.name) for tensor in flat.inputs if tensor.name not in read]
+    if unread:
+        raise ValueError(
+            f"Nothing reads {', '.join(unread)} in a step of the model, so recipe {recipe.name!r} "
+            "cannot quantize it. Remove this input or state from the model, or use a float recipe."
+        )
 
 
 def require_no_loops(flat: FlatGraph, model: keras.Model, recipe: Recipe) -> None:
@@ -130,7 +147,8 @@ def require_kernels(flat: FlatGraph, model: keras.Model, recipe: Recipe, target:
     if missing:
         named = "; ".join(f"{name} on {dtype} in layer {layer!r}" for name, dtype, layer in missing)
         others = ", ".join(name for name in target.recipes if name != recipe.name)
+        advice = [ADVICE[name] for name in dict.fromkeys(n for n, *_ in missing) if name in ADVICE]
         raise ValueError(
             f"Target {target.name!r} has no kernel for: {named}. "
-            f"Other recipes of this target: {others}."
+            f"{' '.join([*advice, f'Other recipes of this target: {others}.'])}"
         )

@@ -106,6 +106,11 @@ def substitute(
         ValueError: No polynomial approximates an operation on the range of its argument.
     """
     varying = varying_tensors(flat)
+    extremes = {
+        operation.name: functools.partial(_extreme, operation)
+        for operation in flat.operations
+        if operation.type in ("Maximum", "Minimum") and _shares_an_input(operation, flat, varying)
+    }
     exact: dict[str, Callable[..., Any]] = {}
     approximated = []
     for operation, *_ in lacking(flat, recipe, target):
@@ -120,7 +125,27 @@ def substitute(
         operation.name: _approximation(operation, low, high, model)
         for operation, (low, high) in zip(approximated, ranges, strict=True)
     }
-    return rebuild(flat, exact | replacements)
+    return rebuild(flat, extremes | exact | replacements)
+
+
+def _shares_an_input(operation, flat, varying):
+    """Whether another operation, or the model's user, reads an input of this one as well."""
+    inputs = {tensor.name for tensor in operation.inputs} & varying
+    read = [t.name for op in flat.operations if op.name != operation.name for t in op.inputs]
+    return not inputs.isdisjoint([*read, *(tensor.name for tensor in flat.outputs.values())])
+
+
+def _extreme(operation, x, y):
+    """A maximum or minimum by RELU: integer ones have one scale and cut their inputs' ranges."""
+    import tensorflow as tf
+
+    constants: list[Any] = [tf.get_static_value(tensor) for tensor in operation.inputs]
+    if constants[1] is not None:
+        x, y, constants = y, x, constants[::-1]
+    sign = 1.0 if operation.type == "Maximum" else -1.0
+    if constants[0] is not None and not constants[0].any():
+        return tf.nn.relu(y * sign) * sign
+    return x + tf.nn.relu((y - x) * sign) * sign
 
 
 def _exact(operation, varying):

@@ -96,13 +96,33 @@ def _quantize_code(model, schema):
 
 
 def repair_zero_scales(content: bytes) -> bytes:
-    """Give constants of zeros the scale 1: the converter gives them 0, by which runtimes divide."""
+    """Give constants of zeros the scale of the result: the converter's 0 crashes the runtimes."""
     model = unpack(content)
     for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            table = tensor.quantization
-            if table is not None and table.scale is not None and is_constant(model, tensor):
-                table.scale = [float(scale) or 1.0 for scale in table.scale]
+        for operator in graph.operators:
+            result = graph.tensors[operator.outputs[0]].quantization
+            for index in operator.inputs:
+                table = graph.tensors[index].quantization
+                if index < 0 or table is None or table.scale is None or result is None:
+                    continue
+                if not np.any(table.scale) and is_constant(model, graph.tensors[index]):
+                    table.scale = [result.scale[0]] * len(table.scale)
+    return pack(model)
+
+
+def select_by_version_2(content: bytes) -> bytes:
+    """Replace SELECT, which TFLite Micro lacks, by SELECT_V2, which does the same and more."""
+    schema = compat.tflite_schema()
+    model = unpack(content)
+    wanted = schema.BuiltinOperator.SELECT_V2
+    for graph in model.subgraphs:
+        for name, operator in zip(operation_names(model, graph), graph.operators, strict=True):
+            if name == "SELECT":
+                operator.builtinOptionsType = schema.BuiltinOptions.SelectV2Options
+                operator.builtinOptions = schema.SelectV2OptionsT()
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.SELECT:
+            code.builtinCode, code.deprecatedBuiltinCode = wanted, wanted
     return pack(model)
 
 
