@@ -62,7 +62,7 @@ _MICRO_OPERATIONS = (
     | _pairs("SELECT_V2", "float32", "int8")
     | _pairs("EQUAL NOT_EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL", "bool")
     | _pairs("LOGICAL_AND LOGICAL_OR LOGICAL_NOT", "bool")
-    | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6 ELU", "float32")
+    | _pairs("EXP NEG LOG SQRT RSQRT SQUARE RELU6 ELU SIN COS FLOOR ROUND CEIL", "float32")
 )
 # LiteRT has every kernel, except on 16-bit integers, where it has those of TFLite Micro.
 _PHONE_OPERATIONS = _pairs(ANY, "float32", "float16", "int8", "int32", "int64", "bool") | _pairs(
@@ -70,7 +70,7 @@ _PHONE_OPERATIONS = _pairs(ANY, "float32", "float16", "int8", "int32", "int64", 
 )
 # 8 bits do not hold the values of these within the range of a usual argument, or the converter
 # surrounds them with DEQUANTIZE and QUANTIZE.
-_IMPRECISE = _pairs("EXP NEG LOG SQRT RSQRT SQUARE ELU SELU POW", "int8")
+_IMPRECISE = _pairs("EXP NEG LOG SQRT RSQRT SQUARE ELU SELU POW SIN COS", "int8")
 
 TARGETS = {
     target.name: target

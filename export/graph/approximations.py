@@ -153,6 +153,7 @@ def _erf(x):
 
 
 APPROXIMATED = {
+    "Cos": Approximated(_smooth(np.cos)),
     "Elu": Approximated(_elu(1.0, 1.0)),
     "Exp": Approximated(_smooth(np.exp)),
     "Expm1": Approximated(_expm1),
@@ -163,6 +164,7 @@ APPROXIMATED = {
     "Reciprocal": Approximated(_reciprocal),
     "Rsqrt": Approximated(_smooth(lambda x: x**-0.5, pole=0.0, relative=True)),
     "Selu": Approximated(_elu(_SELU_SCALE, _SELU_ALPHA)),
+    "Sin": Approximated(_smooth(np.sin)),
     "Softplus": Approximated(_softplus),
     "Softsign": Approximated(_softsign),
     "Sqrt": Approximated(_smooth(np.sqrt, pole=0.0)),
