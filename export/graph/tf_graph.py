@@ -191,4 +191,6 @@ def save(functions: Mapping[str, ConcreteFunction], folder: str | Path) -> None:
     module = tf.Module()
     for name, function in functions.items():
         setattr(module, name, function)
-    tf.saved_model.save(module, str(folder), signatures=dict(functions))
+    # Files are not differentiated, and a rewritten graph lacks the inputs of custom gradients.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=dict(functions), options=options)

@@ -31,6 +31,7 @@ METHODS = {
     "GREATER": "AddGreater",
     "GREATER_EQUAL": "AddGreaterEqual",
     "HARD_SWISH": "AddHardSwish",
+    "L2_NORMALIZATION": "AddL2Normalization",
     "LEAKY_RELU": "AddLeakyRelu",
     "LESS": "AddLess",
     "LESS_EQUAL": "AddLessEqual",
