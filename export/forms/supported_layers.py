@@ -72,8 +72,7 @@ def as_functional(model: keras.Model) -> keras.Model:
         )
     for tensor in model.inputs:
         _require_sequence(tensor)
-    if any(exported_layer(layer) is not layer for layer in model.layers):
-        model = _exported_model(model)
+    model = exported_layer(model)
     # Before the graph is cloned, so that errors name layers and not their operations.
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer):
@@ -162,17 +161,6 @@ def takes_elapsed(functional: keras.Model) -> bool:
 
 def _elapsed_arguments(layer):
     return [cell.elapsed for cell in cells_of(layer.cell) if hasattr(cell, "elapsed")]
-
-
-def _exported_model(functional):
-    """The model with each layer's exported form, with the same weights."""
-
-    def call(layer, *args, **kwargs):
-        # The graph records `training` in calls of layers that behave differently in training.
-        kwargs.pop("training", None)
-        return layer(*args, **kwargs)
-
-    return keras.models.clone_model(functional, clone_function=exported_layer, call_function=call)
 
 
 def is_convolution(layer: Any) -> bool:
