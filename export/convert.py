@@ -73,7 +73,7 @@ def convert(
                 f"{', '.join(functions)} to {recipe.name}",
             )
 
-        if recipe.is_integer:
+        if recipe.is_integer and step is not None:
             content = _convert_calibrated(run_converter, step, samples)
         else:
             content = run_converter(samples)

@@ -30,7 +30,7 @@ MAX_SAMPLES = 2000
 MAX_POWER = 8
 
 
-def _sum(operation, x, axes):
+def _sum(operation, x: Any, axes):
     import tensorflow as tf
 
     mean = tf.reduce_mean(x, axes, keepdims=operation.get_attr("keep_dims"))
