@@ -151,13 +151,15 @@ def _ends(flat, found, varying):
             candidates += [t for t in operation.outputs if t.shape == found.x.shape]
     with tf.compat.v1.Session(graph=found.root.graph) as session:
         maps = {t.name: _slope_and_intercept(session, t, found) for t in candidates}
-    matching = {name for name, affine in maps.items() if affine is not None}
+    affine_maps = {name: affine for name, affine in maps.items() if affine is not None}
+    matching = affine_maps.keys()
     outputs = {tensor.name for tensor in flat.outputs.values()}
     for tensor in candidates:
         readers = [op for op in flat.operations if any(t.name == tensor.name for t in op.inputs)]
         is_read = any(matching.isdisjoint(t.name for t in reader.outputs) for reader in readers)
         if tensor.name in matching and (is_read or tensor.name in outputs):
-            yield tensor, *maps[tensor.name]
+            slope, intercept = affine_maps[tensor.name]
+            yield tensor, slope, intercept
 
 
 def _slope_and_intercept(session, tensor, found):
@@ -196,7 +198,7 @@ def _replacement(found, end, slope, intercept, activations):
 
     def normalized(x):
         name = end.op.name
-        deviation = x
+        deviation: Any = x
         if found.mean is not None:
             mean = tf.reduce_mean(x, -1, keepdims=True, name=f"{name}/mean")
             deviation = tf.subtract(x, mean, name=f"{name}/deviation")

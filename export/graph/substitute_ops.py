@@ -38,9 +38,8 @@ def _sum(operation, x: Any, axes):
 
 
 def _power(operation, x, _):
-    return functools.reduce(
-        lambda product, factor: product * factor, [x] * int(_static_scalar(operation.inputs[1]))
-    )
+    exponent: Any = _static_scalar(operation.inputs[1])
+    return functools.reduce(lambda product, factor: product * factor, [x] * int(exponent))
 
 
 def _static_scalar(tensor):

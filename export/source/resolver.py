@@ -13,6 +13,7 @@ METHODS = {
     "BATCH_MATMUL": "AddBatchMatMul",
     "BROADCAST_TO": "AddBroadcastTo",
     "CAST": "AddCast",
+    "CEIL": "AddCeil",
     "CONCATENATION": "AddConcatenation",
     "CONV_2D": "AddConv2D",
     "COS": "AddCos",

@@ -45,8 +45,8 @@ OPERATORS = {
     "erf": ops.erf,
     "sin": ops.sin,
     "log1p": lambda x: 2 * x + ops.log1p(ops.abs(x)),
-    "sqrt": lambda x: x - ops.sqrt(ops.relu(x) + 1),
-    "rsqrt": lambda x: x + ops.rsqrt(ops.abs(x) + 0.1),
+    "sqrt": lambda x: 2 * x - ops.sqrt(ops.relu(x) + 1),
+    "rsqrt": lambda x: 2 * x + ops.rsqrt(ops.abs(x) + 0.5),
     "maximum": lambda x: ops.maximum(x, 0.1) + ops.minimum(x, -0.1),
 }
 # Next states, from the inputs' product with a kernel and the state.
