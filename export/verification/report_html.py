@@ -3,8 +3,14 @@
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from export.verification.report import SIGNAL_ROWS, Report, percent
-from export.verification.report_plots import error_plot, latency_plot, signal_plots
+from export.verification.report import Report, percent
+from export.verification.report_plots import (
+    SIGNAL_POINTS,
+    error_plot,
+    latency_plot,
+    output_unit,
+    signal_plots,
+)
 from export.verification.report_text import HEADINGS, cells, facts, origin
 
 # Every colour has a contrast of at least 4.5 : 1 to the paper, in both schemes.
@@ -22,7 +28,8 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; overflow-wrap: normal; }
 th, td { text-align: right; padding: 0.25rem 0.5rem; border-bottom: 1px solid var(--soft); }
-th { vertical-align: bottom; } th:first-child, td:first-child { text-align: left; }
+td { white-space: nowrap; } th { vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: 0.25rem 1rem; }
 dt { font-weight: 600; } dd { margin: 0; }
 @media (max-width: 30rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin: 0 0 0.5rem; } }
@@ -88,9 +95,10 @@ def _plots(heading: str, plots: list[str], note: str = "") -> str:
 
 
 def _shown(report: Report) -> str:
-    """Which part of the outputs the plots show, if not all."""
+    """Which part of the outputs the plots show."""
     rows = max((len(signal.keras) for signal in report.signals), default=0)
-    return f"The first {SIGNAL_ROWS} of each feature." if rows == SIGNAL_ROWS else ""
+    unit = f"{output_unit(report)}s"
+    return f"The first {SIGNAL_POINTS} {unit}." if rows > SIGNAL_POINTS else f"All {rows} {unit}."
 
 
 def _facts(heading: str, named: Mapping[str, str]) -> str:

@@ -7,15 +7,17 @@ in a row. Lines differ in colour and in dashes.
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import pairwise
 
-from export.verification.report import SIGNAL_ROWS, Report, RuntimeResult, Signal
+from export.verification.report import SIGNAL_ROWS, Report, RuntimeResult, Signal, percent
 
 WIDTH, HEIGHT = 352, 200
 LEFT, RIGHT, BOTTOM = 60, 8, 36
 LEGEND_ROW, LEGEND_COLUMN = 18, 146
-TICKS = 4
+TICKS = 6
 FLOOR = 1e-9  # errors of 0 have no logarithm
-ERROR_POINTS = 100  # more would hide the dashes of a line
+# More points would hide the dashes of a line.
+SIGNAL_POINTS, ERROR_POINTS = 120, 100
 SIGNAL_LINES = {"Keras": "keras", "file": "file", "true": "true"}  # label and CSS class
 RUNTIME_LINES = ("first", "second", "third", "fourth")  # CSS classes
 BAR, BAR_ROW = 14, 44
@@ -23,7 +25,7 @@ BAR, BAR_ROW = 14, 44
 
 def signal_plots(report: Report) -> list[str]:
     """Return one plot per feature of the outputs: Keras, the file and the true values."""
-    return [_signal_plot(signal, _unit(report)) for signal in report.signals if signal.keras]
+    return [_signal_plot(signal, output_unit(report)) for signal in report.signals if signal.keras]
 
 
 def error_plot(report: Report) -> str:
@@ -47,8 +49,9 @@ def error_plot(report: Report) -> str:
         x = _scale(-0.5, len(curve) - 0.5, LEFT, WIDTH - RIGHT)
         logarithms = [math.log10(max(e, FLOOR)) if math.isfinite(e) else e for e in curve]
         marks += _polylines([(x(i), y(e)) for i, e in enumerate(logarithms)], kind)
-    marks += [*_x_axis(_unit(report), _count(report)), *_legend(lines | {"tolerance": "tolerance"})]
-    caption = "RMS error of the outputs, relative to their standard deviation"
+    marks += _x_axis(output_unit(report), _count(report))
+    marks += _legend(lines | {f"tolerance {percent(report.tolerance)}": "tolerance"})
+    caption = "RMS error, relative to the outputs' deviation"
     return _figure(caption, marks, HEIGHT)
 
 
@@ -75,8 +78,8 @@ def latency_plot(report: Report) -> str:
 
 
 def _signal_plot(signal: Signal, unit: str) -> str:
-    series = {"Keras": signal.keras, "file": signal.file, "true": signal.true[: len(signal.keras)]}
-    series = {label: values for label, values in series.items() if values}
+    series = {"Keras": signal.keras, "file": signal.file, "true": signal.true}
+    series = {label: values[:SIGNAL_POINTS] for label, values in series.items() if values}
     finite = [v for values in series.values() for v in values if math.isfinite(v)] or [0.0]
     low, high = min(finite), max(finite)
     if high - low <= 1e-6 * abs(high):
@@ -84,7 +87,7 @@ def _signal_plot(signal: Signal, unit: str) -> str:
     top = _top(len(series))
     y = _scale(low, high, HEIGHT - BOTTOM, top)
     marks = [_y_tick(y(value), label) for value, label in _ticks(low, high)]
-    count = len(signal.keras)
+    count = len(series["Keras"])
     x = _scale(0, max(1, count - 1), LEFT, WIDTH - RIGHT)
     # The file's thin line lies above Keras's wide one, so that both show where they are equal.
     for label in ("Keras", "true", "file"):
@@ -95,15 +98,15 @@ def _signal_plot(signal: Signal, unit: str) -> str:
     return _figure(signal.name, marks, HEIGHT)
 
 
-def _unit(report: Report) -> str:
-    """Whether an output belongs to each step, or to each sequence."""
+def output_unit(report: Report) -> str:
+    """Return "step" or "sequence", whichever has one row of the outputs."""
     rows = max((len(signal.keras) for signal in report.signals), default=report.steps)
     return "step" if rows >= min(report.steps, SIGNAL_ROWS) else "sequence"
 
 
 def _count(report: Report) -> int | None:
     """The number of outputs over the rollout; None if the report does not have it."""
-    if _unit(report) == "step":
+    if output_unit(report) == "step":
         return report.steps
     rows = max(len(signal.keras) for signal in report.signals)
     return rows if rows < SIGNAL_ROWS else None
@@ -117,7 +120,7 @@ def _averaged(curve: Sequence[float]) -> list[float]:
     """The RMS of a curve in at most `ERROR_POINTS` windows of similar length."""
     count = min(ERROR_POINTS, len(curve))
     bounds = [round(i * len(curve) / count) for i in range(count + 1)]
-    windows = [curve[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    windows = [curve[start:end] for start, end in pairwise(bounds)]
     return [math.sqrt(sum(e * e for e in window) / len(window)) for window in windows]
 
 
