@@ -36,10 +36,9 @@ def as_arrays(graph: ModelGraph, data: Data, argument: str = "calibration") -> d
     Raises:
         ValueError: An input is missing or unknown, has another shape, is empty or not finite.
     """
-    data = _from_batches(data, argument)
     arrays = {
         name: _as_batch(value, graph.inputs[name], name, argument)
-        for name, value in _by_name(graph, data, argument).items()
+        for name, value in _by_name(graph, _from_batches(data, argument), argument).items()
     }
     lengths = {name: array.shape[:2] for name, array in arrays.items()}
     if len({length[0] for length in lengths.values()}) > 1 or _different_times(graph, lengths):

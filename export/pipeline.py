@@ -21,7 +21,7 @@ from export.convert import convert, converter
 from export.data import Data, as_arrays, as_sequences, noise
 from export.forms.form import Form
 from export.forms.model_graph import ModelGraph, read_graph
-from export.forms.refusals import NoStepForm
+from export.forms.refusals import NoStepFormError
 from export.forms.sequence import to_sequence
 from export.forms.step import Step, to_step
 from export.recipes import Recipe
@@ -165,7 +165,7 @@ def _forms(model: keras.Model, target: Target, recipe: Recipe) -> Forms:
     takes_sequences = SEQUENCE in target.forms and not recipe.is_integer
     try:
         step = to_step(model, fold_scaling=recipe.is_integer)
-    except NoStepForm as error:
+    except NoStepFormError as error:
         if takes_sequences:
             return Forms(graph, None, to_sequence(model))
         if SEQUENCE in target.forms:

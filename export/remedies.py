@@ -125,8 +125,8 @@ def _tolerance(report: Report) -> str:
     if not np.isfinite(worst) or worst >= 1:
         return "Give true outputs with the evaluation data: then the task's error decides."
     return (
-        f"If your task allows it, accept the file with tolerance={_rounded_up(worst)}, or give true "
-        "outputs with the evaluation data: then the task's error decides."
+        f"If your task allows it, accept the file with tolerance={_rounded_up(worst)}, or give "
+        "true outputs with the evaluation data: then the task's error decides."
     )
 
 

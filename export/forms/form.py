@@ -20,7 +20,6 @@ class Form(keras.Model):
     Attributes:
         graph: The graph.
         source: The original model.
-        input_specs: Shape and dtype of each input by name.
         layer_names: Names of the original model's layers, for messages.
     """
 
@@ -40,7 +39,9 @@ class Form(keras.Model):
 
     @property
     def input_specs(self) -> dict[str, keras.KerasTensor]:
+        """Shape and dtype of each input by name."""
         return self._specs
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        """Evaluate the function in inference mode."""
         return self._function(inputs)

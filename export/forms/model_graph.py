@@ -25,6 +25,11 @@ class Value:
     shape: tuple[int | None, ...]
     dtype: str
 
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of one row of a sequence; elapsed times (batch, time) have rows of one value."""
+        return tuple(size or 0 for size in self.shape[2:]) or (1,)
+
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -151,18 +156,19 @@ def _read_calls(functional: keras.Model, inputs: list[Value], calls: list[Call])
     """Append the calls of a model to `calls`; return the outputs."""
     values = {id(tensor): value for tensor, value in zip(functional.inputs, inputs, strict=True)}
     for layer, args, kwargs, outputs in compat.graph_nodes(functional):
-        args, kwargs = keras.tree.map_structure(
+        arguments: Any = keras.tree.map_structure(
             lambda leaf: values[id(leaf)] if isinstance(leaf, keras.KerasTensor) else leaf,
             (args, kwargs),
         )
+        args, kwargs = arguments
         if kwargs.pop(_MODE, None) is True:
             raise ValueError(
                 f"Layer {layer.name!r} ({type(layer).__name__}) is called with training=True; "
                 "an exported model runs in inference mode. Call it without `training`."
             )
-        arguments = list(values_of(args))
-        if _is_nested_model(layer, arguments):
-            results = _read_calls(functional_graph(layer), arguments, calls)
+        tensors = list(values_of(args))
+        if _is_nested_model(layer, tensors):
+            results = _read_calls(functional_graph(layer), tensors, calls)
         else:
             results = [Value(tuple(tensor.shape), tensor.dtype) for tensor in outputs]
             _require_float32(layer)

@@ -36,12 +36,12 @@ _REASONS = {
 }
 
 
-class NoStepForm(ValueError):
+class NoStepFormError(ValueError):
     """A model has no form for a single time step."""
 
 
 def refuse(call: Call) -> None:
-    """Raise a `NoStepForm` for a layer that is known to have no step form."""
+    """Raise a `NoStepFormError` for a layer that is known to have no step form."""
     layer, kind = call.layer, type(call.layer).__name__
     reason = _REASONS.get(kind)
     if "Pooling" in kind:
@@ -51,24 +51,24 @@ def refuse(call: Call) -> None:
     elif kind == "Conv1D":
         reason = _convolution_reason(layer)
     if reason:
-        raise NoStepForm(f"{call.described} {reason}.")
+        raise NoStepFormError(f"{call.described} {reason}.")
 
 
 def require_rnn_step(call: Call) -> Value:
     """Return the sequence that an RNN layer reads.
 
     Raises:
-        NoStepForm: It runs backwards, or takes an initial state or a mask.
+        NoStepFormError: It runs backwards, or takes an initial state or a mask.
     """
     if call.layer.go_backwards:
-        raise NoStepForm(
+        raise NoStepFormError(
             f"{call.described} runs backwards in time (go_backwards=True); "
             f"a device receives time steps in order. {ON_PHONES}."
         )
     arguments = rnn_arguments(call.layer, call.args, call.kwargs)
     for name in ("initial_state", "mask"):
         if arguments.get(name) is not None:
-            raise NoStepForm(
+            raise NoStepFormError(
                 f"{call.described} is called with `{name}`, which a step does not receive. "
                 f"{ON_PHONES}."
             )
@@ -81,9 +81,9 @@ def require_layers_within(wrapper: Any) -> None:
     for inner in wrapped.layers if isinstance(wrapped, keras.Model) else [wrapped]:
         if isinstance(inner, (keras.layers.RNN, keras.layers.Bidirectional)):
             raise ValueError(
-                f"Layer {inner.name!r} ({type(inner).__name__}) within {wrapper.name!r} runs a loop "
-                "in each time step, which has no form for devices. Allowed: layers without loops, "
-                "for example Conv2D, pooling, Flatten and Dense."
+                f"Layer {inner.name!r} ({type(inner).__name__}) within {wrapper.name!r} runs a "
+                "loop in each time step, which has no form for devices. Allowed: layers without "
+                "loops, for example Conv2D, pooling, Flatten and Dense."
             )
         if getattr(inner, "data_format", "channels_last") != "channels_last":
             raise ValueError(

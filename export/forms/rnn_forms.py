@@ -99,9 +99,9 @@ class RecurrentSequence(_Recurrent):
     ) -> Any:
         import tensorflow as tf
 
-        layer, batch = self.layer, tf.shape(sequences)[0]
+        layer = self.layer
+        batch, length = tf.unstack(tf.shape(sequences)[:2])
         by_time, times, advance = self._inputs_by_time(sequences, elapsed)
-        length = tf.shape(by_time)[0]
         states = self._initial_states(initial_state, batch)
         shape = self._output_shape(by_time, times, states, advance)
         valid = None if mask is None else _valid_by_time(mask, len(shape))
@@ -167,7 +167,7 @@ class RecurrentSequence(_Recurrent):
         return [tf.tile(s, tf.stack([batch] + [1] * (len(s.shape) - 1))) for s in states]
 
 
-def _swap_batch_and_time(tensor):
+def _swap_batch_and_time(tensor) -> Any:
     return ops.transpose(tensor, (1, 0, *range(2, len(tensor.shape))))
 
 

@@ -8,7 +8,7 @@ from keras import ops
 from export.forms.causal_conv import CausalConvolution, past_rows
 from export.forms.form import Form
 from export.forms.model_graph import ModelGraph, read_graph
-from export.forms.refusals import NoStepForm, require_layers_within, rnn_arguments
+from export.forms.refusals import NoStepFormError, require_layers_within, rnn_arguments
 from export.forms.rnn_forms import RecurrentSequence
 from export.forms.rnn_layers import is_rnn
 from export.forms.time_axis import EACH_STEP, is_convolution, read_time_axis
@@ -50,7 +50,7 @@ def to_sequence(model: keras.Model) -> Form:
 def _takes_any_length(graph: ModelGraph) -> bool:
     try:
         read_time_axis(graph)
-    except NoStepForm:
+    except NoStepFormError:
         return False
     return True
 

@@ -70,7 +70,7 @@ class Step:
 
     def feature_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of one row of an input."""
-        return _feature_shape(self.graph.inputs[name])
+        return self.graph.inputs[name].row_shape
 
     def features(self, name: str) -> int:
         """Return the number of values in a row of an input."""
@@ -218,8 +218,8 @@ def _call_with_time_axis(call, args, kwargs):
             return tensor
         return ops.expand_dims(tensor, 1)
 
-    args, kwargs = keras.tree.map_structure(restore, (call.args, call.kwargs), (args, kwargs))
-    outputs = call.layer(*args, **kwargs)
+    restored: Any = keras.tree.map_structure(restore, (call.args, call.kwargs), (args, kwargs))
+    outputs = call.layer(*restored[0], **restored[1])
     ranks_of_outputs = iter([len(value.shape) for value in call.outputs])
 
     def remove(tensor):
@@ -257,11 +257,6 @@ def _initial_values(layer):
     return []
 
 
-def _feature_shape(value):
-    # A step of elapsed times (batch, time) has a feature axis of 1.
-    return tuple(value.shape[2:]) or (1,)
-
-
 def _step_shape(value, rows):
     if len(value.shape) == 2:
         return (rows,)
@@ -269,6 +264,6 @@ def _step_shape(value, rows):
 
 
 def _identity_scalings(graph):
-    sizes = {name: math.prod(_feature_shape(value)) for name, value in graph.inputs.items()}
+    sizes = {name: math.prod(value.row_shape) for name, value in graph.inputs.items()}
     sizes |= {name: value.shape[-1] for name, value in graph.outputs.items()}
     return {name: Scaling(np.ones(size), np.zeros(size)) for name, size in sizes.items()}

@@ -15,7 +15,7 @@ import numpy as np
 from export.forms.model_graph import Call, ModelGraph, Value, replace_values, values_of
 from export.forms.refusals import (
     ON_PHONES,
-    NoStepForm,
+    NoStepFormError,
     refuse,
     require_layers_within,
     require_rnn_step,
@@ -67,25 +67,25 @@ def read_time_axis(graph: ModelGraph) -> TimeAxis:
     """Find how the calls of a graph act on time.
 
     Raises:
-        NoStepForm: A layer has no form for a single time step; the message names it.
+        NoStepFormError: A layer has no form for a single time step; the message names it.
     """
     elapsed = _elapsed_inputs(graph)
     strides: dict[int, int | None] = {}
     for name, value in graph.inputs.items():
         if not _is_sequence_input(value, elapsed):
-            raise NoStepForm(
+            raise NoStepFormError(
                 f"Input {name!r} of shape {value.shape} has no time axis; inputs of a step must be "
                 "(batch, time, features), or (batch, time) for elapsed times. Give it as features "
                 f"of each time step. {ON_PHONES}."
             )
         if None in value.shape[2:]:
-            raise NoStepForm(f"Input {name!r} has an unknown number of features.")
+            raise NoStepFormError(f"Input {name!r} has an unknown number of features.")
         strides[id(value)] = 1
-    lengths = {value.shape[1] for value in graph.inputs.values()}
-    if len(lengths - {None}) > 1:
-        raise NoStepForm(
-            f"The inputs have different lengths: {sorted(lengths - {None})}; a step takes one row "
-            "of each. Give all inputs one length, or None."
+    lengths = sorted({value.shape[1] for value in graph.inputs.values()} - {None}, key=str)
+    if len(lengths) > 1:
+        raise NoStepFormError(
+            f"The inputs have different lengths: {lengths}; a step takes one row of each. Give all "
+            "inputs one length, or None."
         )
     actions = {}
     for call in graph.calls:
@@ -95,10 +95,10 @@ def read_time_axis(graph: ModelGraph) -> TimeAxis:
             # The states that an RNN layer returns have no time axis.
             is_state = action is Action.RECURRENT and position > 0
             strides[id(value)] = None if is_state else stride
-    length = next(iter(lengths - {None}), None)
+    length = next(iter(lengths), None)
     rows = _rows_per_step(graph, strides)
     if length is not None and length % rows:
-        raise NoStepForm(
+        raise NoStepFormError(
             f"The model's {length} rows are not a multiple of its strides, {rows}; the last step "
             "would be incomplete."
         )
@@ -131,14 +131,14 @@ def _read_call(call: Call, strides) -> tuple[Action, int | None]:
     of_inputs = {strides[id(value)] for value in inputs}
     if of_inputs <= {None}:
         if is_rnn(call.layer) or isinstance(call.layer, keras.layers.Bidirectional):
-            raise NoStepForm(
+            raise NoStepFormError(
                 f"{call.described} runs over a sequence that the model makes, within one time "
                 f"step. {ON_PHONES}."
             )
         return Action.NO_TIME, None
     refuse(call)
     if len(of_inputs - {None}) > 1:
-        raise NoStepForm(
+        raise NoStepFormError(
             f"{call.described} joins tensors that have passed different strides: "
             f"{sorted(of_inputs - {None})}, so their rows do not align within a step."
         )
@@ -146,10 +146,10 @@ def _read_call(call: Call, strides) -> tuple[Action, int | None]:
     if is_rnn(call.layer):
         sequence = require_rnn_step(call)
         if strides[id(sequence)] is None:
-            raise NoStepForm(f"{call.described} reads a tensor that is no sequence over time.")
+            raise NoStepFormError(f"{call.described} reads a tensor that is no sequence over time.")
         return Action.RECURRENT, stride if call.layer.return_sequences else None
     if None in of_inputs:
-        raise NoStepForm(
+        raise NoStepFormError(
             f"{call.described} joins a sequence with a tensor that has no time axis, which is "
             "known only after the last step. Use the last step of both, x[:, -1], or sequences."
         )
@@ -162,7 +162,7 @@ def _read_call(call: Call, strides) -> tuple[Action, int | None]:
 def _rows_per_step(graph, strides):
     of_outputs = {strides[id(value)] or _largest(strides) for value in graph.outputs.values()}
     if len(of_outputs) > 1:
-        raise NoStepForm(
+        raise NoStepFormError(
             f"The outputs have passed different strides: {sorted(of_outputs)}, but a step returns "
             "one row of each output. Export one model per stride."
         )
@@ -197,11 +197,7 @@ def _probe(call: Call) -> Action:
         return Action.EACH_ROW
     random = np.random.default_rng(0)
     trials = [
-        {
-            id(value): random.standard_normal((1, length, *value.shape[2:])).astype("float32")
-            for value in call.inputs
-        }
-        for length in _LENGTHS
+        {id(value): _draw(random, value, length) for value in call.inputs} for length in _LENGTHS
     ]
     # Variables that a layer writes to keep their values.
     with keras.StatelessScope():
@@ -212,11 +208,17 @@ def _probe(call: Call) -> Action:
             return Action.EACH_STEP
         if all(_takes_last_row(call, sequences) for sequences in trials):
             return Action.LAST_ROW
-    raise NoStepForm(
+    raise NoStepFormError(
         f"{call.described} looks at several time steps at once, but a device receives one at a "
         "time. Use layers that act on each step, the last step x[:, -1], or causal convolutions. "
         f"{ON_PHONES}."
     )
+
+
+def _draw(random, value, length):
+    """A random sequence (1, length, ...) for a tensor."""
+    shape = (1, length) if len(value.shape) == 2 else (1, length, *value.row_shape)
+    return random.standard_normal(shape).astype("float32")
 
 
 def _run(call, sequences: dict[int, np.ndarray], rows: Callable[[np.ndarray], np.ndarray]) -> Any:

@@ -67,7 +67,8 @@ class LiteRT:
         outputs = self._run(**named)
         # The file has equal outputs once, so several names can share a position.
         by_position = {tensor.position: outputs[tensor.name] for tensor in self.signature.outputs}
-        return [by_position.get(i) for i in range(max(by_position) + 1)]
+        unnamed = np.zeros(0)
+        return [by_position.get(i, unnamed) for i in range(max(by_position) + 1)]
 
 
 def run_sequence(

@@ -78,9 +78,9 @@ def sequence_result(
     errors, floors = [], []
     for name, values in expected.items():
         scale = scales[name]
-        pair = [array.reshape(-1, *scale.shape[1:]) for array in (outputs[name], values)]
-        errors.append(relative_rms(*pair, scale))
-        floors.append(rounding(pair[1], scale))
+        reference = values.reshape(-1, *scale.shape[1:])
+        errors.append(relative_rms(outputs[name].reshape(reference.shape), reference, scale))
+        floors.append(rounding(reference, scale))
     return RuntimeResult("LiteRT, sequence", output_error=max(errors), rounding=max(floors))
 
 

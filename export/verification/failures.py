@@ -19,7 +19,7 @@ def failures_and_warnings(
     reference, *others = results
     deviations, losses = [], []
     for result in others:
-        if result.note:
+        if result.output_error is None:
             continue
         # `not <=` also catches NaN.
         if not result.output_error <= recipe.tolerance + result.rounding:

@@ -58,8 +58,6 @@ def measure_sequences(
         target: The device that runs the file.
         recipe: The tolerances.
     """
-    if true_outputs is not None:
-        require_one_output(list(graph.outputs))
     start = time.perf_counter()
     expected = check_forms.model_outputs(graph, arrays)
     seconds = [time.perf_counter() - start]
@@ -70,14 +68,7 @@ def measure_sequences(
         seconds.append(time.perf_counter() - start)
     outputs = [{name: _rows(values[name]) for name in expected} for values in outputs]
     batch, length = next(iter(arrays.values())).shape[:2]
-    truth = None if true_outputs is None else _rows(np.asarray(true_outputs))
-    if truth is not None:
-        (shape,) = [values.shape for values in outputs[0].values()]
-        if truth.shape != shape:
-            raise ValueError(
-                f"The true outputs must have the shape of the model's outputs; received "
-                f"{np.shape(true_outputs)}."
-            )
+    truth = None if true_outputs is None else _true_rows(np.asarray(true_outputs), expected)
     results = [
         _result(name, values, outputs[0], truth, taken / (batch * length))
         for name, values, taken in zip(
@@ -103,6 +94,18 @@ def measure_sequences(
         warnings=tuple(warnings),
         signals=signals(reference, first, truth),
     )
+
+
+def _true_rows(true_outputs, expected):
+    """True outputs as rows, if they have the shape of the model's only output."""
+    require_one_output(list(expected))
+    (values,) = expected.values()
+    if true_outputs.shape != values.shape:
+        raise ValueError(
+            f"The true outputs must have the shape of the model's outputs, {values.shape}; "
+            f"received {true_outputs.shape}."
+        )
+    return _rows(true_outputs)
 
 
 def _rows(values):
