@@ -44,9 +44,9 @@ _MODULES = {
 _REQUIRED = ("tensorflow", "flatbuffers")
 
 __all__ = [
-    "Comparison",
     "RECIPES",
     "TARGETS",
+    "Comparison",
     "Recipe",
     "Report",
     "RuntimeResult",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -29,6 +30,7 @@ from lnn_keras.argument_checks import require_at_least
 if TYPE_CHECKING:
     from rich.console import Console
 
+TEXT_WIDTH = 80
 PASSED, FAILED, REFUSED = "passed", "failed", "refused"
 HEADINGS = ("target recipe", "bytes", "arena", "error %", "MSE", "µs", "verdict")
 
@@ -88,18 +90,27 @@ class Comparison:
 
     def markdown(self) -> str:
         """Return the comparison as a table in Markdown, with the reasons below it."""
+        headings, *rows = self.table()
         lines = [
             f"**{self.title}**",
             "",
-            f"| {' | '.join(HEADINGS)} |",
-            f"| --- |{' ---: |' * (len(HEADINGS) - 2)} --- |",
-            *(f"| {' | '.join(cells(row))} |" for row in self.rows),
+            f"| {' | '.join(headings)} |",
+            f"| --- |{' ---: |' * (len(headings) - 2)} --- |",
+            *(f"| {' | '.join(row)} |" for row in rows),
             "",
             self.caption,
             "",
             *(f"- {reason}".replace("|", "\\|") for reason in self.reasons()),
         ]
         return "\n".join(lines).rstrip()
+
+    def text(self) -> str:
+        """Return the comparison as a table of plain text."""
+        from rich.console import Console
+
+        file = StringIO()
+        self.print(Console(file=file, width=TEXT_WIDTH))
+        return file.getvalue().rstrip()
 
     def print(self, console: Console | None = None) -> None:
         """Print the comparison as a table on a `rich.console.Console`."""
@@ -111,17 +122,23 @@ class Comparison:
         console = console or Console()
         styles = {PASSED: "green", FAILED: "red", REFUSED: "yellow"}
         table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-        for heading in HEADINGS:
+        headings, *rows = self.table()
+        for heading in headings:
             text = heading in (HEADINGS[0], HEADINGS[-1])
             table.add_column(heading, justify="left" if text else "right", no_wrap=True)
-        for row in self.rows:
-            *texts, verdict = cells(row)
+        for *texts, verdict in rows:
             table.add_row(*texts, Text(verdict, style=styles[verdict]))
         console.print(Text(self.title, style="bold"))
         console.print(table)
         for line in (self.caption, *self.reasons()):
             # A terminal wraps at words; a file keeps each sentence in one line.
             console.print(Text(line), soft_wrap=not console.is_terminal)
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return the headings and the formatted rows, without columns that have no value."""
+        rows = [HEADINGS, *map(cells, self.rows)]
+        columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+        return list(zip(*columns, strict=True))
 
     @property
     def caption(self) -> str:
@@ -214,8 +231,8 @@ class _Work:
 
     def _row(self, target: Target, recipe: Recipe) -> ComparisonRow:
         try:
-            require_arguments(target, recipe, self.calibration)
             forms = forms_of(self.model, target, recipe)
+            require_arguments(target, recipe, self.calibration)
             samples = self._samples if recipe.is_integer else ()
             content = convert(forms.step, recipe, target, samples, forms.sequence)
             report = verify(
