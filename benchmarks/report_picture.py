@@ -1,8 +1,9 @@
-"""The picture in README: the plot of errors over time in the report that `lnn demo` writes.
+"""The picture in README: two plots of the report that `lnn demo` writes.
 
     lnn demo && python -m benchmarks.report_picture build/half-cheetah-micro/report.html
 
-writes docs/report.svg.
+writes docs/report.svg. It shows the first output over time and the errors of the runtimes, in the
+colours of the reader's scheme, as the report does.
 """
 
 import re
@@ -10,29 +11,29 @@ import sys
 from pathlib import Path
 
 PICTURE = Path(__file__).parent.parent / "docs/report.svg"
-# A report takes its colours from the reader's theme; a picture needs them fixed.
-COLOURS = {"var(--ink)": "#1a1a1a", "var(--soft)": "#bbbbbb"}
-LEGEND_HEIGHT = 24
+FIGURE = re.compile(
+    r'<figure><figcaption>(.*?)</figcaption>\s*<svg viewBox="0 0 (\d+) (\d+)".*?>(.*?)</svg>', re.S
+)
+ERRORS = "RMS error"  # how the caption of the errors begins
+GAP, MARGIN, CAPTION = 24, 8, 24
 
 
 def standalone(page: str) -> str:
-    """The first plot of a report as an SVG document of its own, with its legend drawn in."""
-    legend, svg = re.search(r"<p>(<span.*?)</p>\s*(<svg.*?</svg>)", page, re.S).groups()
-    names = re.findall(r'<span style="color:(#\w+)">&#9632;</span> (.*?)&ensp;', legend)
-    width, height = map(int, re.search(r'viewBox="0 0 (\d+) (\d+)"', svg).groups())
-    content = re.sub(r"^<svg[^>]*>|</svg>$", "", svg)
-    for variable, colour in COLOURS.items():
-        content = content.replace(variable, colour)
-    entries = "".join(
-        f'<rect x="{64 + 160 * index}" y="6" width="12" height="12" fill="{colour}"/>'
-        f'<text x="{82 + 160 * index}" y="16">{name}</text>'
-        for index, (colour, name) in enumerate(names)
+    """The first plot of a report, and that of the errors, as one SVG document."""
+    style = re.search(r"<style>(.*?)</style>", page, re.S).group(1)
+    first, *others = FIGURE.findall(page)
+    errors = next(figure for figure in others if figure[0].startswith(ERRORS))
+    width, height = int(first[1]), int(first[2])
+    plots = "".join(
+        f'<g transform="translate({MARGIN + index * (width + GAP)} {MARGIN + CAPTION})">'
+        f'<text y="-10">{caption}</text>{content}</g>\n'
+        for index, (caption, _, _, content) in enumerate((first, errors))
     )
+    size = f"{2 * width + GAP + 2 * MARGIN} {height + CAPTION + 2 * MARGIN}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + LEGEND_HEIGHT}" '
-        'font-family="system-ui, sans-serif" font-size="12" fill="#1a1a1a">\n'
-        '<rect width="100%" height="100%" fill="#ffffff"/>\n'
-        f'{entries}\n<g transform="translate(0 {LEGEND_HEIGHT})">{content}</g>\n</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}">\n<style>{style}</style>\n'
+        '<rect width="100%" height="100%" style="fill: var(--paper); stroke: none"/>\n'
+        f"{plots}</svg>\n"
     )
 
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from export.comparison import Comparison, compare
     from export.data import as_sequences
     from export.forms.sequence import to_sequence
     from export.forms.step import Step, to_step
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from export.verification.verify import verify
 
 _MODULES = {
+    "Comparison": "export.comparison",
     "RECIPES": "export.recipes",
     "TARGETS": "export.targets",
     "Recipe": "export.recipes",
@@ -30,6 +32,7 @@ _MODULES = {
     "Target": "export.targets",
     "VerificationError": "export.verification.report",
     "as_sequences": "export.data",
+    "compare": "export.comparison",
     "evaluate_file": "export.verification.evaluate",
     "predict_file": "export.verification.evaluate",
     "steppers": "export.runtimes.stepper",
@@ -43,6 +46,7 @@ _REQUIRED = ("tensorflow", "flatbuffers")
 __all__ = [
     "RECIPES",
     "TARGETS",
+    "Comparison",
     "Recipe",
     "Report",
     "RuntimeResult",
@@ -51,6 +55,7 @@ __all__ = [
     "Target",
     "VerificationError",
     "as_sequences",
+    "compare",
     "evaluate_file",
     "predict_file",
     "steppers",

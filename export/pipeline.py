@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from numpy.typing import ArrayLike
 
 from export import recipes, source, targets
@@ -19,6 +18,7 @@ from export.calibration import (
 )
 from export.convert import convert, converter
 from export.data import Data, as_arrays, as_sequences, noise
+from export.evaluation_data import evaluation_pair
 from export.forms.form import Form
 from export.forms.model_graph import ModelGraph, read_graph
 from export.forms.refusals import NoStepFormError
@@ -95,14 +95,14 @@ def to_tflite(
     recipe, target = recipes.get(recipe), targets.get(target)
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
-    _require_arguments(target, recipe, calibration)
+    require_arguments(target, recipe, calibration)
     previous = _files_of_last_export(directory)
     require_replaceable(directory, proof="report.json", replaceable=previous)
     # It loads TensorFlow while the first stages run.
     converter.start()
-    forms = _forms(model, target, recipe)
+    forms = forms_of(model, target, recipe)
     arrays = None if calibration is None else as_arrays(forms.graph, calibration)
-    inputs, true_outputs = _evaluation_pair(forms.graph, evaluation, arrays)
+    inputs, true_outputs = evaluation_pair(forms.graph, forms.step, evaluation, arrays)
     sequences = None
     if forms.step is not None and arrays is not None:
         sequences = as_sequences(forms.step, arrays)
@@ -154,7 +154,7 @@ class Forms:
     sequence: Form | None
 
 
-def _forms(model: keras.Model, target: Target, recipe: Recipe) -> Forms:
+def forms_of(model: keras.Model, target: Target, recipe: Recipe) -> Forms:
     """The forms of a model for a target and a recipe.
 
     Raises:
@@ -207,28 +207,22 @@ def _source_files(forms, content, report, recipe, target, sequences):
     return source.source_files(target.name, device_file), layout
 
 
-def _require_arguments(target: Target, recipe: Recipe, calibration: Any) -> None:
+def require_arguments(target: Target, recipe: Recipe, calibration: Any) -> None:
     """Raise a ValueError if the arguments of `to_tflite` do not fit together."""
     if recipe.name not in target.recipes:
         raise ValueError(
             f"Target {target.name!r} does not take recipe {recipe.name!r}; "
             f"allowed: {', '.join(target.recipes)}."
         )
+    require_tensorflow()
+    if recipe.is_integer and calibration is None:
+        raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
+
+
+def require_tensorflow() -> None:
+    """Raise a ValueError if Keras runs on another backend."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"Export needs the TensorFlow backend of Keras; received {keras.backend.backend()!r}. "
             "Load the saved model under KERAS_BACKEND=tensorflow."
         )
-    if recipe.is_integer and calibration is None:
-        raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
-
-
-def _evaluation_pair(graph, evaluation, arrays):
-    """Inputs to verify on, and their true outputs or None."""
-    if evaluation is None:
-        return arrays, None
-    true_outputs = None
-    if isinstance(evaluation, tuple):
-        evaluation, true_outputs = evaluation
-    inputs = as_arrays(graph, evaluation, "evaluation")
-    return inputs, None if true_outputs is None else np.asarray(true_outputs)

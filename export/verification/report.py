@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 # Largest number of features, and of their values, in a report's plots.
 SIGNALS, SIGNAL_ROWS = 8, 500
-HEADINGS = ("error", "state error", "worst step", "MSE", "µs (p99)")
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,11 @@ class Report:
         remedies: Likely remedies for the failures, one sentence each.
         layout: Layout of inputs, outputs and states; empty before export.
         files: By name, the path of each written file.
+        versions: Versions of Python and of the packages that took part; "" if not installed.
+        date: When the verification ended, in UTC, as ISO 8601.
+        file_sha256: The sha256 of the .tflite file.
+        model_sha256: The sha256 of the Keras model's weights and config; a saved and reloaded
+            model has the same.
     """
 
     model: str
@@ -128,6 +133,10 @@ class Report:
     remedies: tuple[str, ...] = ()
     layout: tuple[TensorLayout, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    file_sha256: str = ""
+    model_sha256: str = ""
 
     @property
     def passed(self) -> bool:
@@ -135,81 +144,20 @@ class Report:
         return not self.failures
 
     def save(self, path: str | Path) -> None:
-        """Write the report as JSON."""
-        content = {**asdict(self), "passed": self.passed}
-        Path(path).write_text(json.dumps(content, indent=2) + "\n")
+        """Write the report as JSON; values that are not finite become null."""
+        content = finite({**asdict(self), "passed": self.passed})
+        Path(path).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def print(self, console: Console | None = None) -> None:
         """Print the report as tables on a `rich.console.Console`."""
-        from rich.console import Console
-        from rich.table import Table
+        from export.verification.report_text import print_report
 
-        console = console or Console()
-        table = Table(
-            title=self.title,
-            caption=f"errors against Keras, relative to the standard deviation; {self.inputs}",
-        )
-        table.add_column("runtime", no_wrap=True)
-        for heading in HEADINGS:
-            table.add_column(heading, justify="right")
-        for result in self.results:
-            table.add_row(result.name, *self.row(result))
-        console.print(table)
-        facts = Table.grid(padding=(0, 2))
-        for fact in self.facts().items():
-            facts.add_row(*fact)
-        for warning in self.warnings:
-            facts.add_row("warning", warning, style="yellow")
-        console.print(facts)
-        for name, path in self.files.items():
-            console.print(f"{name:<18} {path}", highlight=False, soft_wrap=True)
-        verdict = "passed" if self.passed else "FAILED"
-        console.print(f"verification {verdict}", style="green" if self.passed else "red bold")
-        for sentence in (*self.failures, *self.remedies):
-            console.print(f"  {sentence}", highlight=False)
+        print_report(self, console)
 
     @property
     def title(self) -> str:
         """Title in one line: model, recipe, target and steps."""
         return f"{self.model}: {self.recipe} for {self.target}, {self.steps:,} closed-loop steps"
-
-    def row(self, result: RuntimeResult) -> tuple[str, ...]:
-        """Return the formatted cells of a runtime, one per heading in `HEADINGS`."""
-        if result.note:
-            return (result.note, *[""] * (len(HEADINGS) - 1))
-        if result is self.results[0]:
-            errors = ("reference", "", "")
-        else:
-            errors = (
-                "" if result.output_error is None else percent(result.output_error),
-                "" if result.state_error is None else percent(result.state_error),
-                "" if result.worst_step is None else f"{result.worst_step:,}",
-            )
-        return (
-            *errors,
-            "" if result.metric is None else f"{result.metric:.4g}",
-            ""
-            if result.latency_p50 is None
-            else f"{result.latency_p50:.0f} ({result.latency_p99:.0f})",
-        )
-
-    def facts(self) -> dict[str, str]:
-        """Return formatted facts about the size and cost of the file, by name."""
-        facts = {
-            "size": f"{self.bytes:,} bytes, {self.gzip_bytes:,} gzipped; "
-            f"{self.parameters:,} parameters"
-        }
-        if self.arena_bytes is not None:
-            facts["arena"] = (
-                f"{self.arena_bytes:,} bytes used by TFLite Micro on this host, with 8-byte "
-                "pointers; about half on 32-bit devices. Allocation needs up to half as much more"
-            )
-        if self.disagreement is not None:
-            facts["runtimes"] = f"differ from each other by at most {percent(self.disagreement)}"
-        counts = ", ".join(f"{name} x{count}" for name, count in self.operations.items())
-        facts["arithmetic"] = f"{self.multiply_accumulates:,} multiply-accumulates per step"
-        facts["operations"] = f"{sum(self.operations.values())} per step: {counts}"
-        return facts
 
 
 def signals(
@@ -229,6 +177,8 @@ def signals(
         features = values.reshape(len(values), -1)[:SIGNAL_ROWS]
         others = outputs[name].reshape(len(values), -1) if outputs else features[:0]
         true = features[:0] if true_outputs is None else true_outputs.reshape(len(true_outputs), -1)
+        # Of one sequence, whose last step alone has a true output, Keras has each step.
+        true = true if len(true) >= len(features) else features[:0]
         for index in range(features.shape[1]):
             columns = [
                 tuple(float(x) for x in array[:SIGNAL_ROWS, index])
@@ -236,6 +186,15 @@ def signals(
             ]
             found.append(Signal(name if features.shape[1] == 1 else f"{name}[{index}]", *columns))
     return tuple(found[:SIGNALS])
+
+
+def finite(content: Any) -> Any:
+    """Replace numbers that JSON lacks, NaN and infinity, by None in nested dicts and sequences."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def percent(share: float) -> str:

@@ -20,6 +20,7 @@ from export.tflite_file.interface import (
 )
 from export.verification.measure_sequences import measure_sequences, sequence_noise
 from export.verification.measure_steps import measure_steps
+from export.verification.provenance import provenance
 from export.verification.report import Measurements, Report
 from lnn_keras.argument_checks import require_at_least
 
@@ -89,6 +90,7 @@ def verify(
         multiply_accumulates=cost.multiply_accumulates(content),
         operations=cost.operations(content),
         tolerance=recipe.tolerance,
+        **provenance(model, content),
         **vars(replace(measured, warnings=(*measured.warnings, *_float_warnings(content, recipe)))),
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import data, models, presets, train
+from zoo.cli import data, exports, models, presets, train
 
 # Suppresses the notices of TensorFlow that a setting can suppress.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,8 +21,9 @@ app.command()(presets.info)
 app.command()(models.demo)
 app.command()(models.predict)
 app.command()(models.evaluate)
-app.command()(models.export)
-app.command()(models.verify)
+app.command()(exports.export)
+app.command()(exports.verify)
+app.command()(exports.compare)
 app.command()(train.train)
 app.command()(train.sweep)
 app.command()(presets.release)

@@ -1,6 +1,7 @@
 """The entry point of `lnn`: runs a command, and reports errors of the user in one line."""
 
 import sys
+from typing import Any
 
 from zoo.extras import MissingExtraError, extra
 
@@ -21,10 +22,17 @@ def main() -> None:
             from rich.console import Console
 
             report.print(Console())
+            print(f"lnn: {_failed(error)}", file=sys.stderr)
             raise SystemExit(1) from error
         first, *details = str(error).strip().splitlines() or [type(error).__name__]
         print(f"lnn: {first}", *details, sep="\n", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _failed(error: Any) -> str:
+    """A failed verification in one line; the printed report has the details."""
+    where = f" The report is in {error.folder}." if error.folder else ""
+    return f"The {error.report.recipe} file of {error.report.model!r} failed verification.{where}"
 
 
 def _names_an_extra(error: ImportError) -> bool:

@@ -1,11 +1,11 @@
-"""The commands `lnn demo`, `predict`, `evaluate`, `export` and `verify`."""
+"""The commands `lnn demo`, `predict` and `evaluate`."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.options import InputFile, MaxSteps, PresetName, Source, console
+from zoo.cli.options import InputFile, PresetName, Source, console
 from zoo.cli.start import load_keras
 
 
@@ -88,81 +88,6 @@ def evaluate(
     console().print("\n".join(lines), highlight=False)
 
 
-def export(
-    source: Source,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write; default: build/MODEL-TARGET-RECIPE.")
-    ] = None,
-    target: Annotated[str, typer.Option(help="Device: micro or phone.")] = "micro",
-    recipe: Annotated[
-        str, typer.Option(help="float32, int8 or int16x8; for phones also float16 and dynamic.")
-    ] = "int8",
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help="File of typical sequences, as for predict; for int8 and int16x8."),
-    ] = None,
-    steps: MaxSteps = 1000,
-) -> None:
-    """Convert a model for a device, and verify it against Keras."""
-    load_keras()
-    from export import to_tflite
-    from zoo.hub import store
-
-    output = console()
-    model = store.load(source)
-    calibration_data, evaluation = _export_data(source, calibration)
-    with output.status("Exporting") as status:
-        report = to_tflite(
-            model,
-            out or Path("build") / f"{Path(source).stem}-{target}-{recipe}",
-            target=target,
-            recipe=recipe,
-            calibration=calibration_data,
-            evaluation=evaluation,
-            steps=steps,
-            progress=status.update,
-        )
-    report.print(output)
-
-
-def verify(
-    file: Annotated[Path, typer.Argument(help="A .tflite file that `lnn export` wrote.")],
-    model: Annotated[str, typer.Option(help="Its preset, folder or .keras file.")],
-    input: InputFile = None,
-    target: Annotated[
-        str | None, typer.Option(help="Device: micro or phone; default: the one in the file.")
-    ] = None,
-    steps: MaxSteps = 1000,
-) -> None:
-    """Verify an exported file against its Keras model again."""
-    load_keras()
-    from export import verify as verify_file
-    from zoo.cli import input_files
-    from zoo.hub import store
-
-    loaded = store.load(model)
-    content = input_files.content(file)
-    _, evaluation = _export_data(model, input)
-    inputs, targets = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
-    report = verify_file(loaded, content, inputs, targets, target=target, steps=steps)
-    report.print(console())
-    if not report.passed:
-        raise typer.Exit(1)
-
-
 def _relative(value: float, reference: float) -> str:
     """The relative difference in percent; empty if the reference is 0."""
     return f" ({value / reference - 1:+.2%})" if reference else ""
-
-
-def _export_data(source: str, path: Path | None) -> tuple[Any, Any]:
-    """Calibration and evaluation data: from the user's file, or the samples of the preset."""
-    from zoo.cli import input_files
-    from zoo.hub import store
-
-    if path:
-        return input_files.read(path, source), None
-    if source.endswith(".keras"):
-        return None, None
-    samples = store.samples(source)
-    return samples["calibration"], store.evaluation(samples)

@@ -1,5 +1,7 @@
 """Arguments and options that several commands share, and their output."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,3 +31,16 @@ def console() -> "Console":
 def say(text: str) -> None:
     """Print text without highlighting and without hard line breaks."""
     console().print(text, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress(stage: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows the stage of the work, on stderr if that is a terminal."""
+    from rich.console import Console
+
+    errors = Console(stderr=True)
+    if not errors.is_terminal:
+        yield lambda sentence: None
+        return
+    with errors.status(stage) as status:
+        yield lambda sentence: status.update(sentence)

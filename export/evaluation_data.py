@@ -1,0 +1,62 @@
+"""Evaluation data of an export: inputs and their true outputs, checked before any work."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from export.data import Data, as_arrays, as_sequences
+from export.forms.model_graph import ModelGraph
+from export.forms.step import Step
+from export.verification.evaluate import TrueOutputs, require_one_output
+
+
+def evaluation_pair(
+    graph: ModelGraph,
+    step: Step | None,
+    evaluation: Data | tuple[Data, ArrayLike] | None,
+    calibration: dict[str, np.ndarray] | None,
+) -> tuple[dict[str, np.ndarray] | None, np.ndarray | None]:
+    """Return the inputs to verify on, by name, and their true outputs or None.
+
+    Args:
+        graph: The graph of the model.
+        step: Its step form, or None if it has none.
+        evaluation: Sequences, or a pair of them and their true outputs.
+        calibration: The calibration data by name; used if `evaluation` is None.
+
+    Raises:
+        ValueError: The data do not fit the model, or the true outputs do not fit the data.
+    """
+    if evaluation is None:
+        return calibration, None
+    true_outputs: Any = None
+    if isinstance(evaluation, tuple):
+        if len(evaluation) != 2:
+            raise ValueError(
+                "`evaluation` must be sequences, or a pair of them and their true outputs; "
+                f"received a tuple of {len(evaluation)}."
+            )
+        evaluation, true_outputs = evaluation
+    inputs = as_arrays(graph, evaluation, "evaluation")
+    sequences = None if step is None else as_sequences(step, inputs, "evaluation")
+    if true_outputs is None:
+        return inputs, None
+    true_outputs = np.asarray(true_outputs)
+    if step is not None and sequences is not None:
+        TrueOutputs(step, sequences, true_outputs)
+    else:
+        _require_shape(graph, inputs, true_outputs)
+    return inputs, true_outputs
+
+
+def _require_shape(graph: ModelGraph, inputs: dict[str, np.ndarray], true_outputs: np.ndarray):
+    require_one_output(list(graph.outputs))
+    (output,) = graph.outputs.values()
+    expected = (len(next(iter(inputs.values()))), *output.shape[1:])
+    received = true_outputs.shape
+    if len(received) != len(expected) or any(
+        size not in (None, given) for size, given in zip(expected, received, strict=True)
+    ):
+        sizes = ", ".join("time" if size is None else str(size) for size in expected)
+        raise ValueError(f"The true outputs must have shape ({sizes}); received {received}.")

@@ -1,0 +1,82 @@
+"""Checks of the arguments of `lnn export`, `verify` and `compare` that need no Keras."""
+
+from pathlib import Path
+from typing import Any
+
+from zoo.argument_checks import require_choice
+
+# The names in export.TARGETS and export.RECIPES, whose import takes seconds.
+RECIPES = {
+    "phone": ("float32", "float16", "dynamic", "int8", "int16x8"),
+    "micro": ("float32", "int8", "int16x8"),
+}
+INTEGER_RECIPES = ("int8", "int16x8")
+FORMATS = {"table": ".txt", "markdown": ".md", "json": ".json"}  # with the suffixes of files
+
+
+def require_target(target: str) -> None:
+    """Raise a ValueError if there is no such target."""
+    require_choice("target", target, RECIPES)
+
+
+def require_recipe(target: str, recipe: str) -> None:
+    """Raise a ValueError if there is no such target or recipe, or they do not fit together."""
+    require_target(target)
+    require_choice("recipe", recipe, {name for names in RECIPES.values() for name in names})
+    if recipe not in RECIPES[target]:
+        raise ValueError(
+            f"Target {target!r} does not take recipe {recipe!r}; "
+            f"allowed: {', '.join(RECIPES[target])}."
+        )
+
+
+def require_steps(steps: int) -> None:
+    """Raise a ValueError if there are too few steps to verify."""
+    if steps < 2:
+        raise ValueError(f"`--steps` must be an integer of at least 2; received {steps}.")
+
+
+def require_tolerances(tolerance: float | None, metric_tolerance: float | None) -> None:
+    """Raise a ValueError if a tolerance is not between 0 and 1."""
+    options = {"--tolerance": tolerance, "--metric-tolerance": metric_tolerance}
+    for option, value in options.items():
+        if value is not None and not 0 < value < 1:
+            raise ValueError(
+                f"`{option}` must lie between 0 and 1, for example 0.05 for 5 %; received {value}."
+            )
+
+
+def require_model(source: str) -> None:
+    """Raise a ValueError if a name, folder or file names no model; addresses are not checked."""
+    from zoo.hub import download, store
+
+    if download.is_address(source):
+        return
+    if Path(source).suffix != ".keras":
+        store.find(source)
+    elif not Path(source).is_file():
+        raise ValueError(f"There is no file {source}.")
+
+
+def require_calibration(recipe: str, data: Any) -> None:
+    """Raise a ValueError if an integer recipe has no calibration data."""
+    if data is None and recipe in INTEGER_RECIPES:
+        raise ValueError(
+            f"Recipe {recipe!r} needs typical sequences: give a file with --calibration, or use "
+            "--recipe float32."
+        )
+
+
+def comparison_format(name: str | None, out: Path | None) -> str:
+    """Return the format of a comparison: that of the option, else by the suffix of the file.
+
+    Raises:
+        ValueError: There is no such format, or the file cannot be written.
+    """
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        kind = "a folder has that name" if out.is_dir() else f"there is no folder {out.parent}"
+        raise ValueError(f"Cannot write {out}: {kind}.")
+    if name is not None:
+        return require_choice("format", name, FORMATS)
+    formats = {suffix: form for form, suffix in FORMATS.items()}
+    return formats.get(out.suffix if out else "", "table")

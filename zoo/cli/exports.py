@@ -1,0 +1,163 @@
+"""The commands `lnn export`, `verify` and `compare`; they check arguments before they load Keras."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo.cli import export_arguments as arguments
+from zoo.cli.options import InputFile, MaxSteps, Source, console, progress
+from zoo.cli.start import load_keras
+
+Calibration = Annotated[
+    Path | None,
+    typer.Option(help="File of typical sequences, as for predict; for int8 and int16x8."),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="Largest accepted RMS error of the outputs, relative to their standard deviation; "
+        "default: the recipe's."
+    ),
+]
+MetricTolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="Largest accepted relative loss of the mean squared error against true outputs; "
+        "default: the recipe's."
+    ),
+]
+
+
+def export(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default: build/MODEL-TARGET-RECIPE.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="Device: micro or phone.")] = "micro",
+    recipe: Annotated[
+        str, typer.Option(help="float32, int8 or int16x8; for phones also float16 and dynamic.")
+    ] = "int8",
+    calibration: Calibration = None,
+    steps: MaxSteps = 1000,
+    tolerance: Tolerance = None,
+    metric_tolerance: MetricTolerance = None,
+) -> None:
+    """Convert a model for a device, and verify it against Keras."""
+    arguments.require_recipe(target, recipe)
+    arguments.require_steps(steps)
+    arguments.require_tolerances(tolerance, metric_tolerance)
+    arguments.require_model(source)
+    calibration_data, evaluation = _data(source, calibration)
+    arguments.require_calibration(recipe, calibration_data)
+    load_keras()
+    from export import to_tflite
+    from zoo.hub import store
+
+    model = store.load(source)
+    with progress("Exporting") as update:
+        report = to_tflite(
+            model,
+            out or Path("build") / f"{Path(source).stem}-{target}-{recipe}",
+            target=target,
+            recipe=recipe,
+            calibration=calibration_data,
+            evaluation=evaluation,
+            steps=steps,
+            tolerance=tolerance,
+            metric_tolerance=metric_tolerance,
+            progress=update,
+        )
+    report.print(console())
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A .tflite file that `lnn export` wrote.")],
+    model: Annotated[str, typer.Option(help="Its preset, folder or .keras file.")],
+    input: InputFile = None,
+    target: Annotated[
+        str | None, typer.Option(help="Device: micro or phone; default: the one in the file.")
+    ] = None,
+    steps: MaxSteps = 1000,
+    tolerance: Tolerance = None,
+    metric_tolerance: MetricTolerance = None,
+) -> None:
+    """Verify an exported file against its Keras model again."""
+    from zoo.cli import input_files
+
+    if target is not None:
+        arguments.require_target(target)
+    arguments.require_steps(steps)
+    arguments.require_tolerances(tolerance, metric_tolerance)
+    content = input_files.content(file)
+    arguments.require_model(model)
+    _, evaluation = _data(model, input)
+    load_keras()
+    from export import verify as verify_file
+    from zoo.hub import store
+
+    inputs, targets = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
+    report = verify_file(
+        store.load(model),
+        content,
+        inputs,
+        targets,
+        target=target,
+        steps=steps,
+        tolerance=tolerance,
+        metric_tolerance=metric_tolerance,
+    )
+    report.print(console())
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def compare(
+    source: Source,
+    calibration: Calibration = None,
+    steps: MaxSteps = 1000,
+    format: Annotated[
+        str | None,
+        typer.Option(help="table, markdown or json; default: by the suffix of --out, else table."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write to this file, not to the screen.")] = None,
+) -> None:
+    """Compare all recipes of all targets: size, memory, error, time and verdict."""
+    form = arguments.comparison_format(format, out)
+    arguments.require_steps(steps)
+    arguments.require_model(source)
+    calibration_data, evaluation = _data(source, calibration)
+    load_keras()
+    from export import compare as compare_recipes
+    from zoo.hub import store
+
+    model = store.load(source)
+    with progress("Comparing") as update:
+        comparison = compare_recipes(
+            model,
+            calibration=calibration_data,
+            evaluation=evaluation,
+            steps=steps,
+            progress=update,
+        )
+    if form == "table" and out is None:
+        comparison.print(console())
+        return
+    texts = {"json": comparison.json, "markdown": comparison.markdown, "table": comparison.text}
+    if out is None:
+        typer.echo(texts[form]())
+        return
+    out.write_text(texts[form]() + "\n", "utf-8")
+
+
+def _data(source: str, path: Path | None) -> tuple[Any, Any]:
+    """Calibration and evaluation data: from the user's file, or the samples of the preset."""
+    from zoo.cli import input_files
+    from zoo.hub import store
+
+    if path:
+        return input_files.read(path, source), None
+    if source.endswith(".keras"):
+        return None, None
+    samples = store.samples(source)
+    return samples["calibration"], store.evaluation(samples)
