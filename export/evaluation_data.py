@@ -38,7 +38,8 @@ def evaluation_pair(
                 f"received a tuple of {len(evaluation)}."
             )
         evaluation, true_outputs = evaluation
-    inputs = as_arrays(graph, evaluation, "evaluation")
+    data: Any = evaluation
+    inputs = as_arrays(graph, data, "evaluation")
     sequences = None if step is None else as_sequences(step, inputs, "evaluation")
     if true_outputs is None:
         return inputs, None

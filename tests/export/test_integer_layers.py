@@ -10,7 +10,7 @@ from export_models import calibrated, reset_names_and_seeds, step_file
 from keras import ops
 
 from export import recipes
-from export.runtimes.keras_step import KerasStep
+from export.runtimes.keras_step import keras_rollout
 from export.runtimes.litert import LiteRT
 from export.runtimes.micro import Micro
 from export.runtimes.rollout import rollout
@@ -86,14 +86,14 @@ def file_and_errors(model, data, recipe, target="micro"):
     """A file, and by runtime and output its error relative to the output's deviation."""
     step, samples = calibrated(model, data)
     content = step_file(step, samples, recipe, target)
-    rows = {"x": data[0]}
-    expected = rollout(KerasStep(step), rows, step.initial_states).outputs
+    rows = {"x": data[:1]}
+    expected = keras_rollout(step, rows).outputs
     errors = {}
     for runtime in (LiteRT(content), LiteRT(content, xnnpack=False), Micro(content)):
         outputs = rollout(runtime, rows, step.initial_states).outputs
         for name, values in expected.items():
             error = np.sqrt(np.mean((outputs[name] - values) ** 2))
-            errors[runtime.name, name] = error / np.sqrt(np.mean(np.var(values, axis=0)))
+            errors[runtime.name, name] = error / np.sqrt(np.mean(np.var(values[0], axis=0)))
     return content, errors
 
 
