@@ -48,6 +48,16 @@ class DeviceFile:
         """Dtype of all inputs, outputs and states."""
         return self.layout[0].dtype
 
+    @property
+    def window_note(self) -> str:
+        """A sentence on the length of sequences, or "" if it is any."""
+        if self.window is None:
+            return ""
+        return (
+            f"The model reads windows of {self.window} time steps: reset the states before each "
+            f"window, and use the outputs of its {self.window} steps as the model does."
+        )
+
     def tensors(self, kind: str) -> tuple[TensorLayout, ...]:
         """Return the layouts of one kind: "input", "output" or "state"."""
         return tuple(tensor for tensor in self.layout if tensor.kind == kind)

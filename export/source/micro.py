@@ -65,6 +65,7 @@ def _readme(file, operation_count):
             + tolerance_note(file)
         ),
         loop="\n".join(loop),
+        window_note=file.window_note,
     )
 
 

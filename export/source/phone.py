@@ -39,6 +39,7 @@ def _readme(file, comments):
         **comments,
         file_bytes=f"{len(file.content):,}",
         dtype=file.dtype,
+        window_note=file.window_note,
         sequence_note=SEQUENCE_NOTE if file.has_sequence else "",
         kotlin_inputs=", ".join(f"{kotlin_string(t.name)} to {name}" for t, name in named),
         kotlin_output=kotlin_string(output.name),

@@ -8,6 +8,7 @@ from export import compat
 from export.tflite_file.flatbuffer import (
     Signature,
     Tensor,
+    dtype_of,
     is_constant,
     operation_names,
     pack,
@@ -18,6 +19,9 @@ from export.tflite_file.narrow_ranges import narrow_ranges, share_scale
 
 # The version that takes integers of all types as its input.
 QUANTIZE_VERSION = 2
+
+# Runtimes divide by scales, and abort where the quotient is out of range.
+SMALLEST_SCALE = 1e-12
 
 
 def states_with_two_scales(signature: Signature) -> list[tuple[Tensor, Tensor]]:
@@ -96,9 +100,19 @@ def _quantize_code(model, schema):
 
 
 def repair_zero_scales(content: bytes) -> bytes:
-    """Give constants of zeros the scale of the result: the converter's 0 crashes the runtimes."""
+    """Give tensors of zeros a scale: the converter's 0, or nearly 0, crashes the runtimes.
+
+    Constants get the scale of the result. Activations that are 0 on all calibration data get a
+    range of [-1, 1].
+    """
     model = unpack(content)
     for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            table = tensor.quantization
+            if table is None or table.scale is None or is_constant(model, tensor):
+                continue
+            if table.scale[0] < SMALLEST_SCALE:
+                table.scale = [np.float32(1 / np.iinfo(dtype_of(tensor)).max)]
         for operator in graph.operators:
             result = graph.tensors[operator.outputs[0]].quantization
             for index in operator.inputs:

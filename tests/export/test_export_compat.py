@@ -144,6 +144,30 @@ def test_inline_calls():
     assert types & {"While", "StatelessWhile"}, "the kernel check finds no loops (export.graph)"
 
 
+def test_graph_nodes():
+    """Export reads each call of a model with its arguments, without calling it."""
+    x = keras.Input((None, 3))
+    layer = keras.layers.LSTM(2)
+    y = layer(x * 2.0, mask=None)
+    model = keras.Model(x, y)
+    calls = list(compat.graph_nodes(model))
+    assert [type(operation).__name__ for operation, *_ in calls] == ["Multiply", "LSTM"]
+    (_, args, kwargs, outputs), (_, inner_args, _, results) = calls
+    assert args == (x, 2.0) and kwargs == {}
+    assert inner_args[0] is outputs[0] and results[0] is y
+    assert len(layer._inbound_nodes) == 1
+
+
+def test_flatten_layers():
+    """Export checks the dtype of layers within layers, and takes operations of a graph."""
+    inner = keras.layers.Dense(2)
+    wrapper = keras.layers.TimeDistributed(inner)
+    assert compat.flatten_layers(wrapper) == [wrapper, inner]
+    x = keras.Input((3,))
+    operation = keras.Model(x, keras.ops.tanh(x)).operations[-1]
+    assert compat.flatten_layers(operation) == [operation]
+
+
 def test_called_graphs():
     reason = "prune overlooks kernels within loops and calls (export.compress.roles)"
     inner = tf.function(lambda x: tf.sigmoid(x), autograph=False)
