@@ -1,4 +1,4 @@
-"""The commands `lnn export`, `verify` and `compare`; they check arguments before they load Keras."""
+"""The commands `lnn export`, `verify` and `compare`; arguments are checked before Keras loads."""
 
 from pathlib import Path
 from typing import Annotated, Any
