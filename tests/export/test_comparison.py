@@ -62,7 +62,7 @@ def test_every_recipe_of_every_target_is_a_row(compared):
 
 
 def test_a_failed_recipe_is_a_row_with_its_reasons(compared, model, walks, tmp_path):
-    """The same numbers as an export with that recipe alone."""
+    """The same numbers as an export with that recipe."""
     row = row_of(compared[0], "micro", "int8")
     assert row.verdict == "failed"
     with pytest.raises(export.VerificationError) as failed:

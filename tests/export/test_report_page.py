@@ -5,10 +5,12 @@ import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from benchmarks import report_picture
 from export.tflite_file.layout import TensorLayout
 from export.verification import report_plots
 from export.verification.report import Report, RuntimeResult, Signal
@@ -94,8 +96,8 @@ def test_a_panel_per_feature_shows_keras_the_file_and_the_true_values():
             assert f">{label}</text>" in plot
     without = replace(REPORT, signals=(signal("output", true=False),))
     assert ">true<" not in report_page(without) and ">file<" in report_page(without)
-    alone = replace(REPORT, signals=(Signal("output", (1.0, 2.0), ()),))
-    assert 'class="file"' not in report_plots.signal_plots(alone)[0]
+    no_file = replace(REPORT, signals=(Signal("output", (1.0, 2.0), ()),))
+    assert 'class="file"' not in report_plots.signal_plots(no_file)[0]
 
 
 def test_what_a_report_says_is_on_the_page_and_escaped():
@@ -238,3 +240,14 @@ def test_marks_lie_within_their_plot():
                 x, y = map(float, point.split(","))
                 assert 0 <= x <= int(width) and 0 <= y <= int(height)
         assert math.isfinite(float(height))
+
+
+def test_readme_shows_plots_of_the_present_page():
+    """benchmarks/report_picture.py makes the picture of a report; docs/report.svg is one."""
+    picture = ElementTree.fromstring(report_picture.standalone(report_page(REPORT)))
+    names = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "output[0]" in names and "output[1]" not in names
+    assert {"Keras", "true", "TFLite Micro", "tolerance 5 %"} <= set(names)
+    shipped = report_picture.PICTURE.read_text("utf-8")
+    ElementTree.fromstring(shipped)
+    assert STYLE in shipped
