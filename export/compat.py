@@ -101,6 +101,34 @@ def inline_calls(function: Any) -> Any:
     return convert_variables_to_constants_v2(function, lower_control_flow=False)
 
 
+def called_graphs(operation: Any) -> list[Any]:
+    """The FuncGraphs that an operation of a graph calls: of a loop its body, else all branches.
+
+    TensorFlow has no public function from an operation to the graph that it calls. Checked with
+    tensorflow 2.21.
+    """
+    if operation.type in ("While", "StatelessWhile"):
+        names = [operation.get_attr("body").name]
+    else:
+        names = [
+            function.name
+            for attribute in operation.node_def.attr.values()
+            for function in (attribute.func, *attribute.list.func)
+            if function.name
+        ]
+    return [operation.graph._get_function(name).graph for name in names]
+
+
+def replace_sublayer(layer: Any, name: str, new: Any) -> None:
+    """Replace an attribute of a Keras layer that holds another layer.
+
+    Keras goes on tracking the layer that an assignment replaces. Relies on `Layer._tracker`.
+    Checked with Keras 3.12.4 to 3.15.1.
+    """
+    layer._tracker.untrack(getattr(layer, name))
+    setattr(layer, name, new)
+
+
 def _import_tfmot() -> Any:
     """Import TFMOT without its effect on `tf.keras`.
 

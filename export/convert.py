@@ -15,16 +15,20 @@ from export.forms.step import Step
 from export.graph import kernel_check, tf_graph
 from export.graph.fold_linear import fold_linear_maps
 from export.graph.gptq import round_weights
+from export.graph.normalization import rewrite_normalizations
 from export.graph.substitute_ops import substitute
 from export.recipes import Recipe
 from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import flatbuffer, rewrite
+from export.tflite_file.flatbuffer import Tensor
+from export.tflite_file.tensor_names import rename_tensors
 
 Samples: TypeAlias = Sequence[dict[str, np.ndarray]]
 
 CALIBRATION_ROUNDS = 3
 RANGE_SAMPLES = 2000
+STATE_BATCH = 1024
 
 converter = Converter()
 
@@ -50,11 +54,10 @@ def convert(
         RuntimeError: The converter failed or crashed.
     """
     samples = list(samples)
-    functions, name = {}, ""
+    functions = {}
     if step is not None:
-        functions[STEP], name = _step_function(step, recipe, target, samples), step.name
+        functions[STEP] = _step_function(step, recipe, target, samples)
     if sequence is not None:
-        name = sequence.graph.name
         functions[SEQUENCE] = tf_graph.trace(sequence, None)
     with tempfile.TemporaryDirectory() as folder:
         tf_graph.save(functions, folder)
@@ -67,14 +70,15 @@ def convert(
                 folder,
                 list(functions),
                 {"activations": recipe.activations, "weights": recipe.weights},
-                f"{name!r} ({', '.join(functions)}) to {recipe.name}",
+                f"{', '.join(functions)} to {recipe.name}",
             )
 
-        if recipe.is_integer:
-            content = _convert_calibrated(run_converter, samples)
+        if recipe.is_integer and step is not None:
+            content = _convert_calibrated(run_converter, step, samples)
         else:
             content = run_converter(samples)
-        content = rewrite.share_constants(content)
+        content = rewrite.share_constants(rewrite.select_by_version_2(content))
+        content = rename_tensors(content)
     require_operations(content, target)
     return content
 
@@ -85,7 +89,9 @@ def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples)
     function = tf_graph.trace(step.model, 1 if recipe.is_integer else target.batch)
     flat = tf_graph.flatten(function)
     if recipe.is_integer:
+        kernel_check.require_read_inputs(flat, recipe)
         kernel_check.require_no_loops(flat, step.model, recipe)
+        flat = tf_graph.flatten(rewrite_normalizations(flat, recipe.activations))
         flat = tf_graph.flatten(fold_linear_maps(flat))
         function = substitute(flat, step.model, recipe, target, samples)
         function = round_weights(tf_graph.flatten(function), recipe, samples)
@@ -94,26 +100,66 @@ def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples)
     return function
 
 
-def _convert_calibrated(run_converter: Callable[[Samples], bytes], samples: Samples) -> bytes:
-    """Convert until each state has one scale as input and output, then narrow the ranges."""
-    content, different = b"", []
-    for _ in range(CALIBRATION_ROUNDS + 1):
+def _convert_calibrated(
+    run_converter: Callable[[Samples], bytes], step: Step, samples: Samples
+) -> bytes:
+    """Convert with one scale per state as input and as output, then narrow the ranges."""
+    ranges = _state_ranges(step, samples)
+    original = samples = _reaching(samples, ranges)
+    content = b""
+    for _ in range(CALIBRATION_ROUNDS):
         content = rewrite.share_state_scales(run_converter(samples))
         different = rewrite.states_with_two_scales(flatbuffer.read_signature(content))
-        if not different:
+        wanted = {
+            state.name: _calibration_range(following, *ranges[state.name])
+            for state, following in different
+        }
+        if wanted.items() <= ranges.items():
             break
-        # Calibrate the input on the output's range, which an operation such as TANH may fix.
-        for state in different:
-            samples = within_range(samples, state.name.removeprefix(NEXT), *state.range)
-    if different:
-        raise ValueError(
-            f"The state {different[0].name.removeprefix(NEXT)!r} has another scale as input than "
-            f"as output ({different[0].scale:.6g}), so it cannot be fed back."
-        )
+        ranges |= wanted
+        samples = _reaching(original, ranges)
+    # The rest, for example a state with an initial value that its operation never returns.
+    content = rewrite.repair_zero_scales(rewrite.requantize_states(content))
     # 16-bit activations are fine enough without narrower ranges.
     if flatbuffer.read_signature(content).inputs[0].dtype != "int8":
         return content
     return rewrite.narrow_file(content, observed_ranges(content, samples, RANGE_SAMPLES))
+
+
+def _state_ranges(step: Step, samples: Samples) -> dict[str, tuple[float, float]]:
+    """Least and greatest value of each state, over the samples and the steps after them."""
+    model: Any = step.model
+    ranges = {name: (np.inf, -np.inf) for name in step.initial_states}
+    for start in range(0, len(samples), STATE_BATCH):
+        chunk = samples[start : start + STATE_BATCH]
+        stacked = {name: np.concatenate([s[name] for s in chunk]) for name in chunk[0]}
+        following = model(stacked, training=False)
+        for name, (low, high) in ranges.items():
+            both = np.concatenate([stacked[name], np.asarray(following[NEXT + name])])
+            ranges[name] = min(low, float(both.min())), max(high, float(both.max()))
+    return ranges
+
+
+def _reaching(samples: Samples, ranges: dict[str, tuple[float, float]]) -> Samples:
+    """The samples, with more that reach the ends of the states' ranges where they do not."""
+    for name, (low, high) in ranges.items():
+        values = np.stack([sample[name] for sample in samples])
+        if (values.min(), values.max()) != (low, high):
+            samples = within_range(samples, name, low, high)
+    return samples
+
+
+def _calibration_range(following: Tensor, low: float, high: float) -> tuple[float, float]:
+    """The range of a state's output, which an operation such as TANH may fix.
+
+    It is wider if the state starts outside.
+    """
+    least, greatest = following.range
+    step = following.scale
+    return (
+        least if low > least - step else low,
+        greatest if high < greatest + step else high,
+    )
 
 
 def require_operations(content: bytes, target: Target) -> None:

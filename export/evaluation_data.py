@@ -30,7 +30,6 @@ def evaluation_pair(
     """
     if evaluation is None:
         return calibration, None
-    data: Any = evaluation
     true_outputs: Any = None
     if isinstance(evaluation, tuple):
         if len(evaluation) != 2:
@@ -38,7 +37,8 @@ def evaluation_pair(
                 "`evaluation` must be sequences, or a pair of them and their true outputs; "
                 f"received a tuple of {len(evaluation)}."
             )
-        data, true_outputs = evaluation
+        evaluation, true_outputs = evaluation
+    data: Any = evaluation
     inputs = as_arrays(graph, data, "evaluation")
     sequences = None if step is None else as_sequences(step, inputs, "evaluation")
     if true_outputs is None:

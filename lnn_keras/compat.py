@@ -16,7 +16,7 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from lnn_keras.tensors import Tensor
 
-__all__ = ["DropoutRNNCell", "custom_gradient", "dropout_seed_states", "time_loop"]
+__all__ = ["DropoutRNNCell", "custom_gradient", "dropout_seed_states", "parts_of", "time_loop"]
 
 
 class _StepCell:
@@ -80,11 +80,19 @@ def custom_gradient(function: Callable) -> Callable:
     return wrapped
 
 
+def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layer itself and, recursively, the layers that it holds, in the order of creation.
+
+    Relies on `Layer._flatten_layers`.
+    """
+    return layer._flatten_layers()
+
+
 def dropout_seed_states(cell: keras.layers.Layer) -> list[keras.Variable]:
     """The seed states of a cell and its inner cells, which only `keras.layers.RNN` advances.
 
-    Relies on `Layer._flatten_layers` and on `DropoutRNNCell.seed_generator`.
+    Relies on `DropoutRNNCell.seed_generator`.
     """
-    cells = (layer for layer in cell._flatten_layers() if isinstance(layer, DropoutRNNCell))
+    cells = (part for part in parts_of(cell) if isinstance(part, DropoutRNNCell))
     generators = (getattr(inner, "seed_generator", None) for inner in cells)
     return [generator.state for generator in generators if generator is not None]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from export import compat
-from export.compress.kernels import Kernel, kernels_of
+from export.compress.kernels import Kernel, kernels_of, warn_of_other_matrices
 from lnn_keras.argument_checks import require_choice
 
 # TFMOT's classes that choose the first centroids.
@@ -44,6 +44,7 @@ def cluster(
     if isinstance(clusters, bool) or not isinstance(clusters, int) or clusters < 2:
         raise ValueError(f"`clusters` must be a whole number from 2 on; received {clusters!r}.")
     require_choice("initialization", initialization, INITIALIZATIONS)
+    warn_of_other_matrices(model)
     return _Cluster(kernels, clusters, initialization)
 
 

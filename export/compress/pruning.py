@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from export import compat
-from export.compress.kernels import Kernel, kernels_of
+from export.compress.kernels import Kernel, kernels_of, warn_of_other_matrices
 
 # For a schedule given as a share: it is reached after this share of the training, in this many
 # updates.
@@ -26,7 +26,9 @@ def prune(
     """Return a callback that sets the smallest weights of each kernel to zero and keeps them zero.
 
     Use it in `model.fit(..., callbacks=[prune(model, 0.75)])` on a trained model; the other
-    weights adapt. Only kernels are pruned. Elements without a synapse do not count.
+    weights adapt. Only kernels are pruned: the trainable variables that enter a matrix product or
+    a convolution of the forward pass, whatever their names, and the conductances of an `LTCCell`.
+    Elements without a synapse do not count.
 
     Args:
         model: A built model.
@@ -62,12 +64,21 @@ def prune(
     elif tuple(block) != (1, 1):
         # TFMOT fails on an axis of one block, which it squeezes.
         kernels = _divisible(kernels, block, 2, f"blocks of {block}")
+    warn_of_other_matrices(model)
     return _Prune(kernels, schedule, tuple(block), None if pattern is None else PATTERNS[pattern])
 
 
 def sparsity(model: keras.Model) -> float:
-    """Return the share of zeros among the weights of a model's kernels."""
+    """Return the share of zeros among the weights of a model's kernels, those that `prune` prunes.
+
+    It warns of matrices that do not count: of layers that are not trainable, and those that enter
+    no matrix product, such as the table of an Embedding.
+
+    Raises:
+        ValueError: The model is not built or has no kernel.
+    """
     kernels = kernels_of(model)
+    warn_of_other_matrices(model)
     weights = [kernel.variable.numpy()[kernel.live > 0] for kernel in kernels]
     return float(np.mean(np.concatenate(weights) == 0))
 

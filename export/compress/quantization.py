@@ -1,21 +1,20 @@
 """Quantization-aware training: a model trains with the rounding of an int8 file."""
 
-import contextlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 
-from export import compat
-from export.compress.kernels import KERNEL_NAME, require_tensorflow
-from export.forms.functional_model import as_functional
-from export.forms.rnn_layers import is_rnn, with_cell
+from export.compress.kernels import kernel_ids, require_tensorflow
+from export.compress.quantized_layers import QuantizedCell, QuantizedLayer
+from export.forms.rnn_layers import (
+    bidirectional_with,
+    exported_layer,
+    is_rnn,
+    with_cell,
+    with_layers,
+)
 from export.forms.time_axis import is_convolution
-from lnn_keras import LiquidRNN
-from lnn_keras.compat import DropoutRNNCell
-from lnn_keras.layers.cell_step import with_training
-
-Tensor = Any
+from lnn_keras import EachStep, LiquidRNN
 
 # Models saved by earlier versions name subclasses of these layers, which did the same.
 keras.saving.get_custom_objects().update(
@@ -24,6 +23,10 @@ keras.saving.get_custom_objects().update(
         "lnn_export>_QuantizedLiquidRNN": LiquidRNN,
     }
 )
+# Layers that are called with rounded kernels, and whose outputs are rounded.
+ROUNDED = (keras.layers.Dense, keras.layers.TimeDistributed, EachStep)
+# RNN layers whose own code does more than apply their cell.
+OTHER_RNNS = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
 
 
 def quantize_aware(model: keras.Model) -> keras.Model:
@@ -31,256 +34,84 @@ def quantize_aware(model: keras.Model) -> keras.Model:
 
     TFMOT's quantizers round the kernels of recurrent, Dense and Conv1D layers, the inputs and
     states of each step of a cell, and the outputs of all of these; gradients pass them unchanged.
-    The model shares its weights with the trained model. Train it for a few epochs, then export it
-    or the trained model: `to_tflite` leaves the quantizers out, as `strip` does.
+    Layers within `Bidirectional`, `TimeDistributed`, `EachStep` and nested models are rounded as
+    well. A kernel is a variable that enters a matrix product, whatever its name. The model shares
+    its weights with the trained model. Train it for a few epochs, then export it or the trained
+    model: `to_tflite` leaves the quantizers out, as `strip` does.
 
     Args:
-        model: A built Sequential or Functional model that `to_step` accepts.
+        model: A built Sequential or Functional model.
 
     Raises:
-        ValueError: The model is one that `to_step` refuses, or Keras does not run on TensorFlow.
+        ValueError: The model is not built or is subclassed, computes in another type than
+            float32, or has a layer with kernels that is none of the above; the message names it.
+            Or Keras does not run on TensorFlow.
 
     Reference: Jacob et al., Quantization and training of neural networks for efficient
     integer-arithmetic-only inference, 2018.
     """
     require_tensorflow()
-    return keras.models.clone_model(as_functional(model), clone_function=_quantized)
+    model = strip(model)
+    kernels = kernel_ids(model)
+    return with_layers(model, lambda layer: _quantized(layer, kernels))
 
 
 def strip(model: keras.Model) -> keras.Model:
     """The model without quantizers. It shares the weights, with their present values.
 
     Raises:
-        ValueError: The model is one that `to_step` refuses.
+        ValueError: The model is not built or is subclassed.
     """
-    return as_functional(model)
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model; received {type(model).__name__}.")
+    is_sequential = isinstance(model, keras.Sequential)
+    if is_sequential and not (model.built and model.inputs):
+        raise ValueError(
+            f"Model {model.name!r} is not built; call it on data, or add keras.Input, first."
+        )
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"Model {model.name!r} ({type(model).__name__}) is subclassed, so its layers' order is "
+            "unknown; allowed: Sequential and Functional models."
+        )
+    if is_sequential:
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return exported_layer(model)
 
 
-def _quantized(layer):
-    if is_rnn(layer):
+def _quantized(layer: Any, kernels: set[int]) -> Any:
+    """The layer with quantizers; itself if it has no kernel."""
+    # Operations of a graph such as `x * 2` are no layers.
+    if not isinstance(layer, keras.layers.Layer) or not _holds(layer, kernels):
+        return layer
+    if layer.compute_dtype != "float32":
+        raise ValueError(
+            f"Layer {layer.name!r} computes in {layer.compute_dtype}; quantize_aware takes "
+            "float32. Rebuild the model with dtype float32 and load the same weights."
+        )
+    if is_rnn(layer) and not isinstance(layer, OTHER_RNNS):
         return with_cell(layer, _quantized_cell(layer.cell))
-    if is_convolution(layer) or isinstance(
-        layer, (keras.layers.Dense, keras.layers.TimeDistributed)
-    ):
+    if is_convolution(layer) or isinstance(layer, ROUNDED):
         return QuantizedLayer(layer, name=f"{layer.name}_quantized")
-    return layer
+    if isinstance(layer, keras.layers.Bidirectional):
+        parts = (layer.forward_layer, layer.backward_layer)
+        return bidirectional_with(layer, *(_quantized(part, kernels) for part in parts))
+    if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
+        return with_layers(layer, lambda inner: _quantized(inner, kernels))
+    raise ValueError(
+        f"Layer {layer.name!r} ({type(layer).__name__}) has kernels that quantize_aware cannot "
+        "round; allowed: RNN, LiquidRNN, LSTM, GRU, SimpleRNN, Bidirectional, Dense, Conv1D, "
+        "TimeDistributed, EachStep, nested Sequential and Functional models, and layers without "
+        "kernels."
+    )
+
+
+def _holds(layer, kernels):
+    # Of an LTCCell without any synapse no kernel is left, but its states are rounded.
+    return is_rnn(layer) or any(id(variable) in kernels for variable in layer.variables)
 
 
 def _quantized_cell(cell):
     if isinstance(cell, keras.layers.StackedRNNCells):
         return keras.layers.StackedRNNCells([_quantized_cell(inner) for inner in cell.cells])
     return QuantizedCell(cell)
-
-
-class _Quantizers:
-    """TFMOT's quantizers of one layer, with their ranges as weights of that layer."""
-
-    def __init__(self, owner: keras.layers.Layer):
-        quantizers = compat.tfmot_quantizers()
-
-        self._owner, self._library = owner, quantizers
-        self._by_key = {}
-
-    def add_weight(
-        self, name: str, shape: Any = (), initializer: Any = None, trainable: bool = False
-    ) -> Tensor:
-        """Create a range limit. TFMOT calls this; its initial values are replaced by zeros."""
-        shape = (shape,) if isinstance(shape, int) else shape or ()
-        return self._owner.add_weight(
-            name=name, shape=shape, initializer="zeros", trainable=trainable
-        ).value
-
-    def build(self, tensors: int, kernels: list[keras.Variable]) -> None:
-        """Create the ranges of a number of activations, and of kernels."""
-        for index in range(tensors):
-            self._add(
-                index,
-                f"activation_{index}",
-                None,
-                # Minimum and maximum of all values, as the converter calibrates. TFMOT's moving
-                # average starts at -6 to 6, and leaves that too slowly for a few epochs.
-                self._library.AllValuesQuantizer(
-                    num_bits=8, per_axis=False, symmetric=False, narrow_range=False
-                ),
-            )
-        for index, kernel in enumerate(kernels):
-            # The converter quantizes matrices per output channel.
-            self._add(
-                id(kernel),
-                f"kernel_{index}",
-                kernel.shape,
-                self._library.LastValueQuantizer(
-                    num_bits=8, per_axis=len(kernel.shape) > 1, symmetric=True, narrow_range=True
-                ),
-            )
-
-    def _add(self, key, name, shape, quantizer):
-        self._by_key[key] = quantizer, quantizer.build(shape, name, self)
-
-    def __call__(self, key: int, values: Tensor, training: bool) -> Tensor:
-        """Round values to 8 bits in their range; unchanged while the range is empty."""
-        quantizer, limits = self._by_key[key]
-        rounded = quantizer(values, training=training, weights=limits)
-        has_range = limits["max_var"] > limits["min_var"]
-        return keras.ops.where(has_range, rounded, values)
-
-    def _rounded_kernel(self, kernel, training):
-        # TFMOT has scales per channel for matrices only, so a convolution is reshaped to one.
-        matrix = keras.ops.reshape(kernel.value, (-1, kernel.shape[-1]))
-        matrix = matrix if len(kernel.shape) > 1 else kernel.value
-        return keras.ops.reshape(self(id(kernel), matrix, training), kernel.shape)
-
-    @contextlib.contextmanager
-    def rounded(
-        self, kernels: list[keras.Variable], layer: keras.layers.Layer, training: bool
-    ) -> Iterator[None]:
-        """Within this context, the layer reads its kernels rounded."""
-        mapping = [(kernel, self._rounded_kernel(kernel, training)) for kernel in kernels]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            yield
-        # Variables that the layer itself has updated: the seeds of its dropout, for instance.
-        for variable in layer.non_trainable_variables:
-            value = scope.get_current_value(variable)
-            if value is not None:
-                variable.assign(value)
-
-
-def _kernels(layer):
-    return [v for v in layer.trainable_variables if KERNEL_NAME.search(v.name)]
-
-
-@keras.saving.register_keras_serializable(package="lnn_export")
-class QuantizedLayer(keras.layers.Wrapper):
-    """A layer with its kernels and outputs rounded to 8 bits.
-
-    Args:
-        layer: A layer that keeps no state over time.
-        **kwargs: Arguments of `keras.layers.Layer`.
-    """
-
-    def build(self, input_shape: Any = None) -> None:
-        super().build(input_shape)
-        self._kernels = _kernels(self.layer)
-        self._quantizers = _Quantizers(self)
-        self._quantizers.build(1, self._kernels)
-
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        with self._quantizers.rounded(self._kernels, self.layer, training):
-            outputs = self.layer(inputs)
-        return self._quantizers(0, outputs, training)
-
-    @property
-    def exported(self) -> keras.layers.Layer:
-        """The layer without quantizers."""
-        return self.layer
-
-
-@keras.saving.register_keras_serializable(package="lnn_export")
-class QuantizedCell(DropoutRNNCell, keras.layers.Layer):
-    """A cell with its kernels, inputs, states and outputs rounded to 8 bits in every step.
-
-    Args:
-        cell: An RNN cell of Keras or of `lnn_keras`.
-        **kwargs: Arguments of `keras.layers.Layer`.
-    """
-
-    def __init__(self, cell: Any, **kwargs):
-        super().__init__(**kwargs)
-        self.cell = cell
-        self.state_size, self.output_size = cell.state_size, cell.output_size
-
-    @property
-    def exported(self) -> Any:
-        """The cell without quantizers."""
-        return self.cell
-
-    @property
-    def elapsed(self) -> float | str:
-        """The elapsed time of the cell."""
-        return self.cell.elapsed
-
-    def build(self, input_shape: Any) -> None:
-        if not self.cell.built:
-            self.cell.build(input_shape)
-        self._kernels = _kernels(self.cell)
-        self._quantizers = _Quantizers(self)
-        # Inputs, output, and each state.
-        self._quantizers.build(2 + len(keras.tree.flatten(self.state_size)), self._kernels)
-        self.built = True
-
-    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, Any]:
-        inputs = self._quantizers(0, inputs, training)
-        return self._rounded_step(
-            lambda states: self.cell(inputs, states, training=training), states, training
-        )
-
-    def separate_elapsed(self, inputs: Tensor, elapsed: Any = None) -> tuple[Tensor, Any]:
-        return self.cell.separate_elapsed(inputs, elapsed)
-
-    def project(self, inputs: Tensor, training: bool = False) -> Tensor:
-        inputs = self._quantizers(0, inputs, training)
-        with self._rounded_kernels(training):
-            return with_training(self.cell.project, training)(inputs)
-
-    def constants(self, elapsed: Any = None, recurrent_mask: Tensor | None = None) -> list[Tensor]:
-        """The dropout mask only: the cell's constants must come from rounded kernels."""
-        return [] if recurrent_mask is None else [recurrent_mask]
-
-    def advance(
-        self,
-        projected: Tensor,
-        states: list[Tensor],
-        elapsed: Any,
-        constants: list[Tensor] | None = None,
-        training: bool = False,
-    ) -> tuple[Tensor, list[Tensor]]:
-        advance = with_training(self.cell.advance, training)
-
-        def step(states):
-            if not constants:
-                return advance(projected, states, elapsed)
-            own = self.cell.constants(None, recurrent_mask=constants[0])
-            return advance(projected, states, elapsed, constants=own)
-
-        return self._rounded_step(step, states, training)
-
-    def get_initial_state(self, batch_size: Any = None) -> Any:
-        return self.cell.get_initial_state(batch_size=batch_size)
-
-    def get_dropout_mask(self, step_input: Tensor) -> Tensor | None:
-        return self.cell.get_dropout_mask(step_input) if self._has_dropout else None
-
-    def get_recurrent_dropout_mask(self, step_input: Tensor) -> Tensor | None:
-        return self.cell.get_recurrent_dropout_mask(step_input) if self._has_dropout else None
-
-    def reset_dropout_mask(self) -> None:
-        if self._has_dropout:
-            self.cell.reset_dropout_mask()
-
-    def reset_recurrent_dropout_mask(self) -> None:
-        if self._has_dropout:
-            self.cell.reset_recurrent_dropout_mask()
-
-    @property
-    def _has_dropout(self):
-        return isinstance(self.cell, DropoutRNNCell)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "QuantizedCell":
-        cell = keras.saving.deserialize_keras_object(config["cell"])
-        return cls(**{**config, "cell": cell})
-
-    def _rounded_step(self, step: Callable, states: Any, training: bool) -> tuple[Tensor, Any]:
-        rounded = [
-            self._quantizers(index, state, training)
-            for index, state in enumerate(keras.tree.flatten(states), start=2)
-        ]
-        with self._rounded_kernels(training):
-            output, states = step(keras.tree.pack_sequence_as(states, rounded))
-        return self._quantizers(1, output, training), states
-
-    def _rounded_kernels(self, training):
-        return self._quantizers.rounded(self._kernels, self.cell, training)

@@ -20,7 +20,7 @@ class Form(keras.Model):
     Attributes:
         graph: The graph.
         source: The original model.
-        layer_names: Names of the original model's layers, for messages.
+        layer_names: By the name of a layer in files, its name in Keras, for messages.
     """
 
     def __init__(
@@ -33,7 +33,9 @@ class Form(keras.Model):
         super().__init__(name=name)
         self.graph = graph
         self.source = graph.model  # tracks the weights
-        self.layer_names = {call.layer.name for call in graph.calls}
+        self.layer_names = {
+            graph.layer_names[id(call.layer)]: call.layer.name for call in graph.calls
+        }
         self._function, self._specs = function, dict(inputs)
         self.built = True
 

@@ -1,30 +1,8 @@
-"""Sequential and Functional models as Functional models, without training-only parts."""
+"""The graph of Sequential and Functional models."""
 
 from typing import Any
 
 import keras
-
-from export.forms.rnn_layers import exported_layer
-
-
-def as_functional(model: Any) -> keras.Model:
-    """Return a built Sequential or Functional model as a Functional one, with shared weights.
-
-    Layers with training-only parts (quantizers) are replaced by their exported form.
-
-    Raises:
-        ValueError: The model is not built, or is subclassed.
-    """
-    functional = functional_graph(model)
-    if all(exported_layer(layer) is layer for layer in functional.layers):
-        return functional
-
-    def call(layer, *args, **kwargs):
-        # The graph records `training` in calls of layers that behave differently in training.
-        kwargs.pop("training", None)
-        return layer(*args, **kwargs)
-
-    return keras.models.clone_model(functional, clone_function=exported_layer, call_function=call)
 
 
 def functional_graph(model: Any) -> keras.Model:

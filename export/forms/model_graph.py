@@ -13,6 +13,11 @@ from export import compat
 from export.forms import names
 from export.forms.functional_model import functional_graph
 from export.forms.rnn_layers import exported_layer
+from lnn_keras.layers.cell_step import accepts
+
+# In a traced graph, the operations of a call are in the scope of the layer's name and this suffix,
+# which no name of a layer contains.
+SCOPE = ".call"
 
 # Step and sequence forms run in inference mode.
 _MODE = "training"
@@ -98,7 +103,8 @@ class ModelGraph:
             args, kwargs = replace_values(
                 (entry.args, entry.kwargs), lambda value: tensors[id(value)]
             )
-            results = call(entry, *args, **kwargs) if call else entry.layer(*args, **kwargs)
+            with keras.name_scope(self.layer_names[id(entry.layer)] + SCOPE):
+                results = call(entry, *args, **kwargs) if call else entry.layer(*args, **kwargs)
             results = keras.tree.flatten(results)
             tensors.update(zip(map(id, entry.outputs), results, strict=True))
         return {name: tensors[id(value)] for name, value in self.outputs.items()}
@@ -172,7 +178,10 @@ def _read_calls(functional: keras.Model, inputs: list[Value], calls: list[Call])
         else:
             results = [Value(tuple(tensor.shape), tensor.dtype) for tensor in outputs]
             _require_float32(layer)
-            calls.append(Call(exported_layer(layer), args, kwargs, results))
+            layer = exported_layer(layer)
+            if kwargs.get("mask") is None or not accepts(layer.call, "mask"):
+                kwargs.pop("mask", None)
+            calls.append(Call(layer, args, kwargs, results))
         values.update(zip(map(id, outputs), results, strict=True))
     return [values[id(tensor)] for tensor in functional.outputs]
 

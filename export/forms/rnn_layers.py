@@ -1,11 +1,13 @@
 """RNN layers: their cells, and copies of a layer with another cell."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 
+from export.compat import replace_sublayer
 from lnn_keras import LiquidRNN
+from lnn_keras.layers.cell_step import accepts
 
 RNN_ARGUMENTS = (
     "return_sequences",
@@ -37,7 +39,51 @@ def exported_layer(layer: Any) -> Any:
     """
     if is_rnn(layer) and any(hasattr(cell, "exported") for cell in cells_of(layer.cell)):
         return with_cell(layer, _exported_cell(layer.cell))
+    if isinstance(layer, keras.layers.Bidirectional):
+        parts = (layer.forward_layer, layer.backward_layer)
+        exported = [exported_layer(part) for part in parts]
+        is_same = all(new is part for new, part in zip(exported, parts, strict=True))
+        return layer if is_same else bidirectional_with(layer, *exported)
+    is_graph = isinstance(layer, keras.Model) and getattr(layer, "inputs", None)
+    if is_graph and any(exported_layer(inner) is not inner for inner in layer.layers):
+        return with_layers(layer, exported_layer)
     return getattr(layer, "exported", layer)
+
+
+def bidirectional_with(layer: Any, forward: Any, backward: Any) -> keras.layers.Bidirectional:
+    """Return a Bidirectional layer with the same name and arguments, and other inner layers.
+
+    Args:
+        layer: The Bidirectional layer to copy.
+        forward: The new forward layer; its weights are shared if it is built.
+        backward: The new backward layer; its weights are shared if it is built.
+    """
+    copy = keras.layers.Bidirectional(
+        forward, merge_mode=layer.merge_mode, backward_layer=backward, name=layer.name
+    )
+    # Keras takes a copy of the forward layer, which has its own weights.
+    replace_sublayer(copy, "forward_layer", forward)
+    return copy
+
+
+def with_layers(model: keras.Model, replace: Callable) -> keras.Model:
+    """Return a Sequential or Functional model with other layers in the same graph.
+
+    Args:
+        model: The model.
+        replace: Function from a layer, or an operation of the graph, to the one in its place.
+    """
+    if isinstance(model, keras.Sequential):
+        return keras.models.clone_model(model, clone_function=replace)
+
+    def call(layer, *args, **kwargs):
+        # The graph records `training` in calls of layers that behave differently in training.
+        kwargs.pop("training", None)
+        if not accepts(layer.call, "mask"):
+            kwargs.pop("mask", None)
+        return layer(*args, **kwargs)
+
+    return keras.models.clone_model(model, clone_function=replace, call_function=call)
 
 
 def _exported_cell(cell):

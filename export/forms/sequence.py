@@ -72,12 +72,11 @@ def _call(call, *args, **kwargs):
         return _run_both_ways(layer, *args, **kwargs)
     if is_convolution(layer) and layer.padding == "causal":
         return _convolve(layer, *args)
-    with keras.name_scope(layer.name):
-        if type(layer) in EACH_STEP:
-            require_layers_within(layer)
-            # A traced TimeDistributed confuses the number of steps with the batch size.
-            return EachStep(layer.layer, name=layer.name)(*args)
-        return layer(*args, **kwargs)
+    if type(layer) in EACH_STEP:
+        require_layers_within(layer)
+        # A traced TimeDistributed confuses the number of steps with the batch size.
+        return EachStep(layer.layer, name=layer.name)(*args)
+    return layer(*args, **kwargs)
 
 
 def _run_rnn(layer: keras.layers.RNN, args: Any, kwargs: Any) -> Any:

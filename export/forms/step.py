@@ -150,12 +150,11 @@ class _StepEvaluator:
         action = self.axis.actions[id(call)]
         if action is Action.LAST_ROW:
             return _last_row(call, args, kwargs)
-        with keras.name_scope(call.layer.name):
-            if type(call.layer) in EACH_STEP and action is Action.EACH_ROW:
-                return _call_each_step(call.layer, args[0], len(call.inputs[0].shape))
-            if action is not Action.EACH_STEP:
-                return call.layer(*args, **kwargs)
-            return _call_with_time_axis(call, args, kwargs)
+        if type(call.layer) in EACH_STEP and action is Action.EACH_ROW:
+            return _call_each_step(call.layer, args[0], len(call.inputs[0].shape))
+        if action is not Action.EACH_STEP:
+            return call.layer(*args, **kwargs)
+        return _call_with_time_axis(call, args, kwargs)
 
 
 def _advance_rnn(call: Call, states, args, kwargs):

@@ -208,6 +208,7 @@ def _probe(call: Call) -> Action:
             return Action.EACH_STEP
         if all(_takes_last_row(call, sequences) for sequences in trials):
             return Action.LAST_ROW
+        _require_call(call, trials[0])
     raise NoStepFormError(
         f"{call.described} looks at several time steps at once, but a device receives one at a "
         "time. Use layers that act on each step, the last step x[:, -1], or causal convolutions. "
@@ -240,6 +241,17 @@ def _float_or_bool(dtype):
     return "bool" if dtype == "bool" else "float32"
 
 
+def _require_call(call, sequences):
+    """Raise a `NoStepFormError` if a layer cannot be called on sequences of another length."""
+    if _run(call, sequences, lambda x: x) is not None:
+        return
+    length = next(iter(sequences.values())).shape[1]
+    raise NoStepFormError(
+        f"{call.described} takes no float32 sequences of {length} time steps, so it cannot act on "
+        f"each step. {ON_PHONES}."
+    )
+
+
 def _acts_on_each_row(call, sequences):
     whole = _run(call, sequences, lambda x: x)
     if whole is None:
@@ -266,7 +278,14 @@ def _takes_last_row(call, sequences):
 
 
 def _equal(results, others):
+    """Whether arrays are equal but for the rounding of sums, and NaN in the same places."""
     return len(results) == len(others) and all(
-        a.shape == b.shape and np.allclose(a, b, _TOLERANCE, _TOLERANCE)
+        a.shape == b.shape
+        and np.allclose(a, b, 0, _TOLERANCE * _largest_magnitude(a), equal_nan=True)
         for a, b in zip(results, others, strict=True)
     )
+
+
+def _largest_magnitude(values):
+    finite = np.abs(values[np.isfinite(values)])
+    return finite.max(initial=np.finfo("float32").tiny)

@@ -7,7 +7,9 @@ inputs X of a matrix W, its rows are quantized in order, and the remaining rows 
 
     Q[i] = round(W[i]),    W[j] <- W[j] - (W[i] - Q[i]) C[i, j] / C[i, i]   for j > i,
 
-where C is upper triangular and C^T C is the inverse of H.
+where C is upper triangular and C^T C is the inverse of H. The mean of the inputs is left out of X:
+its part of the error is a constant, which the bias takes back (Nagel et al., Data-free quantization
+through weight equalization and bias correction, 2019).
 """
 
 from collections.abc import Sequence
@@ -43,11 +45,12 @@ def round_weights(
     matrices = fetch(flat, [op.inputs[1] for op in products], subset[:1])
     inputs_of_products = fetch(flat, [op.inputs[0] for op in products], subset)
     # All unfolds of a step share one matrix, each with its own inputs.
-    inputs_of_matrix, matrix_of_product = {}, {}
+    inputs_of_matrix, key_of_product, mean_of_product = {}, {}, {}
     for op, (matrix,), inputs in zip(products, matrices, inputs_of_products, strict=True):
         key = (matrix.shape, matrix.tobytes())
-        inputs_of_matrix.setdefault(key, []).append(np.concatenate(inputs))
-        matrix_of_product[op] = key
+        rows = np.concatenate(inputs).astype("float64")
+        key_of_product[op], mean_of_product[op] = key, rows.mean(axis=0)
+        inputs_of_matrix.setdefault(key, []).append(rows - rows.mean(axis=0))
     axis = None if recipe.activations == "int16" else 0
     quantized = {}
     for (shape, content), inputs in inputs_of_matrix.items():
@@ -55,13 +58,16 @@ def round_weights(
         weights = matrix[matrix != 0]
         clustered = len(np.unique(weights)) <= CLUSTERED * len(weights)
         quantized[shape, content] = matrix if clustered else rounded_matrix(matrix, inputs, axis)
-    return rebuild(
-        flat,
-        {
-            op.name: lambda x, _, op=op, key=key: tf.matmul(x, quantized[key], name=op.name)
-            for op, key in matrix_of_product.items()
-        },
-    )
+
+    def rounded_product(op):
+        shape, content = key = key_of_product[op]
+        error = np.frombuffer(content, "float32").reshape(shape) - quantized[key]
+        offset = (mean_of_product[op] @ error).astype("float32")
+        if not error.any():
+            return lambda x, _: tf.matmul(x, quantized[key], name=op.name)
+        return lambda x, _: tf.add(tf.matmul(x, quantized[key]), offset, name=op.name)
+
+    return rebuild(flat, {op.name: rounded_product(op) for op in products})
 
 
 def rounded_matrix(

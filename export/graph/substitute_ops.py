@@ -1,61 +1,44 @@
 """Operations without a kernel on the target, replaced by products and sums.
 
 16-bit kernels lack division, exponential and logarithm; TFLite Micro's 8-bit kernels lack the
-last two. Each becomes a polynomial per element, fitted on its range over the calibration
-samples. Negation, squares, sums and gathers become products and means without approximation.
+last two. Each is approximated on its range over the calibration samples. Negation, squares, sums
+and gathers become products and means without approximation.
 """
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from export.forms.form import Form
-from export.graph import polynomial
+from export.graph.approximations import APPROXIMATED, ERF, approximate
 from export.graph.kernel_check import lacking
-from export.graph.tf_graph import ConcreteFunction, FlatGraph, fetch, layer_of, rebuild
+from export.graph.tf_graph import (
+    ConcreteFunction,
+    FlatGraph,
+    fetch,
+    layer_of,
+    rebuild,
+    varying_tensors,
+)
 from export.recipes import Recipe
 from export.targets import Target
 
 MAX_SAMPLES = 2000
-_EVERYWHERE = (-np.inf, np.inf)
-_POSITIVE = (0.0, np.inf)
-_NEGATIVE = (-np.inf, 0.0)
+# Largest integer power that becomes a product.
+MAX_POWER = 8
 
 
-@dataclass(frozen=True)
-class _Smooth:
-    """A function that a polynomial can approximate, the index of its argument, its domain."""
-
-    function: Callable
-    argument: int = 0
-    domain: tuple[float, float] = _EVERYWHERE
-
-
-_SMOOTH = {
-    "RealDiv": _Smooth(np.reciprocal, argument=1),
-    "Exp": _Smooth(np.exp),
-    "Expm1": _Smooth(np.expm1),
-    "Log": _Smooth(np.log, domain=_POSITIVE),
-    "Rsqrt": _Smooth(lambda x: x**-0.5, domain=_POSITIVE),
-    "Softplus": _Smooth(lambda x: np.logaddexp(0, x)),
-    "Sqrt": _Smooth(np.sqrt, domain=_POSITIVE),
-}
-
-
-def _sum(operation, x, axes):
+def _sum(operation, x: Any, axes):
     import tensorflow as tf
 
     mean = tf.reduce_mean(x, axes, keepdims=operation.get_attr("keep_dims"))
     return mean * (operation.inputs[0].shape.num_elements() / mean.shape.num_elements())
 
 
-def _power(operation, x, exponent):
-    exponent = _static_scalar(operation.inputs[1])
-    if exponent is None or exponent not in range(2, 9):
-        raise ValueError(f"{operation.name} takes the power {exponent}; allowed: 2 to 8.")
+def _power(operation, x, _):
+    exponent: Any = _static_scalar(operation.inputs[1])
     return functools.reduce(lambda product, factor: product * factor, [x] * int(exponent))
 
 
@@ -73,12 +56,32 @@ def _gather(operation, x, indices, axis):
     return tf.matmul(x, tf.one_hot(indices, x.shape[-1], axis=0))
 
 
+def _relu6(operation, x):
+    import tensorflow as tf
+
+    # The converter turns a minimum with 6 back into RELU6.
+    return tf.minimum(tf.nn.relu(x), np.nextafter(np.float32(6), np.float32(7)))
+
+
+def _squared_difference(operation, x, y):
+    difference = x - y
+    return difference * difference
+
+
+def _divided_by_constant(operation, x, constant):
+    import tensorflow as tf
+
+    return x * tf.math.reciprocal(constant)
+
+
 _EXACT = {
     "GatherV2": _gather,
-    "Pow": _power,
     "Neg": lambda operation, x: x * -1.0,
+    "Relu6": _relu6,
     "Square": lambda operation, x: x * x,
+    "SquaredDifference": _squared_difference,
     "Sum": _sum,
+    **{name: lambda operation, x, f=function: f(x) for name, function in ERF.items()},
 }
 
 
@@ -101,46 +104,87 @@ def substitute(
     Raises:
         ValueError: No polynomial approximates an operation on the range of its argument.
     """
-    operations = [operation for operation, *_ in lacking(flat, recipe, target)]
-    smooth = [operation for operation in operations if operation.type in _SMOOTH]
-    arguments = [operation.inputs[_SMOOTH[operation.type].argument] for operation in smooth]
-    ranges = _ranges(flat, arguments, samples)
-    replacements: dict[str, Callable[..., Any]] = {
-        operation.name: functools.partial(_EXACT[operation.type], operation)
-        for operation in operations
-        if operation.type in _EXACT
+    varying = varying_tensors(flat)
+    extremes = {
+        operation.name: functools.partial(_extreme, operation)
+        for operation in flat.operations
+        if operation.type in ("Maximum", "Minimum") and _shares_an_input(operation, flat, varying)
     }
-    for operation, (low, high) in zip(smooth, ranges, strict=True):
-        replacements[operation.name] = _approximation(operation, low, high, model)
-    return rebuild(flat, replacements)
+    exact: dict[str, Callable[..., Any]] = {}
+    approximated = []
+    for operation, *_ in lacking(flat, recipe, target):
+        replacement = _exact(operation, varying)
+        if replacement is not None:
+            exact[operation.name] = functools.partial(replacement, operation)
+        elif operation.type in APPROXIMATED or operation.type == "Pow":
+            approximated.append(operation)
+    arguments = [operation.inputs[_argument(operation)] for operation in approximated]
+    ranges = _ranges(flat, arguments, samples)
+    replacements = {
+        operation.name: _approximation(operation, low, high, model)
+        for operation, (low, high) in zip(approximated, ranges, strict=True)
+    }
+    return rebuild(flat, extremes | exact | replacements)
+
+
+def _shares_an_input(operation, flat, varying):
+    """Whether another operation, or the model's user, reads an input of this one as well."""
+    inputs = {tensor.name for tensor in operation.inputs} & varying
+    read = [t.name for op in flat.operations if op.name != operation.name for t in op.inputs]
+    return not inputs.isdisjoint([*read, *(tensor.name for tensor in flat.outputs.values())])
+
+
+def _extreme(operation, x, y):
+    """A maximum or minimum by RELU: integer ones have one scale and cut their inputs' ranges."""
+    import tensorflow as tf
+
+    constants: list[Any] = [tf.get_static_value(tensor) for tensor in operation.inputs]
+    if constants[1] is not None:
+        x, y, constants = y, x, constants[::-1]
+    sign = 1.0 if operation.type == "Maximum" else -1.0
+    if constants[0] is not None and not constants[0].any():
+        return tf.nn.relu(y * sign) * sign
+    return x + tf.nn.relu((y - x) * sign) * sign
+
+
+def _exact(operation, varying):
+    """A function that equals the operation, or None."""
+    if operation.type == "RealDiv" and operation.inputs[1].name not in varying:
+        return _divided_by_constant
+    if operation.type == "Pow":
+        exponent = _static_scalar(operation.inputs[1])
+        return _power if exponent in range(1, MAX_POWER + 1) else None
+    return _EXACT.get(operation.type)
+
+
+def _argument(operation):
+    """The index of the input whose range decides an approximation."""
+    return APPROXIMATED[operation.type].argument if operation.type in APPROXIMATED else 0
 
 
 def _approximation(operation, low, high, model):
-    smooth = _SMOOTH[operation.type]
-    domain = smooth.domain
     try:
-        if operation.type == "RealDiv":
-            domain = _domain_of_reciprocal(low, high)
-        approximate = polynomial.fit(smooth.function, low, high, domain)
+        if operation.type == "Pow":
+            return _approximate_power(operation, low, high)
+        return APPROXIMATED[operation.type].build(low, high)
     except ValueError as error:
         raise ValueError(
             f"{operation.type} in layer {layer_of(operation.name, model)!r} has no integer form: "
-            f"{error}."
+            f"{error}. Use a float recipe, or change the layer."
         ) from error
-    if operation.type == "RealDiv":
-        return lambda numerator, denominator: numerator * approximate(denominator)
-    return approximate
 
 
-def _domain_of_reciprocal(low, high):
-    if (low > 0).all():
-        return _POSITIVE
-    if (high < 0).all():
-        return _NEGATIVE
-    raise ValueError(
-        "its denominator comes too close to 0 on the calibration data: its range is "
-        f"[{low.min():.4g}, {high.max():.4g}]"
-    )
+def _approximate_power(operation, low, high):
+    exponent = _static_scalar(operation.inputs[1])
+    if exponent is None:
+        raise ValueError("its exponent must be one constant number")
+    if np.min(low) < 0:
+        raise ValueError(
+            f"the power {exponent:.6g} takes no negative numbers, and its range on the calibration "
+            f"data is [{np.min(low):.4g}, {np.max(high):.4g}]; the powers 1 to {MAX_POWER} do"
+        )
+    power = approximate(lambda x: x**exponent, low, high, pole=0.0, relative=exponent < 0)
+    return lambda x, _: power(x)
 
 
 def _ranges(flat, tensors, samples):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from export import compat
 from export.forms.form import Form
+from export.forms.model_graph import SCOPE
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -180,11 +180,8 @@ def varying_tensors(flat: FlatGraph) -> set[str]:
 
 def layer_of(operation_name: str, model: Form) -> str:
     """Return the name of the layer that an operation comes from, or else of the operation."""
-    scope = operation_name.split("/")[0]
-    names = model.layer_names
-    # Keras opens each scope once to build, so the scope of the call has a number appended.
-    stem = re.sub(r"_\d+$", "", scope)
-    return next((name for name in (stem, scope) if name in names), operation_name)
+    name, found, _ = operation_name.partition(SCOPE)
+    return model.layer_names.get(name, operation_name) if found else operation_name
 
 
 def save(functions: Mapping[str, ConcreteFunction], folder: str | Path) -> None:
@@ -194,4 +191,6 @@ def save(functions: Mapping[str, ConcreteFunction], folder: str | Path) -> None:
     module = tf.Module()
     for name, function in functions.items():
         setattr(module, name, function)
-    tf.saved_model.save(module, str(folder), signatures=dict(functions))
+    # Files are not differentiated, and a rewritten graph lacks the inputs of custom gradients.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=dict(functions), options=options)

@@ -34,7 +34,9 @@ def narrow_ranges(
     """
     operations = list(zip(operation_names, graph.operators, strict=True))
     computed = [int(operator.outputs[0]) for _, operator in operations]
-    free = [i for i in computed if i not in graph.outputs and _has_free_scale(operations, i)]
+    # Counts and comparisons have no scale, and are not observed.
+    inner = [i for i in computed if i in observed and i not in graph.outputs]
+    free = [i for i in inner if _has_free_scale(operations, i)]
     for index in free:
         low, high = (_real(graph.tensors[index], integer) for integer in observed[index])
         _narrow(graph, operations, index, low, high)

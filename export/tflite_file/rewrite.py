@@ -1,10 +1,14 @@
 """Rewrites a converted file: one scale per state, narrower ranges, shared constants."""
 
+from copy import copy
+
 import numpy as np
 
+from export import compat
 from export.tflite_file.flatbuffer import (
     Signature,
     Tensor,
+    is_constant,
     operation_names,
     pack,
     read_signature,
@@ -12,11 +16,14 @@ from export.tflite_file.flatbuffer import (
 )
 from export.tflite_file.narrow_ranges import narrow_ranges, share_scale
 
+# The version that takes integers of all types as its input.
+QUANTIZE_VERSION = 2
 
-def states_with_two_scales(signature: Signature) -> list[Tensor]:
-    """Return the outputs of the states whose input has another scale, by more than rounding."""
+
+def states_with_two_scales(signature: Signature) -> list[tuple[Tensor, Tensor]]:
+    """Return input and output of the states whose scales differ by more than rounding."""
     return [
-        next_state
+        (state, next_state)
         for state, next_state in signature.states
         if not np.isclose(state.scale, next_state.scale, rtol=1e-3, atol=0)
         or abs(state.zero_point - next_state.zero_point) > 1
@@ -27,10 +34,11 @@ def share_state_scales(content: bytes) -> bytes:
     """Give each state the same scale as input and as output, so that feeding it back is a copy.
 
     If the operation that computes the output supports any scale, the output takes the input's.
-    If the two differ only by rounding, the input takes the output's. Other states are unchanged.
+    If the two differ only by rounding, the input takes the output's. Other states are unchanged;
+    see `requantize_states`.
     """
     signature = read_signature(content)
-    different = {tensor.name for tensor in states_with_two_scales(signature)}
+    different = {tensor.name for _, tensor in states_with_two_scales(signature)}
     model = unpack(content)
     (graph,) = model.subgraphs
     names = operation_names(model, graph)
@@ -42,6 +50,79 @@ def share_state_scales(content: bytes) -> bytes:
             target.scale, target.zeroPoint = source.scale, source.zeroPoint
         else:
             share_scale(graph, names, input_index, output_index)
+    return pack(model)
+
+
+def requantize_states(content: bytes) -> bytes:
+    """Append a QUANTIZE operation to each state whose output has another scale than its input."""
+    different = states_with_two_scales(read_signature(content))
+    if not different:
+        return content
+    schema = compat.tflite_schema()
+    model = unpack(content)
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    entries = {entry.name.decode(): entry for entry in signature.outputs}
+    outputs = [int(index) for index in graph.outputs]
+    for state, next_state in different:
+        source = int(entries[next_state.name].tensorIndex)
+        tensor = copy(graph.tensors[source])
+        tensor.name = f"{next_state.name}_requantized".encode()
+        # The first buffer is the empty one.
+        tensor.buffer = 0
+        tensor.quantization = copy(graph.tensors[graph.inputs[state.position]].quantization)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = _quantize_code(model, schema)
+        operator.inputs, operator.outputs = [source], [len(graph.tensors)]
+        # The tensor can be an output twice, or the output of another state.
+        outputs[outputs.index(source)] = len(graph.tensors)
+        entries[next_state.name].tensorIndex = len(graph.tensors)
+        graph.tensors.append(tensor)
+        graph.operators.append(operator)
+    graph.outputs = outputs
+    return pack(model)
+
+
+def _quantize_code(model, schema):
+    """Index of the operation QUANTIZE in the model's table, to which it is added if missing."""
+    wanted = schema.BuiltinOperator.QUANTIZE
+    codes = [code.builtinCode for code in model.operatorCodes]
+    if wanted not in codes:
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = wanted
+        code.version = QUANTIZE_VERSION
+        model.operatorCodes.append(code)
+        codes.append(wanted)
+    return codes.index(wanted)
+
+
+def repair_zero_scales(content: bytes) -> bytes:
+    """Give constants of zeros the scale of the result: the converter's 0 crashes the runtimes."""
+    model = unpack(content)
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            result = graph.tensors[operator.outputs[0]].quantization
+            for index in operator.inputs:
+                table = graph.tensors[index].quantization
+                if index < 0 or table is None or table.scale is None or result is None:
+                    continue
+                if not np.any(table.scale) and is_constant(model, graph.tensors[index]):
+                    table.scale = [result.scale[0]] * len(table.scale)
+    return pack(model)
+
+
+def select_by_version_2(content: bytes) -> bytes:
+    """Replace SELECT, which TFLite Micro lacks, by SELECT_V2, which does the same and more."""
+    schema = compat.tflite_schema()
+    model = unpack(content)
+    wanted = schema.BuiltinOperator.SELECT_V2
+    for graph in model.subgraphs:
+        for name, operator in zip(operation_names(model, graph), graph.operators, strict=True):
+            if name == "SELECT":
+                operator.builtinOptionsType = schema.BuiltinOptions.SelectV2Options
+                operator.builtinOptions = schema.SelectV2OptionsT()
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.SELECT:
+            code.builtinCode, code.deprecatedBuiltinCode = wanted, wanted
     return pack(model)
 
 

@@ -100,7 +100,7 @@ def _weights(model: keras.Model) -> Iterator[Any]:
     }
     for weight in model.weights:
         if id(weight) not in states:
-            yield keras.ops.convert_to_numpy(weight.value)
+            yield np.asarray(keras.ops.convert_to_numpy(weight.value))
 
 
 def _config(model: keras.Model) -> Any:

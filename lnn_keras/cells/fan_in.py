@@ -56,13 +56,16 @@ class FanInLayout:
 
         @custom_gradient
         def gather(values):
+            # No size is inferred (-1), which is impossible where there is no synapse.
+            batch = ops.shape(values)[-1]
+
             def backward(upstream):
-                flat = ops.reshape(upstream, (self._rows * self._width, -1))
+                flat = ops.reshape(upstream, (self._rows * self._width, batch))
                 flat = ops.pad(flat, [(0, 1), (0, 0)])
                 return ops.sum(ops.take(flat, self._slots_of_source, axis=0), axis=1)
 
             gathered = ops.take(values, self._source_of_slot, axis=0)
-            return ops.reshape(gathered, (self._rows, self._width, -1)), backward
+            return ops.reshape(gathered, (self._rows, self._width, batch)), backward
 
         return gather(values)
 

@@ -1,5 +1,6 @@
 """WiredCfCCell: one closed-form cell for each layer of a wiring."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,8 +78,9 @@ class WiredCfCCell(DenseCell):
         The output (batch, wiring.outputs), and the list of the new state.
 
     Raises:
-        ValueError: `wiring` is not a wiring, unknown `mode`, invalid `elapsed`, a dropout rate
-            not in [0, 1).
+        ValueError: `wiring` is not a wiring, or its layers do not hold each neuron once or have
+            fewer neurons in the last one than outputs; unknown `mode`, invalid `elapsed`, a
+            dropout rate not in [0, 1).
 
     Example:
 
@@ -141,9 +143,9 @@ class WiredCfCCell(DenseCell):
         features = self.features_of(input_shape)
         connections = self.wiring.connect(features)
         self.cells, previous = [], None
-        for number, layer in enumerate(self.wiring.layers):
+        for number, layer in enumerate(_layers_of(self.wiring)):
             if previous is None:
-                polarities = connections.sensory[:, list(layer)]
+                polarities = connections.sensory[:, layer]
             else:
                 polarities = connections.recurrent[np.ix_(previous, layer)]
             cell = self._layer_cell(number, np.abs(polarities).astype("float32"))
@@ -200,8 +202,9 @@ class WiredCfCCell(DenseCell):
         return new[-1][..., : self.output_size], [ops.concatenate(new, axis=-1)]
 
     def _split_layers(self, h):
-        ends = np.cumsum([cell.units for cell in self.cells])[:-1]
-        return ops.split(h, [int(end) for end in ends], axis=-1)
+        ends = list(itertools.accumulate(cell.units for cell in self.cells))
+        # TensorFlow cannot split a tensor into one part by an empty list of indices.
+        return ops.split(h, ends[:-1], axis=-1) if len(ends) > 1 else [h]
 
     def read_out(self, h: Tensor) -> Tensor:
         """The output as a function of the new state (..., units)."""
@@ -220,3 +223,19 @@ class WiredCfCCell(DenseCell):
     def from_config(cls, config: dict[str, Any]) -> "WiredCfCCell":
         wiring = keras.saving.deserialize_keras_object(config["wiring"])
         return cls(**{**config, "wiring": wiring})
+
+
+def _layers_of(wiring: Wiring) -> list[list[int]]:
+    """The layers of a wiring that hold neurons; without any, all neurons form one layer."""
+    layers = [list(layer) for layer in wiring.layers if len(layer)] or [list(range(wiring.units))]
+    if sorted(itertools.chain(*layers)) != list(range(wiring.units)):
+        raise ValueError(
+            f"The `layers` of {wiring!r} must hold each of its {wiring.units} neurons once; "
+            f"received {wiring.layers}."
+        )
+    if len(layers[-1]) < wiring.outputs:
+        raise ValueError(
+            f"The last of the `layers` of {wiring!r} must hold its {wiring.outputs} motor "
+            f"neurons; received {wiring.layers}."
+        )
+    return layers

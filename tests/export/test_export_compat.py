@@ -144,6 +144,37 @@ def test_inline_calls():
     assert types & {"While", "StatelessWhile"}, "the kernel check finds no loops (export.graph)"
 
 
+def test_called_graphs():
+    reason = "prune overlooks kernels within loops and calls (export.compress.roles)"
+    inner = tf.function(lambda x: tf.sigmoid(x), autograph=False)
+
+    @tf.function(input_signature=[tf.TensorSpec((2,), tf.float32)], autograph=False)
+    def outer(x):
+        y = tf.while_loop(lambda i, _: i < 3, lambda i, x: (i + 1, tf.tanh(x)), [0, inner(x)])[1]
+        return tf.cond(y[0] > 0, lambda: tf.exp(y), lambda: tf.abs(y))
+
+    found = {}
+    for operation in outer.get_concrete_function().graph.get_operations():
+        graphs = compat.called_graphs(operation)
+        types = [{inner.type for inner in graph.get_operations()} for graph in graphs]
+        if types:
+            found[operation.type.removeprefix("Stateful").removeprefix("Stateless")] = types
+    assert "Sigmoid" in found["PartitionedCall"][0], reason
+    assert "Tanh" in found["While"][0], reason
+    assert [bool({"Exp", "Abs"} & types) for types in found["If"]] == [True, True], reason
+
+
+def test_replace_sublayer():
+    reason = "quantize_aware of Bidirectional keeps the weights of a layer that it replaced"
+    layer = keras.layers.Bidirectional(keras.layers.LSTM(2))
+    new = keras.layers.LSTM(3)
+    compat.replace_sublayer(layer, "forward_layer", new)
+    assert layer.forward_layer is new, reason
+    assert [part.units for part in layer._layers] == [2, 3], reason
+    layer.build((None, 4, 5))
+    assert {w.shape[-1] for w in layer.forward_layer.weights} == {12}, reason
+
+
 def test_quantizers():
     reason = "quantize_aware has no quantizers (export.compress.quantization)"
 

@@ -7,7 +7,9 @@ from export_models import compiled, convolutional, fit, irregular, sequential, w
 
 import export
 from export.compress import cluster, prune, quantize_aware, sparsity, strip
-from lnn_keras import CfCCell
+from lnn_keras import CfCCell, EachStep, LiquidRNN, LTCCell, WiredCfCCell
+from lnn_keras.compat import parts_of
+from lnn_keras.wirings import Adjacency, FullyConnected
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 layers = keras.layers
@@ -107,7 +109,176 @@ def test_irregular_time_trains_and_exports(waves, tmp_path):
     assert report.passed and report.results[1].output_error < 1e-5
 
 
-def test_a_layer_without_a_step_form_is_named():
-    model = keras.Sequential([keras.Input((None, 3)), layers.Bidirectional(layers.LSTM(2))])
-    with pytest.raises(ValueError, match="Bidirectional"):
-        quantize_aware(model)
+BIDIRECTIONAL = {
+    "lstm": lambda: layers.Bidirectional(layers.LSTM(3, return_sequences=True)),
+    "gru": lambda: layers.Bidirectional(layers.GRU(3, return_sequences=True), merge_mode="sum"),
+    "liquid": lambda: layers.Bidirectional(LiquidRNN(CfCCell(3), return_sequences=True)),
+    "two kinds": lambda: layers.Bidirectional(
+        layers.SimpleRNN(3, return_sequences=True),
+        backward_layer=LiquidRNN(CfCCell(3), return_sequences=True, go_backwards=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BIDIRECTIONAL)
+def test_bidirectional(name, waves, tmp_path):
+    model = keras.Sequential([keras.Input((4, 4)), BIDIRECTIONAL[name](), layers.Dense(4)])
+    inputs = waves[:2, :4]
+    aware = quantize_aware(model)
+    np.testing.assert_allclose(aware(inputs), model(inputs), atol=1e-6)
+    aware(inputs, training=True)
+    rounded = np.asarray(aware(inputs))
+    assert 1e-4 < np.abs(rounded - np.asarray(model(inputs))).max() < 0.2
+    assert {id(v) for v in aware.trainable_variables} == {id(v) for v in model.trainable_variables}
+    np.testing.assert_allclose(strip(aware)(inputs), model(inputs), atol=1e-6)
+    assert not any("quantiz" in type(part).__name__.lower() for part in parts_of(strip(aware)))
+    aware.save(tmp_path / "aware.keras")
+    loaded = keras.saving.load_model(tmp_path / "aware.keras")
+    np.testing.assert_allclose(loaded(inputs), rounded, atol=1e-6)
+
+
+def test_a_bidirectional_model_learns(waves):
+    model = keras.Sequential([keras.Input((2, 4)), BIDIRECTIONAL["gru"](), layers.Dense(4)])
+    before = weights_of(model)
+    aware = compiled(quantize_aware(model), run_eagerly=True)
+    losses = fit(aware, waves[:8, :3], prune(aware, 0.5), epochs=3)
+    assert losses[-1] < losses[0]
+    assert sparsity(model) == sparsity(aware) == pytest.approx(0.5, abs=0.03)
+    assert all((weights != before[path]).any() for path, weights in weights_of(model).items())
+
+
+class BareCell(layers.Layer):
+    """A cell as Keras's guides write it: no output_size, no initial state, own names."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.state_size = units
+
+    def build(self, input_shape):
+        self.A = self.add_weight(shape=(input_shape[-1], self.units), name="a")
+        self.B = self.add_weight(shape=(self.units, self.units), name="b")
+
+    def call(self, inputs, states):
+        h = keras.ops.tanh(inputs @ self.A + states[0] @ self.B)
+        return h, [h]
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_cell_without_output_size(stacked, waves, tmp_path):
+    cell = [layers.GRUCell(3), BareCell(3)] if stacked else BareCell(3)
+    rnn = layers.RNN(cell, return_sequences=True)
+    model = keras.Sequential([keras.Input((4, 4)), rnn, layers.Dense(4)])
+    inputs = waves[:2, :4]
+    aware = quantize_aware(model)
+    aware(inputs, training=True)
+    rounded = np.asarray(aware(inputs))
+    assert rounded.shape == (2, 4, 4)
+    assert 1e-4 < np.abs(rounded - np.asarray(model(inputs))).max() < 0.2
+    rounded_names = {weight.name.removesuffix("_max") for weight in aware.weights}
+    assert {"kernel_0", "kernel_1"} <= rounded_names
+    aware.save(tmp_path / "aware.keras")
+    objects = {"BareCell": BareCell}
+    loaded = keras.saving.load_model(tmp_path / "aware.keras", custom_objects=objects)
+    np.testing.assert_allclose(loaded(inputs), rounded, atol=1e-6)
+
+
+def test_nested_models(waves):
+    inner = keras.Sequential(
+        [keras.Input((4, 4)), layers.Bidirectional(layers.GRU(2, return_sequences=True))],
+        name="inner",
+    )
+    signal = keras.Input((4, 4))
+    outputs = layers.Dense(4)(inner(signal * 2.0) + inner(signal))
+    model = keras.Model(signal, outputs)
+    aware = quantize_aware(model)
+    inputs = waves[:2, :4]
+    aware(inputs, training=True)
+    assert 1e-4 < np.abs(np.asarray(aware(inputs)) - np.asarray(model(inputs))).max() < 0.2
+    kinds = [type(part).__name__ for part in parts_of(aware)]
+    assert kinds.count("QuantizedCell") == 2 and kinds.count("QuantizedLayer") == 1
+    np.testing.assert_allclose(strip(aware)(inputs), model(inputs), atol=1e-6)
+
+
+def test_images_of_each_step_are_rounded(waves):
+    model = keras.Sequential([keras.Input((None, 4)), EachStep(layers.Dense(3))])
+    aware = quantize_aware(model)
+    inputs = waves[:2, :4]
+    aware(inputs, training=True)
+    assert np.abs(np.asarray(aware(inputs)) - np.asarray(model(inputs))).max() > 1e-4
+
+
+def test_masks_pass_rounded_layers(waves):
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4)),
+            layers.Masking(),
+            layers.Dense(3),
+            layers.TimeDistributed(layers.Dense(3)),
+            layers.LSTM(3),
+        ]
+    )
+    inputs = np.where(np.arange(4)[:, None] < 2, waves[:2, :4], 0)
+    expected = np.asarray(model(inputs))
+    np.testing.assert_allclose(quantize_aware(model)(inputs), expected, atol=1e-6)
+    assert np.abs(np.asarray(model(inputs + 1e-6)) - expected).max() > 1e-3
+
+
+def test_wirings_without_synapses(waves):
+    wiring = Adjacency(np.zeros((3, 3), int), np.ones((4, 3), int))
+    cells = [LTCCell(wiring, unfolds=1), WiredCfCCell(FullyConnected(4, 2))]
+    model = keras.Sequential([keras.Input((4, 4)), layers.RNN(cells)])
+    aware = quantize_aware(model)
+    inputs = waves[:2, :4]
+    aware(inputs, training=True)
+    difference = np.abs(np.asarray(aware(inputs)) - np.asarray(model(inputs))).max()
+    assert 1e-5 < difference < 0.2
+
+
+def test_time_distributed_over_any_length(waves):
+    model = keras.Sequential(
+        [keras.Input((None, 4)), layers.TimeDistributed(layers.Dense(3)), layers.GRU(2)]
+    )
+    aware = quantize_aware(model)
+    inputs = waves[:3, :5]
+    aware(inputs, training=True)
+    assert {"kernel_0_max"} <= {w.name for w in aware.layers[1].weights}
+    assert np.abs(np.asarray(aware(inputs)) - np.asarray(model(inputs))).max() > 1e-5
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+def attention():
+    inputs = keras.Input((4, 4))
+    return keras.Model(inputs, layers.MultiHeadAttention(2, 2, name="heads")(inputs, inputs))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: None, "must be a keras.Model; received NoneType"),
+        (lambda: keras.Sequential([layers.LSTM(2)]), "is not built"),
+        (lambda: Subclassed(name="own"), "'own' .* is subclassed"),
+        (attention, r"'heads' \(MultiHeadAttention\) has kernels that quantize_aware cannot round"),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((4, 6, 3)), layers.ConvLSTM1D(2, 2, name="pictures")]
+            ),
+            r"'pictures' \(ConvLSTM1D\) has kernels that quantize_aware cannot",
+        ),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((4, 3)), layers.Dense(2, name="half", dtype="mixed_float16")]
+            ),
+            "'half' computes in float16",
+        ),
+    ],
+)
+def test_what_cannot_be_quantized_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        quantize_aware(make())

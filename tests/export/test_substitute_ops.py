@@ -55,17 +55,18 @@ def test_int16x8_has_no_float_operation(name, signal):
 def test_a_denominator_that_reaches_zero_is_named(signal):
     x = keras.Input((None, 3), name="x")
     hidden = layers.SimpleRNN(3, return_sequences=True)(x)
-    inverse = keras.Model(x, layers.UnitNormalization(name="unit")(hidden))
-    with pytest.raises(ValueError, match=r"in layer 'unit' has no integer form: no polynomial"):
-        step_file(*calibrated(inverse, signal), "int16x8")
+    inverse = layers.Dense(2, activation=keras.ops.reciprocal, name="inverse")(hidden)
+    with pytest.raises(ValueError, match=r"in layer 'inverse' has no integer form: its denomin"):
+        step_file(*calibrated(keras.Model(x, inverse), signal), "int16x8")
 
 
 @pytest.mark.parametrize(
     ("activation", "recipe", "message"),
     [
         ("gelu", "float32", "GELU on float32 in layer 'head'"),
-        ("relu6", "int8", "RELU6 on int8 in layer 'head'"),
-        ("elu", "int16x8", "ELU on int16 in layer 'head'"),
+        ("log_softmax", "int16x8", "LOG_SOFTMAX on int16 in layer 'head'. Return softmax"),
+        ("hard_shrink", "int16x8", "SELECT_V2 on int16 in layer 'head'. Replace the comparison"),
+        (keras.ops.floor, "int8", "FLOOR on int8 in layer 'head'"),
     ],
 )
 def test_a_missing_kernel_is_named_before_the_converter_runs(
@@ -81,6 +82,17 @@ def test_a_missing_kernel_is_named_before_the_converter_runs(
     monkeypatch.setattr(converter, "convert", None)
     with pytest.raises(ValueError, match=f"Target 'micro' has no kernel for: {message}"):
         step_file(*calibrated(model, signal[:1]), recipe)
+
+
+def test_a_state_that_nothing_reads_is_named(signal):
+    class Forgetful(layers.SimpleRNNCell):
+        def call(self, sequence, states, training=False):
+            output = keras.ops.matmul(sequence, self.kernel)
+            return output, [output]
+
+    model = sequential(layers.RNN(Forgetful(4), return_sequences=True, name="body"))
+    with pytest.raises(ValueError, match=r"Nothing reads 'body_state_0'.*Remove this input"):
+        step_file(*calibrated(model, signal[:1]))
 
 
 def test_a_loop_cannot_be_calibrated():

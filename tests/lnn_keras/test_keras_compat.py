@@ -106,3 +106,15 @@ def test_seed_states_of_inner_cells():
     assert compat.dropout_seed_states(inner) == [inner.seed_generator.state], why
     assert compat.dropout_seed_states(outer) == [inner.seed_generator.state], why
     assert compat.dropout_seed_states(LiquidCell(2)) == [], why
+
+
+def test_parts_of_a_layer_are_found_at_any_depth():
+    inner = keras.Sequential([keras.layers.Dense(1)], name="inner")
+    layer = keras.layers.TimeDistributed(keras.Sequential([inner], name="outer"))
+    why = "from_ncps: layers within layers would be overlooked"
+    assert [type(part).__name__ for part in compat.parts_of(layer)] == [
+        "TimeDistributed",
+        "Sequential",
+        "Sequential",
+        "Dense",
+    ], why

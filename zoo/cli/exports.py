@@ -1,4 +1,4 @@
-"""The commands `lnn export`, `verify` and `compare`; arguments are checked before Keras loads."""
+"""The commands `lnn export`, `verify` and `compare`. They check arguments before loading Keras."""
 
 from pathlib import Path
 from typing import Annotated, Any
