@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from export.runtimes.stepper import Stepper, steppers
     from export.targets import TARGETS, Target
     from export.verification.evaluate import evaluate_file, predict_file
+    from export.verification.provenance import model_sha256
     from export.verification.report import Report, RuntimeResult, VerificationError
     from export.verification.verify import verify
 
@@ -34,6 +35,7 @@ _MODULES = {
     "as_sequences": "export.data",
     "compare": "export.comparison",
     "evaluate_file": "export.verification.evaluate",
+    "model_sha256": "export.verification.provenance",
     "predict_file": "export.verification.evaluate",
     "steppers": "export.runtimes.stepper",
     "to_sequence": "export.forms.sequence",
@@ -57,6 +59,7 @@ __all__ = [
     "as_sequences",
     "compare",
     "evaluate_file",
+    "model_sha256",
     "predict_file",
     "steppers",
     "to_sequence",

@@ -110,7 +110,7 @@ class Comparison:
 
         file = StringIO()
         self.print(Console(file=file, width=TEXT_WIDTH))
-        return file.getvalue().rstrip()
+        return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
     def print(self, console: Console | None = None) -> None:
         """Print the comparison as a table on a `rich.console.Console`."""
@@ -124,8 +124,10 @@ class Comparison:
         table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
         headings, *rows = self.table()
         for heading in headings:
-            text = heading in (HEADINGS[0], HEADINGS[-1])
-            table.add_column(heading, justify="left" if text else "right", no_wrap=True)
+            first, last = heading == HEADINGS[0], heading == HEADINGS[-1]
+            # Numbers stay whole; in a narrow terminal target and recipe take two lines.
+            justify = "left" if first or last else "right"
+            table.add_column(heading, justify=justify, no_wrap=not first)
         for *texts, verdict in rows:
             table.add_row(*texts, Text(verdict, style=styles[verdict]))
         console.print(Text(self.title, style="bold"))

@@ -56,6 +56,17 @@ def model_sha256(model: keras.Model) -> str:
 
     Args:
         model: A built model.
+
+    Returns:
+        The digest in hexadecimal, as `Report.model_sha256`.
+
+    Raises:
+        ValueError: The model is no Sequential or Functional model.
+
+    Example:
+        >>> import export, zoo
+        >>> len(export.model_sha256(zoo.load("half-cheetah-micro")))
+        64
     """
     digest = hashlib.sha256()
     for weight in _weights(model):
@@ -80,7 +91,7 @@ def _version(package: str) -> str:
         return lnn_keras.__version__
 
 
-def _weights(model: keras.Model) -> Iterator[np.ndarray]:
+def _weights(model: keras.Model) -> Iterator[Any]:
     states = {
         id(variable)
         for layer in compat.flatten_layers(model)

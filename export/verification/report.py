@@ -177,7 +177,7 @@ def signals(
         features = values.reshape(len(values), -1)[:SIGNAL_ROWS]
         others = outputs[name].reshape(len(values), -1) if outputs else features[:0]
         true = features[:0] if true_outputs is None else true_outputs.reshape(len(true_outputs), -1)
-        # Of one sequence, whose last step alone has a true output, Keras has each step.
+        # Of one sequence Keras has each step, though only the last one has a true output.
         true = true if len(true) >= len(features) else features[:0]
         for index in range(features.shape[1]):
             columns = [

@@ -11,7 +11,7 @@ from export.verification.report_plots import (
     output_unit,
     signal_plots,
 )
-from export.verification.report_text import HEADINGS, cells, facts, origin
+from export.verification.report_text import HEADINGS, cells, facts, label, origin
 
 # Every colour has a contrast of at least 4.5 : 1 to the paper, in both schemes.
 STYLE = """
@@ -72,7 +72,7 @@ Allowed RMS error of the outputs: {percent(report.tolerance)} of their standard 
 {_plots("Outputs of Keras and of the file", signal_plots(report), _shown(report))}
 {_plots("Error and time per step", over_time)}
 <h2>Runtimes against Keras</h2>
-{_table(("runtime", *HEADINGS), [(r.name, *cells(report, r)) for r in report.results])}
+{_table(("runtime", *HEADINGS), [(label(r), *cells(report, r)) for r in report.results])}
 {_facts("Size and cost of the file", facts(report))}
 {_sentences("Warnings", report.warnings)}
 {_layout(report)}

@@ -134,11 +134,14 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= rough * (1 - 1e-9))
     values = [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    # Enough digits to tell the ticks apart, in the shorter of both notations.
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if decimals <= 4 and max(abs(low), abs(high)) < 1e6:
-        return [(value, f"{value:,.{decimals}f}") for value in values]
-    digits = max(0, math.floor(math.log10(max(abs(low), abs(high))) - math.log10(step) + 1e-9))
-    return [(value, f"{value:.{digits}e}") for value in values]
+    largest = max(abs(low), abs(high))
+    digits = max(0, math.floor(math.log10(largest) - math.log10(step) + 1e-9))
+    fixed = [f"{value:,.{decimals}f}" for value in values]
+    scientific = [f"{value:.{digits}e}" if value else "0" for value in values]
+    shorter = min(fixed, scientific, key=lambda labels: max(map(len, labels)))
+    return list(zip(values, shorter, strict=True))
 
 
 def _top(entries: int) -> int:

@@ -14,21 +14,23 @@ HEADINGS = ("error", "state error", "worst step", "MSE", "µs (p99)")
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print a report as tables on a console; by default on stdout."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = console or Console()
-    table = Table(
-        title=Text(report.title),
-        caption=f"errors against Keras, relative to the standard deviation; {report.inputs}",
-    )
-    table.add_column("runtime")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("runtime", overflow="fold")
     for heading in HEADINGS:
-        table.add_column(heading, justify="right")
+        # Two lines, to fit narrow terminals.
+        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     for result in report.results:
-        table.add_row(result.name, *cells(report, result))
+        table.add_row(label(result), *cells(report, result))
+    console.print(Text(report.title, style="bold"))
     console.print(table)
+    caption = f"errors against Keras, relative to the standard deviation; {report.inputs}"
+    console.print(Text(caption))
     listed = Table.grid(padding=(0, 2))
     listed.add_column(no_wrap=True)
     for name, fact in facts(report).items():
@@ -50,10 +52,15 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(sentences)
 
 
+def label(result: RuntimeResult) -> str:
+    """Return the name of a runtime, and why it was not run."""
+    return f"{result.name}: {result.note}" if result.note else result.name
+
+
 def cells(report: Report, result: RuntimeResult) -> tuple[str, ...]:
     """Return the formatted cells of a runtime, one per heading in `HEADINGS`."""
     if result.note:
-        return (result.note, *[""] * (len(HEADINGS) - 1))
+        return ("",) * len(HEADINGS)
     if result is report.results[0]:
         errors = ("reference", "", "")
     else:

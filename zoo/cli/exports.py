@@ -156,7 +156,8 @@ def _data(source: str, path: Path | None) -> tuple[Any, Any]:
     from zoo.hub import store
 
     if path:
-        return input_files.read(path, source), None
+        data = input_files.read(path, source)
+        return data, data
     if source.endswith(".keras"):
         return None, None
     samples = store.samples(source)
