@@ -8,9 +8,9 @@ inputs X of a matrix W, its rows are quantized in order, and the remaining rows 
     Q[i] = round(W[i]),    W[j] <- W[j] - (W[i] - Q[i]) C[i, j] / C[i, i]   for j > i,
 
 where C is upper triangular and C^T C is the inverse of H. With 16-bit activations, the mean of the
-inputs is left out of X: its part of the error is a constant, which the bias takes back (Nagel et al.,
-Data-free quantization through weight equalization and bias correction, 2019). With 8 bits, this
-error is small against that of the activations, and a bias costs flash.
+inputs is left out of X: its part of the error is a constant, which the bias takes back (Nagel et
+al., Data-free quantization through weight equalization and bias correction, 2019). With 8 bits,
+this error is small against that of the activations, and a bias costs flash.
 """
 
 from collections.abc import Sequence

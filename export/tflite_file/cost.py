@@ -25,7 +25,7 @@ def multiply_accumulates(content: bytes) -> int:
     A product of (rows, inner) and (inner, columns) counts rows * inner * columns; elementwise
     products are not counted.
     """
-    model = flatbuffer.unpack(content)
+    model = flatbuffer.parsed(content)
     graph = flatbuffer.graph_of(model, _main_signature(content))
     names = flatbuffer.operation_names(model, graph)
     total = 0
@@ -58,7 +58,7 @@ def _main_signature(content):
 
 def float_kernels(content: bytes) -> tuple[str, ...]:
     """Return the names of the float32 kernels of a file, sorted."""
-    model = flatbuffer.unpack(content)
+    model = flatbuffer.parsed(content)
     return tuple(
         sorted(
             {

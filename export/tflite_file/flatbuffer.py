@@ -1,5 +1,6 @@
 """Reads a .tflite file: its signatures, tensors and operations."""
 
+import functools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -106,6 +107,12 @@ def unpack(content: bytes) -> Model:
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
 
 
+@functools.lru_cache(maxsize=4)
+def parsed(content: bytes) -> Model:
+    """Parse a file as `unpack` does, once; the result must not be changed."""
+    return unpack(content)
+
+
 def pack(model: Model) -> bytes:
     """Serialize a `ModelT` of the schema."""
     builder = flatbuffers.Builder(0)
@@ -119,7 +126,7 @@ def signature_names(content: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: The content is not a .tflite file.
     """
-    return tuple(_signatures(unpack(content)))
+    return tuple(_signatures(parsed(content)))
 
 
 def read_signature(content: bytes, name: str = STEP) -> Signature:
@@ -128,7 +135,7 @@ def read_signature(content: bytes, name: str = STEP) -> Signature:
     Raises:
         ValueError: The content is not a .tflite file, or has no signature of that name.
     """
-    model = unpack(content)
+    model = parsed(content)
     signatures = _signatures(model)
     if name not in signatures:
         raise ValueError(
@@ -154,7 +161,7 @@ def graph_of(model: Model, signature: str) -> Graph:
 
 def read_operations(content: bytes, signature: str | None = None) -> Counter[tuple[str, str]]:
     """Count each (operation, dtype of its first output) in a file, or in one signature."""
-    model = unpack(content)
+    model = parsed(content)
     graphs = model.subgraphs if signature is None else [graph_of(model, signature)]
     return Counter(
         (name, dtype_of(graph.tensors[operator.outputs[0]]))
@@ -177,14 +184,14 @@ def operation_names(model: Model, graph: Graph) -> list[str]:
 
 def computed_tensors(content: bytes) -> dict[int, str]:
     """Return index and name of each tensor that an operation computes, in a file of one graph."""
-    (graph,) = unpack(content).subgraphs
+    (graph,) = parsed(content).subgraphs
     indices = {int(index) for operator in graph.operators for index in operator.outputs}
     return {index: graph.tensors[index].name.decode() for index in sorted(indices)}
 
 
 def weights_dtype(content: bytes) -> str:
     """Return the narrowest dtype of a file's matrices: "int8", "float16" or "float32"."""
-    model = unpack(content)
+    model = parsed(content)
     dtypes = {
         dtype_of(tensor)
         for graph in model.subgraphs
