@@ -24,15 +24,39 @@ def relative_rms(
     return float(rms / deviation(reference if scale_of is None else scale_of))
 
 
-def rounding(reference: np.ndarray, scale_of: np.ndarray | None = None) -> float:
-    """Return `ROUNDING_ULPS` units in the last place of float32, over the standard deviation.
+def rounding(reference: dict[str, np.ndarray], changed: dict[str, np.ndarray]) -> float:
+    """Return the relative error that any two float32 programs may have, the largest of outputs.
 
-    Outputs with a large offset and a small variation differ by so much in any two float32
-    programs.
+    It is `ROUNDING_ULPS` times the larger of two errors: that of one unit in the last place of the
+    outputs, and that of outputs whose inputs have their last bit changed. The first is large if
+    outputs have a large offset and a small variation, the second if they are small differences of
+    large values.
+
+    Args:
+        reference: Outputs (n, ...) by name.
+        changed: The same outputs after a change of the last bit of the inputs.
     """
-    magnitude = np.sqrt(np.mean(reference.astype("float64") ** 2))
-    spacing = ROUNDING_ULPS * np.finfo("float32").eps * magnitude
-    return float(spacing / deviation(reference if scale_of is None else scale_of))
+    return ROUNDING_ULPS * max(
+        max(last_place(values), relative_rms(changed[name], values))
+        for name, values in reference.items()
+    )
+
+
+def last_place(reference: np.ndarray) -> float:
+    """Return one unit in the last place of float32 of values (n, ...), over their deviation."""
+    spacing = np.finfo("float32").eps * np.sqrt(np.mean(reference.astype("float64") ** 2))
+    return float(spacing / deviation(reference))
+
+
+def last_bit_changed(named: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return values by name, floats with their last bit changed up or down at random."""
+    random = np.random.default_rng(0)
+    changed = dict(named)
+    for name, values in named.items():
+        if values.dtype.kind == "f":
+            factors = 1 + np.finfo("float32").eps * random.choice([-1, 1], values.shape)
+            changed[name] = (values * factors).astype(values.dtype)
+    return changed
 
 
 def largest_rms(values: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> float:

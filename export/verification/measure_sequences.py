@@ -67,10 +67,13 @@ def measure_sequences(
         outputs.append(run_sequence(content, arrays, xnnpack=name == XNNPACK))
         seconds.append(time.perf_counter() - start)
     outputs = [{name: _rows(values[name]) for name in expected} for values in outputs]
+    changed = check_forms.model_outputs(graph, error_metrics.last_bit_changed(arrays))
+    changed = {name: _rows(values) for name, values in changed.items()}
+    floor = error_metrics.rounding(outputs[0], changed)
     batch, length = next(iter(arrays.values())).shape[:2]
     truth = None if true_outputs is None else _true_rows(np.asarray(true_outputs), expected)
     results = [
-        _result(name, values, outputs[0], truth, taken / (batch * length))
+        _result(name, values, outputs[0], floor, truth, taken / (batch * length))
         for name, values, taken in zip(
             (KerasStep.name, *target.runtimes), outputs, seconds, strict=True
         )
@@ -113,12 +116,12 @@ def _rows(values):
     return values.reshape(-1, values.shape[-1])
 
 
-def _result(name, outputs, reference, truth, seconds):
+def _result(name, outputs, reference, floor, truth, seconds):
     errors = error_metrics.step_errors(outputs, reference) if _same_length(reference) else None
     return RuntimeResult(
         name=name,
         output_error=error_metrics.largest_rms(outputs, reference),
-        rounding=max(map(error_metrics.rounding, reference.values())),
+        rounding=floor,
         state_error=0.0,
         worst_step=None if errors is None else int(np.argmax(errors)),
         worst_error=None if errors is None else float(errors.max()),

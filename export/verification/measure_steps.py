@@ -50,14 +50,16 @@ def measure_steps(
     """
     truth = None if true_outputs is None else TrueOutputs(step, sequences, true_outputs)
     started, missing, rejections = start_runtimes(content, target.runtimes)
+    reference, rounded = _reference_rollouts(step, rows)
     rollouts = [
-        keras_rollout(step, rows),
+        reference,
         *(rollout(runtime, rows, step.initial_states) for runtime in started),
     ]
     outputs = [returned_outputs(step, rolled) for rolled in rollouts]
+    floor = error_metrics.rounding(outputs[0], returned_outputs(step, rounded))
     names = [KerasStep.name, *(runtime.name for runtime in started)]
     results = [
-        _result(name, rolled, values, rollouts[0], outputs[0], truth)
+        _result(name, rolled, values, reference, outputs[0], floor, truth)
         for name, rolled, values in zip(names, rollouts, outputs, strict=True)
     ]
     results += [RuntimeResult(name, note=NO_WHEEL) for name in missing]
@@ -65,7 +67,7 @@ def measure_steps(
     inputs = real_inputs(step, rows)
     expected = check_forms.model_outputs(step.graph, inputs)
     if targets.SEQUENCE in flatbuffer.signature_names(content):
-        results.append(check_forms.sequence_result(content, inputs, expected, outputs[0]))
+        results.append(check_forms.sequence_result(content, inputs, expected, outputs[0], floor))
     disagreement = _disagreement(outputs)
     failures, warnings = failures_and_warnings(results, disagreement, recipe)
     stepped = {name: _real(step, name, values) for name, values in rollouts[0].outputs.items()}
@@ -75,7 +77,7 @@ def measure_steps(
         disagreement=disagreement,
         arena_bytes=next((r.arena_bytes for r in started if isinstance(r, Micro)), None),
         failures=(
-            *check_forms.step_form_failures(expected, stepped, step.sequences),
+            *check_forms.step_form_failures(expected, stepped, step.sequences, floor),
             *failures,
             *(f"{reason}." for reason in rejections.values()),
         ),
@@ -102,13 +104,28 @@ def _real(step, name, values):
     return step.scalings[name].to_real(values)
 
 
-def _result(name, rolled, outputs, reference, reference_outputs, truth):
+def _reference_rollouts(step, rows):
+    """Keras on the rows, and on the rows with their last bit changed, in one run."""
+    changed = error_metrics.last_bit_changed(rows)
+    both = {name: np.concatenate([values, changed[name]]) for name, values in rows.items()}
+    rolled = keras_rollout(step, both)
+    return [
+        Rollout(
+            {name: np.split(values, 2)[half] for name, values in rolled.outputs.items()},
+            {name: np.split(values, 2)[half] for name, values in rolled.states.items()},
+            np.split(rolled.seconds, 2)[half],
+        )
+        for half in (0, 1)
+    ]
+
+
+def _result(name, rolled, outputs, reference, reference_outputs, floor, truth):
     errors = error_metrics.step_errors(outputs, reference_outputs)
     p50, p99 = np.percentile(rolled.seconds * 1e6, [50, 99])
     return RuntimeResult(
         name=name,
         output_error=error_metrics.largest_rms(outputs, reference_outputs),
-        rounding=max(map(error_metrics.rounding, reference_outputs.values())),
+        rounding=floor,
         state_error=error_metrics.largest_rms(_flat(rolled.states), _flat(reference.states)),
         worst_step=int(np.argmax(errors)),
         worst_error=float(errors.max()),
