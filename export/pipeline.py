@@ -127,7 +127,10 @@ def to_tflite(
         report = replace(report, warnings=(*warnings, *report.warnings))
         if not report.passed:
             report = replace(
-                report, remedies=remedies(report, model, target, recipe, arrays, inputs, steps)
+                report,
+                remedies=remedies(
+                    report, model, target, recipe, arrays, (inputs, true_outputs), steps
+                ),
             )
             failed = write_failed_report(report, directory)
             raise VerificationError(report, failed)

@@ -1,7 +1,6 @@
 """What would help an export that failed its verification, from what was measured."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -21,6 +20,8 @@ COUNT = 3
 ENOUGH_ROWS = 1000
 # Features whose deviations differ by more than this factor share one scale poorly.
 UNEVEN = 4.0
+# Share of the evaluation data out of the calibrated ranges that is worth a sentence.
+UNCOVERED = 0.01
 
 
 def remedies(
@@ -29,7 +30,7 @@ def remedies(
     target: Target,
     recipe: Recipe,
     calibration: dict[str, np.ndarray] | None,
-    evaluation: dict[str, np.ndarray] | None,
+    evaluation: tuple[dict[str, np.ndarray] | None, np.ndarray | None],
     steps: int,
 ) -> tuple[str, ...]:
     """Return the likeliest remedies for a failed verification, one sentence each.
@@ -40,16 +41,20 @@ def remedies(
         target: The device.
         recipe: The recipe that failed.
         calibration: The calibration data by input name, or None.
-        evaluation: The data of the verification by input name, or None.
+        evaluation: The data of the verification by input name, and their true outputs, or None.
         steps: Largest number of steps to verify.
     """
     if not recipe.is_integer or calibration is None:
         return tuple(_of_floats(report, target, recipe))
     step = to_step(model, fold_scaling=True)
+    finer = _finer_recipe(step, target, recipe, calibration, evaluation, steps)
     found = [
-        *_finer_recipe(report, step, target, recipe, calibration, evaluation, steps),
+        *_coverage(calibration, evaluation[0]),
+        *_use_finer_recipe(finer, report, has_passed=True),
         *_normalization(step, calibration),
+        *_output_offset(step, report),
         *_more_data(calibration),
+        *_use_finer_recipe(finer, report, has_passed=False),
         "Train a few more epochs with export.compress.quantize_aware(model), which makes the "
         "model robust to quantization.",
         *_longer_training(report),
@@ -64,21 +69,39 @@ def _of_floats(report, target, recipe) -> Iterator[str]:
     yield _tolerance(report)
 
 
-def _finer_recipe(report, step: Step, target, recipe, calibration, evaluation, steps):
-    """Measure int16x8 in the place of int8."""
+def _finer_recipe(step: Step, target, recipe, calibration, evaluation, steps) -> Report | None:
+    """The report of int16x8 in the place of int8, or None."""
     if recipe.activations != "int8" or "int16x8" not in target.recipes:
-        return
-    model, finer = step.graph.model, recipes.get("int16x8")
-    finer = replace(finer, metric_tolerance=recipe.metric_tolerance)
+        return None
+    finer = recipes.get("int16x8")
     try:
         samples = closed_loop_samples(step, as_sequences(step, calibration))
         content = convert(step, finer, target, samples)
-        other = verify(model, content, evaluation, target=target, recipe=finer, steps=steps)
+        return verify(
+            step.graph.model, content, *evaluation, target=target, recipe=finer, steps=steps
+        )
     except (ValueError, RuntimeError):
         # The recipe lacks an operation that the model needs.
+        return None
+
+
+def _use_finer_recipe(finer, report, has_passed) -> Iterator[str]:
+    if finer is None or finer.passed is not has_passed or _worst(finer) >= _worst(report):
         return
-    if _worst(other) < _worst(report):
-        yield f"Use recipe 'int16x8': its outputs' error is {percent(_worst(other))}."
+    verdict = "which passes" if has_passed else "which fails as well"
+    yield f"Use recipe 'int16x8': its outputs' error is {percent(_worst(finer))}, {verdict}."
+
+
+def _coverage(calibration, evaluation) -> Iterator[str]:
+    for name, values in (evaluation or {}).items():
+        known = calibration[name].reshape(-1, calibration[name].shape[-1])
+        low, high = known.min(axis=0), known.max(axis=0)
+        outside = float(np.mean((values < low) | (values > high)))
+        if outside > UNCOVERED:
+            yield (
+                f"Give calibration data that cover the evaluation data: {percent(outside)} of the "
+                f"values of input {name!r} lie outside the calibrated range of their feature."
+            )
 
 
 def _normalization(step: Step, calibration) -> Iterator[str]:
@@ -102,6 +125,20 @@ def _normalization(step: Step, calibration) -> Iterator[str]:
             )
 
 
+def _output_offset(step: Step, report) -> Iterator[str]:
+    """Outputs that vary little around a large value use few of the integers."""
+    unscaled = {name for name in step.outputs if np.all(step.scalings[name].offset == 0)}
+    for signal in report.signals:
+        mean, deviation = np.mean(signal.keras), np.std(signal.keras)
+        if signal.name.partition("[")[0] in unscaled and abs(mean) > UNEVEN * deviation:
+            yield (
+                "Train on normalized targets, and end the model with an adapted "
+                f"Normalization(invert=True): output {signal.name!r} is {mean:.4g} with a standard "
+                f"deviation of {deviation:.3g}."
+            )
+            return
+
+
 def _more_data(calibration) -> Iterator[str]:
     rows = int(np.prod(next(iter(calibration.values())).shape[:2]))
     if rows < ENOUGH_ROWS:
@@ -121,12 +158,17 @@ def _longer_training(report) -> Iterator[str]:
 
 
 def _tolerance(report: Report) -> str:
+    """How to accept the file as it is."""
+    reference, *others = [r.metric for r in report.results if r.metric is not None] or [None]
+    if reference and others:
+        loss = max(others) / reference - 1
+        return f"If your task allows it, accept the file with metric_tolerance={_rounded_up(loss)}."
     worst = _worst(report)
-    if not np.isfinite(worst) or worst >= 1:
-        return "Give true outputs with the evaluation data: then the task's error decides."
+    truth = "give true outputs with the evaluation data: then the task's error decides."
+    if not 0 < worst < 0.5:
+        return truth.capitalize()
     return (
-        f"If your task allows it, accept the file with tolerance={_rounded_up(worst)}, or give "
-        "true outputs with the evaluation data: then the task's error decides."
+        f"If your task allows it, accept the file with tolerance={_rounded_up(worst)}, or {truth}"
     )
 
 
