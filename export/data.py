@@ -50,6 +50,25 @@ def as_arrays(graph: ModelGraph, data: Data, argument: str = "calibration") -> d
     return arrays
 
 
+def as_whole_sequences(
+    graph: ModelGraph, data: Data, argument: str = "calibration"
+) -> dict[str, np.ndarray]:
+    """Check data as `as_arrays` does, for a model that runs whole sequences.
+
+    Raises:
+        ValueError: See `as_arrays`; or the sequences have not the model's fixed length.
+    """
+    arrays = as_arrays(graph, data, argument)
+    for name, array in arrays.items():
+        length = graph.inputs[name].shape[1]
+        if length not in (None, array.shape[1]):
+            raise ValueError(
+                f"`{argument}` for input {name!r} has {array.shape[1]} time steps; the model takes "
+                f"{length}. Cut the data into sequences of this length."
+            )
+    return arrays
+
+
 def as_sequences(step: Step, data: Data, argument: str = "calibration") -> dict[str, np.ndarray]:
     """Check data for a step's inputs and convert them to a common format.
 
@@ -176,11 +195,13 @@ def _by_name(graph, data, argument):
 
 
 def _different_times(graph, lengths):
-    """Whether sequences of one graph differ in length; inputs of rank 2 may be no sequences."""
+    """Whether sequences differ in length; inputs of a fixed length may have different ones."""
+    fixed = {value.shape[1] for value in graph.inputs.values()} - {None}
     times = {
         length[1]
         for name, length in lengths.items()
-        if len(graph.inputs[name].shape) > 2 or graph.inputs[name].shape[1] is None
+        if graph.inputs[name].shape[1] is None
+        or (len(fixed) == 1 and len(graph.inputs[name].shape) > 2)
     }
     return len(times) > 1
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from export.data import Data, as_arrays, as_sequences
+from export.data import Data, as_arrays, as_sequences, as_whole_sequences
 from export.forms.model_graph import ModelGraph
 from export.forms.step import Step
 from export.verification.evaluate import TrueOutputs, require_one_output
@@ -39,7 +39,8 @@ def evaluation_pair(
             )
         evaluation, true_outputs = evaluation
     data: Any = evaluation
-    inputs = as_arrays(graph, data, "evaluation")
+    check = as_whole_sequences if step is None else as_arrays
+    inputs = check(graph, data, "evaluation")
     sequences = None if step is None else as_sequences(step, inputs, "evaluation")
     if true_outputs is None:
         return inputs, None

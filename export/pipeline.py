@@ -17,7 +17,7 @@ from export.calibration import (
     state_warnings,
 )
 from export.convert import convert, converter
-from export.data import Data, as_arrays, as_sequences, noise
+from export.data import Data, as_arrays, as_sequences, as_whole_sequences, noise
 from export.evaluation_data import evaluation_pair
 from export.forms.form import Form
 from export.forms.model_graph import ModelGraph, read_graph
@@ -101,7 +101,8 @@ def to_tflite(
     # It loads TensorFlow while the first stages run.
     converter.start()
     forms = forms_of(model, target, recipe)
-    arrays = None if calibration is None else as_arrays(forms.graph, calibration)
+    check = as_whole_sequences if forms.step is None else as_arrays
+    arrays = None if calibration is None else check(forms.graph, calibration)
     inputs, true_outputs = evaluation_pair(forms.graph, forms.step, evaluation, arrays)
     sequences = None
     if forms.step is not None and arrays is not None:

@@ -159,7 +159,7 @@ def _longer_training(report) -> Iterator[str]:
 
 def _tolerance(report: Report) -> str:
     """How to accept the file as it is."""
-    reference, *others = [r.metric for r in report.results if r.metric is not None] or [None]
+    reference, *others = [r.metric for r in report.results if r.metric is not None] or [0.0]
     if reference and others:
         loss = max(others) / reference - 1
         return f"If your task allows it, accept the file with metric_tolerance={_rounded_up(loss)}."

@@ -85,7 +85,7 @@ def read_time_axis(graph: ModelGraph) -> TimeAxis:
     if len(lengths) > 1:
         raise NoStepFormError(
             f"The inputs have different lengths: {lengths}; a step takes one row of each. Give all "
-            "inputs one length, or None."
+            f"inputs one length, or None. {ON_PHONES}."
         )
     actions = {}
     for call in graph.calls:

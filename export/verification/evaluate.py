@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from export import targets
-from export.data import Data, as_arrays, as_sequences
+from export.data import Data, as_sequences, as_whole_sequences
 from export.forms.model_graph import read_graph
 from export.forms.step import Step
 from export.runtimes.litert import run_sequence
@@ -58,7 +58,7 @@ def _predict_sequences(content, model, inputs, runtime_names):
     graph = read_graph(model)
     require_same_sequence(content, graph)
     (output,) = graph.outputs
-    arrays = as_arrays(graph, inputs, "inputs")
+    arrays = as_whole_sequences(graph, inputs, "inputs")
     return {
         name: run_sequence(content, arrays, xnnpack=name == XNNPACK)[output]
         for name in runtime_names

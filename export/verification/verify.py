@@ -6,7 +6,7 @@ import keras
 from numpy.typing import ArrayLike
 
 from export import recipes, targets
-from export.data import Data, as_arrays, as_sequences, noise, verification_sequences
+from export.data import Data, as_sequences, as_whole_sequences, noise, verification_sequences
 from export.forms.model_graph import read_graph
 from export.forms.step import to_step
 from export.recipes import Recipe
@@ -109,7 +109,11 @@ def _verify_steps(model, content, inputs, true_outputs, target, recipe, steps) -
 def _verify_sequences(model, content, inputs, true_outputs, target, recipe, steps) -> Measurements:
     graph = read_graph(model)
     require_same_sequence(content, graph)
-    arrays = sequence_noise(graph, steps) if inputs is None else as_arrays(graph, inputs, "inputs")
+    arrays = (
+        sequence_noise(graph, steps)
+        if inputs is None
+        else as_whole_sequences(graph, inputs, "inputs")
+    )
     return measure_sequences(content, graph, arrays, true_outputs, target, recipe)
 
 

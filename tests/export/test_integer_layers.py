@@ -21,7 +21,7 @@ layers = keras.layers
 
 ACTIVATIONS = "silu gelu softplus softsign hard_silu elu selu relu6 leaky_relu softmax".split()
 MORE_ACTIVATIONS = [
-    *"mish hard_sigmoid celu exponential hard_tanh log_sigmoid".split(),
+    *"mish hard_sigmoid celu exponential hard_tanh".split(),
     lambda x: keras.activations.gelu(x, approximate=True),
 ]
 NORMALIZATIONS = [

@@ -140,6 +140,29 @@ def test_microcontrollers_and_integers_are_refused_by_layer(name, random, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def two_lengths():
+    fast, slow = keras.Input((8, 3), name="fast"), keras.Input((4, 2), name="slow")
+    return keras.Model(
+        [fast, slow], layers.Concatenate()([layers.GRU(3)(fast), layers.LSTM(2)(slow)])
+    )
+
+
+def test_sequences_of_different_fixed_lengths(random, tmp_path):
+    model = two_lengths()
+    data = {
+        "fast": random.standard_normal((5, 8, 3)).astype("float32"),
+        "slow": random.standard_normal((5, 4, 2)).astype("float32"),
+    }
+    arguments = {"target": "phone", "recipe": "float32"}
+    assert export.to_tflite(model, tmp_path / "out", calibration=data, **arguments).passed
+    with pytest.raises(ValueError, match=r"different lengths: \[4, 8\].*Target 'phone' takes it"):
+        export.to_tflite(model, tmp_path / "micro", recipe="float32", calibration=data)
+    with pytest.raises(ValueError, match="'slow' has 3 time steps; the model takes 4"):
+        short = {**data, "slow": data["slow"][:, :3]}
+        export.to_tflite(model, tmp_path / "short", calibration=short, **arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_true_outputs_decide_for_whole_sequences(random, tmp_path):
     model = MODELS["average"]()
     data = draw(model, random, 20)
