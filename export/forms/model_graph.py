@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from export import compat
 from export.forms import names
@@ -130,14 +131,17 @@ def read_graph(model: keras.Model) -> ModelGraph:
     """Read the graph of a built Sequential or Functional model.
 
     Raises:
-        ValueError: The model is not built, is subclassed, or calls a layer in training mode.
+        ValueError: The model is not built, is subclassed, calls a layer in training mode, computes
+            in another type than float32, or has weights that are not finite.
     """
     functional = functional_graph(model)
+    _require_finite_weights(functional)
     inputs = [Value(tuple(t.shape), t.dtype) for t in functional.inputs]
     calls: list[Call] = []
     outputs = _read_calls(functional, inputs, calls)
     keys = names.input_keys(functional)
     input_names = names.unique(names.input_names(keys))
+    _require_known_sizes(input_names, inputs)
     output_names = names.output_names(functional, input_names)
     layers = list({id(call.layer): call.layer for call in calls}.values())
     return ModelGraph(
@@ -186,12 +190,33 @@ def _read_calls(functional: keras.Model, inputs: list[Value], calls: list[Call])
     return [values[id(tensor)] for tensor in functional.outputs]
 
 
+def _require_finite_weights(model: keras.Model) -> None:
+    for weight in model.weights:
+        values = np.asarray(keras.ops.convert_to_numpy(weight.value))
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(
+                f"Weight {weight.path!r} has {np.count_nonzero(~np.isfinite(values))} NaN or "
+                "infinite values. Train the model again, for example with a lower learning rate or "
+                "clipped gradients."
+            )
+
+
+def _require_known_sizes(input_names: list[str], values: list[Value]) -> None:
+    for name, value in zip(input_names, values, strict=True):
+        if None in value.shape[2:]:
+            raise ValueError(
+                f"Input {name!r} of shape {value.shape} has an unknown number of features. Rebuild "
+                "the model with keras.Input((time, features)) and load the same weights."
+            )
+
+
 def _require_float32(layer: Any) -> None:
     for inner in compat.flatten_layers(layer):
         if getattr(inner, "compute_dtype", "float32") != "float32":
             raise ValueError(
                 f"Layer {inner.name!r} computes in {inner.compute_dtype}; export takes float32. "
-                "Rebuild the model with dtype float32 and load the same weights."
+                "Rebuild the model with dtype float32 and load the same weights, or apply the "
+                "layer before the model."
             )
 
 

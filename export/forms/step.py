@@ -97,9 +97,9 @@ def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
     graph = read_graph(model)
     axis = read_time_axis(graph)
     scalings, folded = folded_layers(graph, axis) if fold_scaling else ({}, set())
-    layer_states = _states_of_layers(graph)
-    states = [state for of_layer in layer_states.values() for state in of_layer]
-    evaluator = _StepEvaluator(graph, axis, layer_states, folded)
+    states_of_calls = _states_of_calls(graph)
+    states = [state for of_call in states_of_calls.values() for state in of_call]
+    evaluator = _StepEvaluator(graph, axis, states_of_calls, folded)
     specs = {
         name: keras.KerasTensor((None, *_step_shape(value, axis.rows)), name=name)
         for name, value in graph.inputs.items()
@@ -135,7 +135,7 @@ class _StepEvaluator:
             advance = _ADVANCE.get(self.axis.actions[id(call)])
             if advance is None:
                 return self._call_without_state(call, args, kwargs)
-            names = [state.name for state in self.states[id(call.layer)]]
+            names = [state.name for state in self.states[id(call)]]
             outputs, new = advance(call, [tensors[name] for name in names], args, kwargs)
             next_states.update(zip(names, new, strict=True))
             return outputs
@@ -230,20 +230,15 @@ def _call_with_time_axis(call, args, kwargs):
     return keras.tree.map_structure(remove, outputs)
 
 
-def _states_of_layers(graph) -> dict[int, list[State]]:
-    """The states of each layer by `id`, in the order of the calls."""
+def _states_of_calls(graph) -> dict[int, list[State]]:
+    """The states of each call by `id`; a layer that is called twice has states for each call."""
     taken = {*graph.inputs, *graph.outputs}
     states = {}
     for call in graph.calls:
-        layer = call.layer
-        values = _initial_values(layer)
-        if id(layer) in states and values:
-            raise ValueError(
-                f"Layer {layer.name!r} is called more than once; the step form keeps one state "
-                "per layer. Use one layer per call."
-            )
-        names_of_layer = names.state_names(graph.layer_names[id(layer)], len(values), taken)
-        states[id(layer)] = [State(*pair) for pair in zip(names_of_layer, values, strict=True)]
+        values = _initial_values(call.layer)
+        layer = graph.layer_names[id(call.layer)]
+        pairs = zip(names.state_names(layer, len(values), taken), values, strict=True)
+        states[id(call)] = [State(*pair) for pair in pairs]
     return states
 
 

@@ -78,8 +78,6 @@ def read_time_axis(graph: ModelGraph) -> TimeAxis:
                 "(batch, time, features), or (batch, time) for elapsed times. Give it as features "
                 f"of each time step. {ON_PHONES}."
             )
-        if None in value.shape[2:]:
-            raise NoStepFormError(f"Input {name!r} has an unknown number of features.")
         strides[id(value)] = 1
     lengths = sorted({value.shape[1] for value in graph.inputs.values()} - {None}, key=str)
     if len(lengths) > 1:

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import keras
 import numpy as np
 
 from export.forms.names import NEXT
@@ -28,7 +29,13 @@ class KerasStep:
             name: tf.TensorSpec((1, *spec.shape[1:]), spec.dtype)
             for name, spec in step.model.input_specs.items()
         }
-        self._run = tf.function(step.model, autograph=False).get_concrete_function(specs)
+
+        @tf.function(autograph=False)
+        def run(values):
+            with keras.StatelessScope():
+                return step.model(values, training=False)
+
+        self._run = run.get_concrete_function(specs)
         self.signature = Signature(
             _tensors(specs), _tensors(dict(self._run.structured_outputs.items()))
         )
@@ -75,7 +82,9 @@ def keras_rollout(step: Step, inputs: dict[str, np.ndarray]) -> Rollout:
 
         def advance(t, states, arrays):
             rows = {name: values[t] for name, values in by_time.items()}
-            results: Any = step.model({**rows, **states}, training=False)
+            # Layers that write to their variables leave them unchanged.
+            with keras.StatelessScope():
+                results: Any = step.model({**rows, **states}, training=False)
             arrays = {name: array.write(t, results[name]) for name, array in arrays.items()}
             return t + 1, {name: results[NEXT + name] for name in states}, arrays
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from export.forms.model_graph import ModelGraph
@@ -28,7 +29,9 @@ def model_outputs(graph: ModelGraph, inputs: dict[str, np.ndarray]) -> dict[str,
     # Traced, because an eager loop over 1,000 steps takes many seconds.
     @tf.function(autograph=False)
     def run(inputs):
-        return graph.evaluate(inputs, call)
+        # Layers that count their calls, for instance, keep their variables.
+        with keras.StatelessScope():
+            return graph.evaluate(inputs, call)
 
     outputs: Any = run({name: tf.constant(value) for name, value in inputs.items()})
     return {name: value.numpy() for name, value in outputs.items()}

@@ -65,15 +65,18 @@ def largest_rms(values: dict[str, np.ndarray], reference: dict[str, np.ndarray])
 
 
 def step_errors(values: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the relative RMS error of each row (n,), of the tensor with the largest."""
-    return np.max(
-        [
-            np.sqrt(np.mean((values[name] - r.astype("float64")) ** 2, axis=_feature_axes(r)))
-            / deviation(r)
-            for name, r in reference.items()
-        ],
-        axis=0,
-    )
+    """Return the relative RMS error of each row (n,), of the tensor with the largest.
+
+    If some tensors have a row per step and others one per sequence, the latter count for all steps
+    of their sequence.
+    """
+    errors = [
+        np.sqrt(np.mean((values[name] - r.astype("float64")) ** 2, axis=_feature_axes(r)))
+        / deviation(r)
+        for name, r in reference.items()
+    ]
+    length = max(map(len, errors))
+    return np.max([np.repeat(of_rows, length // len(of_rows)) for of_rows in errors], axis=0)
 
 
 def curve(errors: np.ndarray) -> tuple[float, ...]:

@@ -239,3 +239,44 @@ def test_datasets_and_generators_are_calibration_data(random, tmp_path):
         export.as_sequences(step, dataset.take(0))
     with pytest.raises(ValueError, match=r"has 5 rows per sequence; the model takes windows of 6"):
         export.as_sequences(step, x[:, :5])
+
+
+class Counter(layers.Layer):
+    """Counts its calls, also in inference."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        self.calls.assign_add(1.0)
+        return inputs * 2
+
+
+def test_variables_that_layers_write_to_are_left_unchanged(random, tmp_path):
+    model = sequential(Counter(), layers.GRU(3))
+    data = random.standard_normal((4, 9, 3)).astype("float32")
+    before = model.layers[0].calls.numpy()
+    assert export.to_tflite(model, tmp_path / "out", recipe="float32", calibration=data).passed
+    assert model.layers[0].calls.numpy() == before
+
+
+def test_outputs_of_all_steps_and_of_the_last_one(random, tmp_path):
+    def build(x):
+        hidden = layers.LSTM(4, return_sequences=True)(x)
+        return {"raw": x, "hidden": hidden, "last": hidden[:, -1]}
+
+    model = functional(build)
+    data = random.standard_normal((4, 9, 3)).astype("float32")
+    report = export.to_tflite(model, tmp_path / "out", recipe="float32", calibration=data)
+    assert report.passed and report.results[1].worst_step < 36
+
+
+def test_weights_that_are_not_finite_and_unknown_sizes_are_refused(tmp_path):
+    model = sequential(layers.Dense(2, name="head"))
+    model.layers[0].kernel.assign(np.full((3, 2), np.nan))
+    unknown = functional(lambda x: x * 2.0, shape=(None, None))
+    for bad, message in ((model, "head/kernel' has 6 NaN"), (unknown, "unknown number of feat")):
+        for target in ("phone", "micro"):
+            with pytest.raises(ValueError, match=message):
+                export.to_tflite(bad, tmp_path / "out", target=target, recipe="float32")

@@ -112,6 +112,13 @@ def test_a_dense_layer_called_twice_is_one_layer(x):
     assert to_step(model, fold_scaling=True).inputs == ("x",)
 
 
+def test_a_recurrent_layer_called_twice_has_states_for_each_call(x):
+    inputs, shared = keras.Input((None, 4), name="x"), layers.GRU(4, return_sequences=True)
+    model = keras.Model(inputs, shared(shared(inputs)))
+    assert to_step(model).initial_states.keys() == {"gru_state_0", "gru_state_0_"}
+    np.testing.assert_allclose(rolled_out(model, {"x": x[0]})["output"], model(x)[0], atol=1e-6)
+
+
 def test_folded_scaling_is_done_outside(x):
     """Normalization at both ends leaves the graph, and the step's scalings replace it."""
     first = layers.Normalization(mean=[1.0, -2.0, 300.0, 0.0], variance=[4.0, 0.01, 1e4, 1.0])

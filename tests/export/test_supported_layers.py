@@ -69,13 +69,6 @@ def test_models_without_a_step_form_are_refused(model, message):
         to_step(model())
 
 
-def test_a_recurrent_layer_called_twice_is_refused():
-    a, b, shared = keras.Input((None, 2)), keras.Input((None, 2)), layers.LSTM(3)
-    model = keras.Model([a, b], layers.Add()([shared(a), shared(b)]))
-    with pytest.raises(ValueError, match="called more than once"):
-        to_step(model)
-
-
 def test_a_subclassed_model_is_refused():
     class Own(keras.Model):
         def call(self, x):
