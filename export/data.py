@@ -208,7 +208,13 @@ def _different_times(graph, lengths):
 
 def _as_batch(data: Any, value: Value, name: str, argument: str) -> np.ndarray:
     where = f"`{argument}` for input {name!r}"
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(
+            f"{where} must be one array; received a {type(data).__name__} of {len(data)} parts of "
+            "different shapes. Give the inputs only, without targets."
+        ) from error
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{where} must hold numbers; received dtype {array.dtype}.")
     received, features = array.shape, value.shape[2:]

@@ -1,5 +1,8 @@
 """Error metrics of outputs against a reference, relative to the reference's variation."""
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 
 CURVE_POINTS = 500
@@ -62,6 +65,26 @@ def last_bit_changed(named: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def largest_rms(values: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> float:
     """Return the largest `relative_rms` of several tensors (n, ...), by name; 0 if none."""
     return max((relative_rms(values[name], r) for name, r in reference.items()), default=0.0)
+
+
+def disagreement(outputs: Sequence[dict[str, np.ndarray]]) -> float | None:
+    """Return the largest `relative_rms` between two runtimes, over the reference's deviation.
+
+    Args:
+        outputs: Outputs (n, ...) by name of the reference, and of each runtime.
+
+    Returns:
+        None if there are fewer than two runtimes.
+    """
+    reference, *others = outputs
+    return max(
+        (
+            relative_rms(second[name], first[name], reference[name])
+            for first, second in itertools.combinations(others, 2)
+            for name in reference
+        ),
+        default=None,
+    )
 
 
 def step_errors(values: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:

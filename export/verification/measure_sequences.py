@@ -78,15 +78,7 @@ def measure_sequences(
             (KerasStep.name, *target.runtimes), outputs, seconds, strict=True
         )
     ]
-    reference, first, *others = outputs
-    disagreement = max(
-        (
-            error_metrics.relative_rms(other[name], first[name], reference[name])
-            for other in others
-            for name in reference
-        ),
-        default=None,
-    )
+    disagreement = error_metrics.disagreement(outputs)
     failures, warnings = failures_and_warnings(results, disagreement, recipe)
     return Measurements(
         steps=batch * length,
@@ -95,7 +87,7 @@ def measure_sequences(
         arena_bytes=None,
         failures=tuple(failures),
         warnings=tuple(warnings),
-        signals=signals(reference, first, truth),
+        signals=signals(outputs[0], outputs[1], truth),
     )
 
 

@@ -1,6 +1,5 @@
 """Measures a file with the signature `step`: each runtime in closed loop against Keras."""
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,7 @@ def measure_steps(
     expected = check_forms.model_outputs(step.graph, inputs)
     if targets.SEQUENCE in flatbuffer.signature_names(content):
         results.append(check_forms.sequence_result(content, inputs, expected, outputs[0], floor))
-    disagreement = _disagreement(outputs)
+    disagreement = error_metrics.disagreement(outputs)
     failures, warnings = failures_and_warnings(results, disagreement, recipe)
     stepped = {name: _real(step, name, values) for name, values in rollouts[0].outputs.items()}
     return Measurements(
@@ -138,19 +137,6 @@ def _result(name, rolled, outputs, reference, reference_outputs, floor, truth):
 
 def _flat(named):
     return {name: values.reshape(-1, *values.shape[2:]) for name, values in named.items()}
-
-
-def _disagreement(outputs):
-    """The largest difference between two runtimes, relative to the variation of Keras's outputs."""
-    reference, *others = outputs
-    return max(
-        (
-            error_metrics.relative_rms(second[name], first[name], reference[name])
-            for first, second in itertools.combinations(others, 2)
-            for name in reference
-        ),
-        default=None,
-    )
 
 
 def _range_warnings(content, step, reference):

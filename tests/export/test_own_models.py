@@ -237,6 +237,8 @@ def test_datasets_and_generators_are_calibration_data(random, tmp_path):
     assert len(export.as_sequences(step, endless)["input"]) == 256
     with pytest.raises(ValueError, match="`calibration` is an empty dataset"):
         export.as_sequences(step, dataset.take(0))
+    with pytest.raises(ValueError, match=r"a tuple of 2 parts .* Give the inputs only"):
+        export.as_sequences(step, (x, x[:, 0]))
     with pytest.raises(ValueError, match=r"has 5 rows per sequence; the model takes windows of 6"):
         export.as_sequences(step, x[:, :5])
 
