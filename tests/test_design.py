@@ -1,6 +1,6 @@
 """docs/design.md describes the modules that exist."""
 
-from design_rooms import PAGE, page_with_rooms
+from tests.design_rooms import PAGE, page_with_rooms
 
 
 def test_rooms_are_those_of_the_tree():

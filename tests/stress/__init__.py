@@ -1,0 +1,1 @@
+"""Stress: many hostile inputs, kills and crowds, with fixed seeds; `python -m tests.stress`."""
