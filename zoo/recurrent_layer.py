@@ -50,7 +50,21 @@ def recurrent(
         layer_class = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
         return layer_class(units, return_sequences=return_sequences, name=cell)(inputs)
     if cell == "liquid":
-        liquid = LiquidCell(units, unfolds=unfolds)
+        # The initial values from which the published weights were trained, so that a recipe gives
+        # them again. They were the defaults of LiquidCell at that time. As a config, since objects
+        # draw their seeds when they are created, and the order of the draws decides the values.
+        liquid = LiquidCell(
+            units,
+            unfolds=unfolds,
+            kernel_initializer="glorot_uniform",
+            recurrent_initializer="orthogonal",
+            bias_initializer="zeros",
+            tau_initializer="ones",
+            reversal_initializer={
+                "class_name": "RandomUniform",
+                "config": {"minval": -1.0, "maxval": 1.0},
+            },
+        )
     else:
         liquid = CfCCell(units, backbone_units=backbone_units)
     layer = LiquidRNN(liquid, return_sequences=return_sequences, name=cell)

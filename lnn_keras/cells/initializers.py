@@ -38,8 +38,22 @@ class LogInitializer:
 
 def uniform_or(initializer: Initializer | None, low: float, high: float) -> Any:
     """Return the initializer as an object; None stands for a uniform one in [low, high]."""
+    return initializer_or(initializer, "RandomUniform", minval=low, maxval=high)
+
+
+def fan_in_or(initializer: Initializer | None, deviation: float) -> Any:
+    """Return the initializer as an object; None stands for a uniform one scaled by its rows.
+
+    Independent inputs of variance 1 then have products with this standard deviation.
+    """
+    scaling = {"scale": deviation**2, "mode": "fan_in", "distribution": "uniform"}
+    return initializer_or(initializer, "VarianceScaling", **scaling)
+
+
+def initializer_or(initializer: Initializer | None, default: str, **options: Any) -> Any:
+    """Return the initializer as an object; None stands for Keras's one of this name."""
     if initializer is None:
-        return keras.initializers.RandomUniform(low, high)
+        initializer = {"class_name": default, "config": options}
     return keras.initializers.get(initializer)
 
 
