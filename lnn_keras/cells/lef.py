@@ -9,6 +9,12 @@ from lnn_keras.argument_checks import require_at_least, require_choice
 from lnn_keras.cells.continuous_time import masked
 from lnn_keras.cells.dense import dense
 from lnn_keras.cells.dense_ode import DenseODECell
+from lnn_keras.cells.initializers import (
+    clone_initializer,
+    fan_in_or,
+    initializer_or,
+    uniform_or,
+)
 from lnn_keras.tensors import Tensor, ops
 from lnn_keras.types import Constraint, Initializer, Regularizer
 
@@ -46,10 +52,12 @@ class LEFCell(DenseODECell):
         variances: Whether the output contains the variances of the statistics after the means.
         use_bias: Whether the arguments of the gate and of the evidence have biases.
         kernel_initializer: Initializer of `kernel` (features, units) and `evidence_kernel`
-            (features, units * components).
-        recurrent_initializer: Initializer of `recurrent_kernel` (units * components, units).
+            (features, units * components); by default uniform with the variance 16 / features,
+            so that gates and evidence have the standard deviation 4 for inputs of variance 1.
+        recurrent_initializer: Initializer of `recurrent_kernel` (units * components, units);
+            by default orthogonal with the gain 4.
         bias_initializer: Initializer of `bias` (units,) and `evidence_bias`
-            (units * components,).
+            (units * components,); by default uniform in [-3, -1], so that gates start low.
         tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
             `elapsed`.
         kernel_regularizer: Regularizer of `kernel` and `evidence_kernel`.
@@ -109,9 +117,9 @@ class LEFCell(DenseODECell):
         parameters: str = "mean",
         variances: bool = False,
         use_bias: bool = True,
-        kernel_initializer: Initializer = "glorot_uniform",
-        recurrent_initializer: Initializer = "orthogonal",
-        bias_initializer: Initializer = "zeros",
+        kernel_initializer: Initializer | None = None,
+        recurrent_initializer: Initializer | None = None,
+        bias_initializer: Initializer | None = None,
         tau_initializer: Initializer = "ones",
         kernel_regularizer: Regularizer = None,
         recurrent_regularizer: Regularizer = None,
@@ -141,9 +149,9 @@ class LEFCell(DenseODECell):
         super().__init__(
             units,
             use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
+            kernel_initializer=fan_in_or(kernel_initializer, 4.0),
+            recurrent_initializer=initializer_or(recurrent_initializer, "Orthogonal", gain=4.0),
+            bias_initializer=uniform_or(bias_initializer, -3.0, -1.0),
             tau_initializer=tau_initializer,
             kernel_regularizer=kernel_regularizer,
             recurrent_regularizer=recurrent_regularizer,
@@ -172,7 +180,11 @@ class LEFCell(DenseODECell):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         features, size = self.features_of(input_shape), self.state_size
-        self.evidence_kernel = self.add_kernel("evidence_kernel", features, size)
+        # A clone: an unseeded initializer would repeat the values of the gate's kernel.
+        evidence_initializer = clone_initializer(self.kernel_initializer)
+        self.evidence_kernel = self.add_kernel(
+            "evidence_kernel", features, size, evidence_initializer
+        )
         self.evidence_bias = self.add_bias("evidence_bias", size)
         self.raw_prior = self.add_weight(name="raw_prior", shape=(size,), initializer="zeros")
 

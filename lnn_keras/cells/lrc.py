@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from lnn_keras.argument_checks import require_choice
-from lnn_keras.cells.initializers import clone_initializer, uniform_or
+from lnn_keras.cells.initializers import clone_initializer, fan_in_or, uniform_or
 from lnn_keras.cells.ode import ODECell
 from lnn_keras.tensors import Tensor, ops
 from lnn_keras.types import Initializer
@@ -62,18 +62,22 @@ class LRCCell(ODECell):
 
         h <- (h + delta eps tanh(z) e) / (1 + delta eps sigmoid(f)),    delta = elapsed / unfolds.
 
-    The paper takes one explicit step per call: unfolds=1, solver="euler".
+    The paper takes one explicit step per call: unfolds=1, solver="euler". It has g between 0.001
+    and 1, e within 1 and an orthogonal k. The defaults here have a small g, so that tanh(z) starts
+    near 0, where it is steep and the state has no constant part (docs/defaults.md). The paper's
+    affine maps of inputs and outputs are left to other layers.
 
     Args:
         units: Number of neurons.
         unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
         elastance: "symmetric" or "asymmetric".
-        leak_initializer: Initializer of g (units,); by default uniform in [0.001, 1].
-        leak_reversal_initializer: Initializer of e (units,); by default uniform in [-1, 1].
+        leak_initializer: Initializer of g (units,); by default uniform in [0.001, 0.1].
+        leak_reversal_initializer: Initializer of e (units,); by default uniform in [-2, 2].
         sigma_initializer: Initializer of sigma (sources, units); by default uniform in [3, 8].
         mu_initializer: Initializer of mu (sources, units); by default uniform in [0.3, 0.8].
         weight_initializer: Initializer of w (sources, units); by default uniform in [0.001, 1].
-        update_weight_initializer: Initializer of k (sources, units).
+        update_weight_initializer: Initializer of k (sources, units); by default uniform with the
+            variance 4 / sources.
         elastance_initializer: Initializer of W (sources, units).
         elapsed: Elapsed time per call: a number, for regularly sampled data, or
             "last_feature" if the last input feature is the elapsed time.
@@ -119,7 +123,7 @@ class LRCCell(ODECell):
         sigma_initializer: Initializer | None = None,
         mu_initializer: Initializer | None = None,
         weight_initializer: Initializer | None = None,
-        update_weight_initializer: Initializer = "orthogonal",
+        update_weight_initializer: Initializer | None = None,
         elastance_initializer: Initializer = "glorot_uniform",
         elapsed: float | str = 1.0,
         solver: str = "semi_implicit",
@@ -141,12 +145,12 @@ class LRCCell(ODECell):
             **kwargs,
         )
         self.elastance = require_choice("elastance", elastance, ELASTANCES)
-        self.leak_initializer: Any = uniform_or(leak_initializer, 0.001, 1.0)
-        self.leak_reversal_initializer: Any = uniform_or(leak_reversal_initializer, -1.0, 1.0)
+        self.leak_initializer: Any = uniform_or(leak_initializer, 0.001, 0.1)
+        self.leak_reversal_initializer: Any = uniform_or(leak_reversal_initializer, -2.0, 2.0)
         self.sigma_initializer: Any = uniform_or(sigma_initializer, 3.0, 8.0)
         self.mu_initializer: Any = uniform_or(mu_initializer, 0.3, 0.8)
         self.weight_initializer: Any = uniform_or(weight_initializer, 0.001, 1.0)
-        self.update_weight_initializer: Any = keras.initializers.get(update_weight_initializer)
+        self.update_weight_initializer: Any = fan_in_or(update_weight_initializer, 2.0)
         self.elastance_initializer: Any = keras.initializers.get(elastance_initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
