@@ -91,10 +91,11 @@ LRCCell drives its state by tanh(z) e, with z = g + k s. A leak g of about 0.5 g
 constant part and takes z from the steep part of tanh; g near 0 avoids both. The variance of the
 update weights k is 4 / sources, so that a single input moves z as much as many neurons do.
 
-LEFCell has the gate of LiquidCell, so its gates start low for the same reason: biases between -3
-and -1. Its evidence is linear in the input and unbounded only through it; kernels of the variance
-16 / features make up for small gates. Gate and evidence start from different values: one unseeded
-initializer gave families with one parameter the same kernel twice.
+LEFCell has the gate of LiquidCell. In families of one component it starts low for the same reason,
+with biases between -3 and -1, and kernels of the variance 16 / features make up for small gates. In
+families of two components the natural parameters multiply each other; there kernels of the variance
+4 / features and zero biases were better. Kernels of gate and evidence start from different values:
+one unseeded initializer gave families with one parameter the same kernel twice.
 
 LTCCell keeps its values. On the wiring of 16 neurons, whose memory is the loops of four command
 neurons, none of 24 sets of ranges (centred or sharper synapses, weights up to 8, smaller

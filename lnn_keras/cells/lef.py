@@ -52,12 +52,14 @@ class LEFCell(DenseODECell):
         variances: Whether the output contains the variances of the statistics after the means.
         use_bias: Whether the arguments of the gate and of the evidence have biases.
         kernel_initializer: Initializer of `kernel` (features, units) and `evidence_kernel`
-            (features, units * components); by default uniform with the variance 16 / features,
-            so that gates and evidence have the standard deviation 4 for inputs of variance 1.
+            (features, units * components); by default uniform, so that for
+            inputs of variance 1 gates and evidence have the standard deviation 4 in families of
+            one component, and 2 in families of two.
         recurrent_initializer: Initializer of `recurrent_kernel` (units * components, units);
-            by default orthogonal with the gain 4.
+            by default orthogonal with the gain 4, or 2 in families of two.
         bias_initializer: Initializer of `bias` (units,) and `evidence_bias`
-            (units * components,); by default uniform in [-3, -1], so that gates start low.
+            (units * components,); by default uniform in [-3, -1], so that gates start
+            low, or 0 in families of two.
         tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
             `elapsed`.
         kernel_regularizer: Regularizer of `kernel` and `evidence_kernel`.
@@ -146,12 +148,14 @@ class LEFCell(DenseODECell):
                 f'`variances` needs parameters="mean"; received parameters={parameters!r}.'
             )
         size = units * components
+        # Natural parameters of two components multiply each other: smaller values suffice.
+        gain, biases = (4.0, (-3.0, -1.0)) if components == 1 else (2.0, (0.0, 0.0))
         super().__init__(
             units,
             use_bias=use_bias,
-            kernel_initializer=fan_in_or(kernel_initializer, 4.0),
-            recurrent_initializer=initializer_or(recurrent_initializer, "Orthogonal", gain=4.0),
-            bias_initializer=uniform_or(bias_initializer, -3.0, -1.0),
+            kernel_initializer=fan_in_or(kernel_initializer, gain),
+            recurrent_initializer=initializer_or(recurrent_initializer, "Orthogonal", gain=gain),
+            bias_initializer=uniform_or(bias_initializer, *biases),
             tau_initializer=tau_initializer,
             kernel_regularizer=kernel_regularizer,
             recurrent_regularizer=recurrent_regularizer,
