@@ -16,6 +16,7 @@ PAGES = {
     "export": "exports.md",
     "parallel": "parallel.md",
     "speed": "speed.md",
+    "defaults": "defaults.md",
     "zoo": "zoo.md",
 }
 
