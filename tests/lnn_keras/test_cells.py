@@ -88,6 +88,7 @@ def test_golden_values():
         unfolds=1,
         kernel_initializer="ones",
         recurrent_initializer="zeros",
+        bias_initializer="zeros",
         reversal_initializer="ones",
         tau_initializer=keras.initializers.Constant(2.0),
     )
