@@ -145,7 +145,7 @@ def test_theorem_effective_time_constant(liquid, x, h, tau):
 
 @pytest.mark.parametrize("name", CELLS)
 def test_two_half_steps_approximate_one_step(name, random):
-    cell = built(CELLS[name](4, unfolds=64))
+    cell = built(CELLS[name](4, unfolds=256))
     x, h = random.standard_normal((6, 3)), random.standard_normal((6, 4))
     _, one = cell(x, [h], elapsed=1.0)
     _, half = cell(x, [h], elapsed=0.5)
