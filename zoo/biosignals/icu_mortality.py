@@ -255,6 +255,7 @@ PRESETS = (
         },
         dataset=data.DATASET,
         load_splits=load_splits,
+        split_by_seed=True,
         load_samples=load_samples,
         prepare=prepare,
         recipe=TrainingRecipe(
