@@ -193,6 +193,10 @@ class LRCCell(ODECell):
             return ops.sigmoid(o)
         return ops.sigmoid(o + self.elastance_width) - ops.sigmoid(o - self.elastance_width)
 
+    def fastest_rate(self) -> Tensor:
+        """1, since elastance and forget gate are at most 1."""
+        return ops.ones_like(self.leak)
+
     def get_config(self) -> dict[str, Any]:
         serialize = keras.initializers.serialize
         return {

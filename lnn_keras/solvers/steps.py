@@ -56,3 +56,5 @@ STEP_FUNCTIONS = {
     "midpoint": midpoint,
     "rk4": rk4,
 }
+# The orders of the explicit steps, whose growth is a polynomial of this degree in delta.
+EXPLICIT_ORDERS = {"euler": 1, "midpoint": 2, "rk4": 4}

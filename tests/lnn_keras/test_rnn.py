@@ -12,6 +12,7 @@ from gradients import gradients
 from matrix import CELLS, TOLERANCE, numbers, same
 
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN, LTCCell, NODECell
+from lnn_keras import elapsed as elapsed_time
 
 BACKEND = keras.backend.backend()
 KINDS = ("liquid", "ltc-ncp", "cfc", "mixed-ltc")
@@ -47,11 +48,21 @@ def skip_where_the_stock_layer_errs(name, driver=keras.layers.RNN):
         pytest.skip("masks of keras.layers.RNN on JAX need a state that is the output")
 
 
+def with_gaps_behind(inputs, mask):
+    """keras.layers.RNN hides its direction from the cell, so it needs the gaps in its order."""
+    features, elapsed = elapsed_time.split(keras.ops.convert_to_tensor(inputs))
+    mask = None if mask is None else mask[..., None]
+    return elapsed_time.append(features, elapsed_time.backwards(elapsed, mask))
+
+
 def assert_drivers_agree(name, options, inputs, elapsed="last_feature", **kwargs):
     if "mask" in kwargs:
         skip_where_the_stock_layer_errs(name)
     cell = CELLS[name](elapsed=elapsed)
-    stock, liquid = (driver(cell, **options)(inputs, **kwargs) for driver in DRIVERS)
+    liquid = LiquidRNN(cell, **options)(inputs, **kwargs)
+    if options.get("go_backwards") and elapsed == "last_feature":
+        inputs = with_gaps_behind(inputs, kwargs.get("mask"))
+    stock = keras.layers.RNN(cell, **options)(inputs, **kwargs)
     for a, b in zip(keras.tree.flatten(stock), keras.tree.flatten(liquid), strict=True):
         same(a, b)
 
