@@ -76,14 +76,13 @@ def require_valid(elapsed: Tensor) -> None:
         raise ValueError(f"`elapsed` must be a number or a numeric tensor; received {elapsed!r}.")
     invalid = values[~(np.isfinite(values) & (values >= 0))]
     if invalid.size:
-        half = values.dtype.itemsize == 2 and np.isinf(invalid.flat[0].astype("float32"))
         hint = (
-            f" Times of type {values.dtype} overflow: keras.layers.RNN(cell, dtype='float32') and "
-            "LiquidRNN keep elapsed times in float32."
+            " In float16, times above 65,504 become infinite: use LiquidRNN, or "
+            "keras.layers.RNN(cell, dtype='float32')."
         )
         raise ValueError(
             f"`elapsed` must be finite and at least 0; received {invalid.size} other values, "
-            f"{invalid.flat[0]} among them.{hint if half else ''}"
+            f"{invalid.flat[0]} among them.{hint if np.isinf(invalid).any() else ''}"
         )
 
 
@@ -196,7 +195,7 @@ def backwards(elapsed: Tensor, mask: Tensor | None = None) -> Tensor:
     ```
     """
     if mask is None:
-        return ops.roll(elapsed, -1, axis=1)
+        return ops.concatenate([elapsed[:, 1:], elapsed[:, :1]], axis=1)
     valid = ops.cast(mask, "int32")
     length = ops.shape(elapsed)[1]
     # Valid steps first, each group in its order.

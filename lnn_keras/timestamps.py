@@ -27,7 +27,10 @@ def timestamp_steps(timestamps: Any, unit: str | None) -> np.ndarray:
     values = _numbers_or_dates(timestamps)
     earlier, later = values[..., :-1], values[..., 1:]
     # Compare before subtracting: unsigned differences wrap around.
-    falls = np.argwhere(later < earlier)
+    try:
+        falls = np.argwhere(later < earlier)
+    except TypeError as error:
+        raise ValueError(f"`timestamps` cannot be compared: {error}.") from error
     if len(falls):
         where = tuple(int(i) for i in falls[0])
         raise ValueError(
@@ -55,7 +58,7 @@ def _numbers_or_dates(timestamps: Any) -> np.ndarray:
         if np.isnat(values).any():
             raise ValueError(missing)
         return values
-    dates = kind == "O" and all(isinstance(value, datetime.datetime) for value in values.flat)
+    dates = kind == "O" and all(isinstance(value, datetime.date) for value in values.flat)
     # A missing date of pandas, NaT, is the only date that differs from itself.
     if dates and any(value != value for value in values.flat):
         raise ValueError(missing)

@@ -7,6 +7,7 @@ from typing import Any
 from lnn_keras.argument_checks import require_at_least, require_choice, require_positive
 from lnn_keras.autodiff.functional import pure, weights_of
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
+from lnn_keras.elapsed import LONGEST
 from lnn_keras.solvers import (
     EXPLICIT_ORDERS,
     SOLVERS,
@@ -136,13 +137,14 @@ class ODECell(ContinuousTimeCell):
             return
         if rates is None:
             return
-        z = float(times.max()) / self.unfolds * float(rates.max())
+        longest = min(float(times.max()), LONGEST)
+        z = longest / self.unfolds * float(rates.max())
         order = self._explicit_order
         log_growth = self.unfolds * (order * math.log(max(z, 1)) - math.lgamma(order + 1))
         if log_growth > LOG_GROWTH:
             raise ValueError(
                 f"The explicit solver {self.solver!r} overflows over an elapsed time of "
-                f"{times.max():g} in {self.unfolds} steps: each is {z:.3g} times the fastest time "
+                f"{longest:g} in {self.unfolds} steps: each is {z:.3g} times the fastest time "
                 f"constant of {self.name!r}. Use solver='dopri5', or 'semi_implicit' if the "
                 "equation decays; more `unfolds`; or elapsed times in a longer unit."
             )
