@@ -41,6 +41,7 @@ class LiquidRNN(keras.layers.RNN):
     With `go_backwards` each step takes the elapsed time of the gap behind it
     (`lnn_keras.elapsed.backwards`): the results are those of the reversed series.
     `keras.layers.RNN` cannot do so, since it hides its direction from the cell.
+    `lnn_keras.Bidirectional` takes `elapsed` for both directions.
 
     The cell computes in its own dtype policy, and the layer returns results in the layer's. In
     half precision, `cell.project` computes in it; elapsed times, states and `cell.advance` are

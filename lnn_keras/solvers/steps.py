@@ -4,6 +4,7 @@ Each takes a function `increments` and the state h at the start of the step, and
 at its end. `increments` maps h to (delta drive, delta decay), with delta the length of the step:
 so a cell can multiply delta into its constants once.
 The explicit steps diverge where delta is long against 1 / decay; the semi-implicit one does not.
+Where they would overflow, cells refuse the elapsed time (`ODECell.separate_elapsed`).
 """
 
 from collections.abc import Callable

@@ -8,6 +8,7 @@ from matrix import CELLS, FEATURES, UNITS, numbers, same
 
 from lnn_keras import CTGRUCell, CTRNNCell, LEFCell, LiquidCell, LiquidRNN, LTCCell, ODERNNCell
 from lnn_keras import elapsed as elapsed_time
+from tests.stress.long_rollouts import roll_out
 
 BACKEND = keras.backend.backend()
 SIZES = (0, 1e-45, 1, 65504, 1e5, 1e10, 1e15, 1e30, 3e38)
@@ -92,6 +93,7 @@ def test_explicit_solvers_refuse_long_times(cell, elapsed, random):
     assert np.isfinite(numbers(layer(x, elapsed=2.0))).all()
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="torch has no graphs here, and raises")
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
 def test_compiled_graphs_mark_invalid_times(wrong, random):
     """XLA drops assertions. The state is that of elapsed time 0; later outputs are NaN."""
@@ -112,6 +114,7 @@ def test_compiled_graphs_mark_invalid_times(wrong, random):
     assert np.isnan(numbers(last(keras.ops.convert_to_tensor(times)))[1]).all()
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="torch has no graphs here, and raises")
 def test_a_compiled_cell_marks_invalid_times(random):
     cell, x = LiquidCell(3), keras.ops.convert_to_tensor(random.random((2, 4)), "float32")
     h = keras.ops.convert_to_tensor(random.random((2, 3)), "float32")
@@ -164,3 +167,10 @@ def test_keras_rnn_rounds_the_last_feature_in_half_precision(random):
         ):
             keras.layers.RNN(cell, dtype="mixed_float16")(x)
     same(keras.layers.RNN(cell, dtype="float32")(x), LiquidRNN(cell)(x), atol=1e-3)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="the rollouts are compiled")
+@pytest.mark.parametrize("name", ["ltc-ncp", "lef-gaussian"])
+def test_long_rollouts(name):
+    """`python -m tests.stress "long rollouts"` runs every cell over 100,000 steps."""
+    assert roll_out(name, 300, 0) == []
