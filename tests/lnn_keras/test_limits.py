@@ -60,7 +60,7 @@ def test_sizes_beyond_the_limits_count_as_the_limits(random):
 
 
 def test_the_scales_of_ct_gru_do_not_cancel(random):
-    """-(x - a)^2 loses a beside x = 1e5, and XLA then computes the softmax of infinities."""
+    """-(x - a)^2 loses a where x is 1e5, and XLA then computes the softmax of infinities."""
     x = random.standard_normal((4, 3, 2)).astype("float32") * 1e5
     layer = LiquidRNN(CTGRUCell(3, scales=3), return_sequences=True)
     expected = layer(x)

@@ -47,8 +47,8 @@ def test_masked_steps_are_absent(x, elapsed):
     layer = LiquidRNN(CELLS["liquid"](), go_backwards=True)
     output = layer(x, elapsed=elapsed, mask=MASK)
     for i, valid in enumerate(MASK):
-        alone = layer(x[i : i + 1, valid], elapsed=elapsed[i : i + 1, valid])
-        same(output[i : i + 1], alone)
+        short = layer(x[i : i + 1, valid], elapsed=elapsed[i : i + 1, valid])
+        same(output[i : i + 1], short)
 
 
 def test_gaps_in_compiled_graphs(elapsed):

@@ -5,6 +5,8 @@ The fast tests run all cells where a cell's equations matter, and otherwise one 
 for a fixed elapsed time) and "mixed-ltc" (several states). `-m slow` runs all cells everywhere.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -93,6 +95,51 @@ def test_drivers_agree_with_all_options(name, x, elapsed, mask):
 def test_drivers_agree_with_each_option(name, options, masked, x, elapsed, mask):
     timed = np.concatenate([x, elapsed[..., None]], axis=-1)
     assert_drivers_agree(name, options, timed, **({"mask": mask} if masked else {}))
+
+
+VARIANTS = list(
+    itertools.product(
+        ("liquid", "cfc", "mixed-ltc"), (False, True), (False, True), (False, True), (None, 1, 2)
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "variant"),
+    [
+        (n, v) if n % 6 == 0 else pytest.param(n, v, marks=pytest.mark.slow)
+        for n, v in enumerate(VARIANTS)
+    ],
+)
+def test_drivers_agree_in_every_variant(number, variant, x, elapsed, mask):
+    """Cell, all outputs, backwards, masked and rematerialization; other options alternate."""
+    name, return_sequences, go_backwards, masked, remat = variant
+    options = {
+        "return_sequences": return_sequences,
+        "go_backwards": go_backwards,
+        "return_state": True,
+        "unroll": number % 4 == 1,
+        "zero_output_for_mask": number % 3 == 0,
+        "stateful": number % 2 == 0,
+    }
+    arguments = {"mask": mask} if masked else {}
+    if masked:
+        skip_where_the_stock_layer_errs(name)
+    cell = CELLS[name](elapsed="last_feature")
+    timed = np.concatenate([x, elapsed[..., None]], axis=-1)
+    behind = with_gaps_behind(timed, mask if masked else None) if go_backwards else timed
+    stock = keras.layers.RNN(cell, **options)
+    liquid = LiquidRNN(cell, remat=remat, **options)
+    starts = [None]
+    if options["stateful"]:
+        starts *= 2
+    else:
+        stock.build(timed.shape)
+        starts.append([0.1 + numbers(s) for s in stock.get_initial_state(len(x))])
+    for start in starts:
+        expected = stock(behind, initial_state=start, **arguments)
+        for a, b in zip(liquid(timed, initial_state=start, **arguments), expected, strict=True):
+            same(a, b)
 
 
 @every_cell
