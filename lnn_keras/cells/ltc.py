@@ -232,6 +232,11 @@ class LTCCell(ODECell):
         """The motor neurons, each with its scale and bias."""
         return h[..., : self.output_size] * self.output_scale + self.output_bias
 
+    def fastest_rate(self) -> Tensor:
+        """(g + sum of w) / C of each neuron."""
+        decay = self.leak + self.sensory.total_weight() + self.recurrent.total_weight()
+        return ops.exp(-self.log_capacitance) * decay
+
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["units"]
