@@ -237,7 +237,7 @@ PRESETS = (
             "gru": EcgArrhythmiaConfig(cell="gru", units=56),
         },
         export_recipes=("float32", "int16x8"),
-        weights_sha256="0b03c8a363f69d688d4153ca2fe8de4367c189ad9f719fe61fdd3d0e19e7d157",
+        metadata_sha256="869d7c1497615d38068b2eb067376aa17ea486c5b5cd9e6807b84a089ea8d4ed",
     ),
     _preset(
         name="ecg-arrhythmia-micro",
@@ -247,7 +247,7 @@ PRESETS = (
             "gru": EcgArrhythmiaConfig("gru", units=15, width=32, dropout=0.3),
         },
         export_recipes=("int16x8", "int8", "float32"),
-        weights_sha256="4a36e6e4c25aea2cd8fb2b1498005b9ba1f7bc73c9f30815dd1d3ec97bfb798b",
+        metadata_sha256="116175917f37908cda6e110264f2639c031b34a9c492a929cf95a8036a26e7a7",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

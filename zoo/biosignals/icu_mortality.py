@@ -274,7 +274,7 @@ PRESETS = (
             Bar(0.840, "CfC: Hasani et al., Closed-form continuous-time neural networks, 2022"),
         ),
         license="Apache-2.0",
-        weights_sha256="103885ba4bbc0fc2a1dc6ec87e457e8d3b7964d73e7609bbd53f8212e83816a2",
+        metadata_sha256="28609fbd36232d6a657d3d8f2fd19b07a633cffeb9c8e186c4293fc5edbf0874",
         loss=rows_cross_entropy,
         validation_loss=validation_entropy,
         for_training=every_row,

@@ -135,7 +135,7 @@ PRESETS = (
             "gru": HalfCheetahConfig(cell="gru", units=111),
         },
         export_recipes=("float32", "int16x8"),
-        weights_sha256="6f90a1f31ec112c8478e374e4877f453996dda8e4ffa5944f30adc804333cbb1",
+        metadata_sha256="c788678e522cb95fdca7a16ccc81796af6617c69e86f404e737eaeef0df0d0da",
     ),
     _preset(
         name="half-cheetah-micro",
@@ -145,7 +145,7 @@ PRESETS = (
             "gru": HalfCheetahConfig(cell="gru", units=45),
         },
         export_recipes=("int8", "int16x8", "float32"),
-        weights_sha256="9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
+        metadata_sha256="467cf0c014e0f7502b7bd1a9f8a0f282e99bef7d3935a19f83791a6e508e041a",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

@@ -210,7 +210,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=56),
         },
         export_recipes=("float32", "int16x8"),
-        weights_sha256="c0a2966c83a0fff5c78de9709446af7a1ae6acc866a7b1929b40aa3651c9ee5f",
+        metadata_sha256="750cdc73240dea35ede8fb56e36d11b83fe17b853360bccf9fb7fcbeb40c6851",
     ),
     _preset(
         name="car-following-micro",
@@ -220,7 +220,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=39),
         },
         export_recipes=("int8", "int16x8", "float32"),
-        weights_sha256="a55163163831e38b9498f9de5c8f0b205a65ca13f7ba16862462b0ee7335444d",
+        metadata_sha256="bbe5a6c66cba9d7e527c35eca434536113ecad66847b2aaa092be957f8f3aa91",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

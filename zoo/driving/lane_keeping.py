@@ -281,7 +281,7 @@ PRESETS = (
             Bar(915.4, "the scripted driver that it learned from, measured on these tracks"),
         ),
         license="Apache-2.0",
-        weights_sha256="dc542930e7fb31d9092f488620bc7755415538cd418b5bc1564a6b4802770774",
+        metadata_sha256="2f69efae538124f12123c1455476e7b757ba80c7a6ea0fef697773aae0ffddd5",
         loss=action_loss,
         validation_loss=action_error,
         for_training=with_augmentation,

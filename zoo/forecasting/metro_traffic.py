@@ -259,7 +259,7 @@ PRESETS = (
             Bar(0.044, "gradient boosting, measured on this split"),
         ),
         license="Apache-2.0",
-        weights_sha256="6928def70ce6fde5bdfc3ef58b85fd9c200de8e6904ecb6a0b20429816d65238",
+        metadata_sha256="a69fb98cbfb492d38468ec2c23390582267b571b2f12e6171160d4862e4bc70c",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns=data.INPUTS,
