@@ -1,7 +1,7 @@
 """The commands `lnn demo`, `predict` and `evaluate`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,19 +31,13 @@ def predict(
     import numpy as np
 
     load_keras()
-    from export import as_sequences, to_step
     from zoo.cli import input_files
+    from zoo.cli.predictions import predictions_of
     from zoo.hub import store
-    from zoo.readers.text import printable
-    from zoo.training.prediction import require_finite
 
     model = store.load(source)
     data = input_files.read(input, source) if input else input_files.sample(source, "inputs")
-    step = to_step(model)
-    sequences = as_sequences(step, data, str(input or "the bundled sample"))
-    ordered = [sequences[name] for name in step.inputs]
-    predictions: Any = model.predict(ordered if len(ordered) > 1 else ordered[0], verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
-    require_finite(predictions, printable(source))
+    predictions = predictions_of(model, data, source, input)
     if out:
         np.savez_compressed(out, prediction=predictions)
     where = f", written to {out}" if out else ""
