@@ -5,7 +5,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.stress.trials import damaged_bytes, damaged_json
+from tests.stress.trials import JSON_VALUES, damaged_bytes, damaged_json
 
 # Files of a preset or an archive by name, as they are before any damage.
 Files = dict[str, bytes]
@@ -37,7 +37,9 @@ def damaged_files(draw: st.DrawFn, files: Files, names: list[str]) -> Files:
 
 @st.composite
 def _damaged_json_text(draw: st.DrawFn, content: bytes) -> bytes:
-    value = draw(damaged_json(json.loads(content)))
+    near_the_top = draw(st.integers(0, 9)) < 2
+    damage = damaged_json if near_the_top else _damaged_nodes
+    value = draw(damage(json.loads(content)))
     text = json.dumps(value)
     edit = draw(st.sampled_from([""] * 12 + ["deep", "twice", "utf-16", "huge", "mark"]))
     if edit == "deep":
@@ -52,6 +54,66 @@ def _damaged_json_text(draw: st.DrawFn, content: bytes) -> bytes:
     elif edit == "mark":
         return b"\xef\xbb\xbf" + text.encode()
     return text.encode("utf-8", "surrogatepass")
+
+
+@st.composite
+def _damaged_nodes(draw: st.DrawFn, value: Any) -> Any:
+    """A JSON value with one or two nodes replaced or removed, at any depth alike."""
+    for _ in range(draw(st.integers(1, 2))):
+        places = list(_places(value))
+        if not places:
+            return value
+        container, key = places[draw(st.integers(0, len(places) - 1))]
+        if draw(st.integers(0, 9)) == 0:
+            del container[key]
+        elif isinstance(container[key], int | float) and draw(st.booleans()):
+            container[key] = draw(st.sampled_from(_NUMBERS))
+        else:
+            container[key] = draw(JSON_VALUES | st.sampled_from(OBJECTS))
+    return value
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """All containers of a JSON value with each of their keys."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from _places(inner)
+
+
+def _object(module: str | None, kind: str, config: Any, **more: Any) -> dict[str, Any]:
+    return {"module": module, "class_name": kind, "config": config, "registered_name": None, **more}
+
+
+_NUMBERS = [0, -1, 1, 2, 3, 7, 100, 255, 4096, 10**5, 10**6, 10**9, 0.5, 1e-9, -1.5, 1e30]
+# Objects of a config that run code, read files, name functions, or are no objects at all.
+OBJECTS: list[Any] = [
+    _object("keras.layers", "Lambda", {"function": "os.system"}),
+    _object(None, "__lambda__", {"value": "4wEAAAA="}),
+    _object("keras.layers", "TFSMLayer", {"filepath": "/tmp/x", "name": "x"}),
+    _object("keras.layers", "StringLookup", {"vocabulary": "/etc/passwd"}),
+    _object("keras.layers", "TextVectorization", {"vocabulary": "/etc/passwd"}),
+    _object("builtins", "function", "eval", registered_name="function"),
+    _object("os", "function", "system", registered_name="system"),
+    _object("keras.utils", "function", "get_file", registered_name="get_file"),
+    _object("keras.ops", "function", "relu", registered_name="relu"),
+    _object("builtins", "function", "softplus", registered_name="function"),
+    _object("keras", "Sequential", {"name": "s", "layers": []}),
+    _object("keras.layers", "RepeatVector", {"n": 10**6}),
+    _object("keras.layers", "Embedding", {"input_dim": 10**6, "output_dim": 8}),
+    _object("keras.initializers", "Constant", {"value": "x"}),
+    _object("keras.src.ops.core", "WhileLoop", {}),
+    _object("keras.src.ops.numpy", "Operation", {}),
+    _object("lnn_keras", "LiquidCell", {"units": 3}, registered_name="lnn_keras>LiquidCell"),
+    _object("lnn_keras", "LTCCell", {}, registered_name="lnn_keras>LTCCell"),
+    _object(None, "__numpy__", {"value": [[1.0], ["a"]], "dtype": "float32"}),
+    _object(None, "__numpy__", {"value": [1.0, 2.0], "dtype": "object"}),
+    _object(None, "__tensor__", {"value": [1.0, 2.0], "dtype": "float32"}),
+    _object(None, "__typespec__", ["x"], spec_name="TensorSpec"),
+    {"class_name": "Dense", "config": {"units": 2}},
+    {"class_name": "__slice__", "config": {"start": None}},
+]
 
 
 @st.composite
@@ -283,7 +345,7 @@ def write_folder(folder: Path, files: Files, recomputed: bool) -> None:
     if not recomputed:
         return
     try:
-        recorded = json.loads(files["metadata.json"])
+        recorded = json.loads(files.get("metadata.json", b""))
     except (ValueError, RecursionError):
         return
     if isinstance(recorded, dict) and isinstance(recorded.get("sha256"), dict):

@@ -44,7 +44,8 @@ def test_byte_order_mark_and_blank_lines(write):
         ("speed,rain,sky\ninf,2,fog\n", "line 2: column 'speed' holds 'inf'"),
         ("speed,rain,sky\n1,2\n", "line 2: 2 cells, but the header names 3"),
         ("speed,rain,sky\n", "has no rows below its header"),
-        ("", "missing 'speed', 'rain', 'sky'"),
+        ("", "is empty: it holds 0 bytes"),
+        ("\n", "missing 'speed', 'rain', 'sky'"),
     ],
 )
 def test_faults_are_named(write, text, message):

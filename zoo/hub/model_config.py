@@ -265,4 +265,4 @@ def _at(where: str) -> str:
     """A place in the config, with its last parts only."""
     parts = where.split(".")
     place = ".".join(parts[-4:])
-    return f"`{place}`" if place else "config.json"
+    return f"`{place}`" if place else "the model"

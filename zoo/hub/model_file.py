@@ -95,10 +95,13 @@ def _build(config: dict[str, Any]) -> "keras.Model":
 
 
 def _load_weights(model: "keras.Model", path: Path) -> None:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         # Keras leaves the weights of a list of layers at random if the file lacks them.
         warnings.filterwarnings("error", "Skipping nested container")
-        model.load_weights(str(path))
+        try:
+            model.load_weights(str(path))
+        except UserWarning as error:
+            raise ValueError("it lacks weights of layers that the config describes") from error
 
 
 def _call(function: Callable[[], _Result], fault: str) -> _Result:

@@ -35,7 +35,7 @@ def parse_object(content: bytes, name: str) -> dict[str, Any]:
             finite or has more than 64 bits; or it is nested too deeply.
     """
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer)
     except RecursionError:
         raise FileError(f"{name} is nested more than {MAX_DEPTH} levels deep.") from None
     except UnicodeDecodeError as error:
@@ -56,6 +56,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {max(keys, key=keys.count)[:40]!r} is repeated")
     return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > len(str(MAX_INTEGER)):
+        raise ValueError("it holds an integer of more than 64 bits")
+    return int(text)
 
 
 def _fault(value: Any) -> str | None:
