@@ -1,5 +1,6 @@
 """Damage to files in memory: bytes, zip archives, and the structure of HDF5 files."""
 
+import copy
 import hashlib
 import io
 import json
@@ -69,7 +70,7 @@ def _damaged_nodes(draw: st.DrawFn, value: Any) -> Any:
         elif isinstance(container[key], int | float) and draw(st.booleans()):
             container[key] = draw(st.sampled_from(_NUMBERS))
         else:
-            container[key] = draw(JSON_VALUES | st.sampled_from(OBJECTS))
+            container[key] = copy.deepcopy(draw(JSON_VALUES | st.sampled_from(OBJECTS)))
     return value
 
 

@@ -67,7 +67,13 @@ def _require_names(folder: Path, digests: dict[str, Any]) -> None:
         raise CorruptPresetError(f"{where} lists {len(digests)} files; the limit is {MAX_FILES}.")
     for name, digest in digests.items():
         # A name with a folder in it could point outside of the preset.
-        if Path(name).name != name or "\\" in name or has_control(name) or name == METADATA:
+        if (
+            name in ("", ".", "..")
+            or Path(name).name != name
+            or "\\" in name
+            or has_control(name)
+            or name == METADATA
+        ):
             raise CorruptPresetError(f"{where} names {name[:80]!r}, which is no file of a preset.")
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise CorruptPresetError(
