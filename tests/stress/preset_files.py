@@ -77,14 +77,19 @@ def damaged_presets(draw: st.DrawFn) -> tuple[Files, bool]:
     return files, draw(st.integers(0, 9)) > 0
 
 
-def check_preset(example: tuple[Files, bool]) -> str | None:
+def try_preset(example: tuple[Files, bool]) -> str | None:
     """Write a damaged preset and use it."""
-    limit_memory()
     files, recomputed = example
     with tempfile.TemporaryDirectory(prefix="preset-") as parent:
         folder = Path(parent)
         write_folder(folder, files, recomputed)
         return unclear_error(lambda: use_preset(folder), str(folder))
+
+
+def check_preset(example: tuple[Files, bool]) -> str | None:
+    """`try_preset` in a process with little memory."""
+    limit_memory()
+    return try_preset(example)
 
 
 def run(count: int, seed: int) -> Result:
