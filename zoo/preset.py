@@ -67,9 +67,12 @@ class Preset:
         dataset: The dataset.
         load_splits: Function from a seed to {"train" | "validation" | "test": (inputs, targets)}.
             Only some tasks split differently for each seed.
-        load_samples: Function that returns real data: "calibration" from the training split,
-            "inputs" and "targets" from the test split. They ship with the preset if the licence of
-            the dataset allows it.
+        split_by_seed: Whether each seed has its own validation split.
+        load_samples: Function that returns real data: "calibration" from the training or
+            validation split, "inputs" and "targets" from the test split. They ship with the preset
+            if the licence of the dataset allows it.
+        load_evaluation: Function that returns inputs and targets of the test split, on which the
+            exports on the card are verified. Default: those of the samples.
         prepare: Function that fits the normalization of a model to the training inputs.
         recipe: Hyperparameters of the training.
         metrics: Metrics on the test split. The first one ranks the models.
@@ -109,6 +112,8 @@ class Preset:
     bars: tuple[Bar, ...]
     license: str
     metadata_sha256: str
+    split_by_seed: bool = False
+    load_evaluation: Callable[[], tuple[Inputs, np.ndarray]] | None = None
     loss: Any = "mse"
     validation_loss: Callable[[np.ndarray, np.ndarray], float] | None = None
     for_training: "Callable[[keras.Model], keras.Model]" = lambda model: model

@@ -255,6 +255,7 @@ PRESETS = (
         },
         dataset=data.DATASET,
         load_splits=load_splits,
+        split_by_seed=True,
         load_samples=load_samples,
         prepare=prepare,
         recipe=TrainingRecipe(
@@ -274,7 +275,7 @@ PRESETS = (
             Bar(0.840, "CfC: Hasani et al., Closed-form continuous-time neural networks, 2022"),
         ),
         license="Apache-2.0",
-        metadata_sha256="28609fbd36232d6a657d3d8f2fd19b07a633cffeb9c8e186c4293fc5edbf0874",
+        metadata_sha256="00dc96fb21d17a53a913d79b568242fb151da920f013e07aaed5fc928c2295b5",
         loss=rows_cross_entropy,
         validation_loss=validation_entropy,
         for_training=every_row,

@@ -156,7 +156,7 @@ PRESETS = (
             Bar(0.777, "MLP on the last 2 observations, measured on these files"),
         ),
         license="Apache-2.0",
-        metadata_sha256="1c6253979ccdfac660b019c1266bdd74ad19ad129ab03a33db591eda13f6bf07",
+        metadata_sha256="10f35eaf7d99c3880ac9db5c918319adc88f3ffeb163f1b37a1db050298e75c8",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns={**dict.fromkeys(data.COLUMNS, NUMBER), "elapsed": DURATION},

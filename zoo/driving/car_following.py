@@ -210,7 +210,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=56),
         },
         export_recipes=("float32", "int16x8"),
-        metadata_sha256="750cdc73240dea35ede8fb56e36d11b83fe17b853360bccf9fb7fcbeb40c6851",
+        metadata_sha256="cf93f2f5dfddc92a92d83bac9c0065606e4e1f47afc69f954510f3b9368bb85b",
     ),
     _preset(
         name="car-following-micro",
@@ -220,7 +220,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=39),
         },
         export_recipes=("int8", "int16x8", "float32"),
-        metadata_sha256="bbe5a6c66cba9d7e527c35eca434536113ecad66847b2aaa092be957f8f3aa91",
+        metadata_sha256="e50a8a404e39c697c5e3bbb05db74968450e6093ea698a93c862c7a756b42253",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

@@ -281,7 +281,7 @@ PRESETS = (
             Bar(915.4, "the scripted driver that it learned from, measured on these tracks"),
         ),
         license="Apache-2.0",
-        metadata_sha256="2f69efae538124f12123c1455476e7b757ba80c7a6ea0fef697773aae0ffddd5",
+        metadata_sha256="3dbb188d3bbdd8f542c43b1dae09c2528f1654036d6666099deda56591600820",
         loss=action_loss,
         validation_loss=action_error,
         for_training=with_augmentation,

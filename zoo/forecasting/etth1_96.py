@@ -231,7 +231,7 @@ PRESETS = (
             Bar(0.370, "shared linear map, measured on this split"),
         ),
         license="Apache-2.0",
-        metadata_sha256="9bddba8ab7828eae680fa5e6be52dd597c78439e5f6f1efa044fde9fcd102c4c",
+        metadata_sha256="074a4aee6445a1ce852e540c51be2794e5a064f9160272a45360b9e3b6487e3a",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns={"date": TEXT, **dict.fromkeys(data.COLUMNS, NUMBER)},

@@ -259,7 +259,7 @@ PRESETS = (
             Bar(0.044, "gradient boosting, measured on this split"),
         ),
         license="Apache-2.0",
-        metadata_sha256="a69fb98cbfb492d38468ec2c23390582267b571b2f12e6171160d4862e4bc70c",
+        metadata_sha256="a20deda2b9dcf8e5f2144695dbf9cf5bd6050271f2ba041c36ef9b6ffbb02859",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns=data.INPUTS,

@@ -65,7 +65,8 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
 def rewrite_card(preset: Preset, folder: str | Path | None = None) -> tuple[Path, str]:
     """Write the card of a released preset again from its metadata, and update its digest.
 
-    All other files stay as they are.
+    The metrics of its weights are measured if the metadata lack them. All other files stay as they
+    are.
 
     Args:
         preset: The preset.
@@ -79,9 +80,13 @@ def rewrite_card(preset: Preset, folder: str | Path | None = None) -> tuple[Path
         CorruptPresetError: A file is missing or differs from its digest.
     """
     from lnn_keras.atomic_folder import whole_folder
+    from zoo.experiments import runs as zoo_runs
 
     source = store.find(folder or preset.name)
     recorded = json_text.read_object(source / METADATA)
+    if set(recorded.get("bundled", ())) != {metric.name for metric in preset.metrics}:
+        test = preset.load_splits(recorded["seed"])["test"]
+        recorded["bundled"] = zoo_runs.evaluate(preset, store.load(source), *test)
     with whole_folder(source, proof=METADATA) as new:
         shutil.copytree(source, new, dirs_exist_ok=True)
         (new / store.CARD).write_text(render_card(preset, recorded), "utf-8")
@@ -116,12 +121,15 @@ def _weights(preset: Preset, runs: str | Path, seed: int) -> Path:
 def _write(
     preset: Preset, model: "keras.Model", trained: dict[str, Any], folder: str | Path | None
 ) -> tuple[Path, str]:
-    """Measure the exports of a model, and write its folder with card and metadata."""
+    """Measure a model and its exports, and write its folder with card and metadata."""
+    from zoo.experiments import runs as zoo_runs
+
     test = preset.load_splits(trained["seed"])["test"]
     samples = preset.load_samples()
     exports, files = {}, {}
     for recipe in preset.export_recipes:
         exports[recipe], files[recipe] = _export(preset, model, recipe, samples, test)
+    trained["bundled"] = zoo_runs.evaluate(preset, model, *test)
     recorded = {
         "name": preset.name,
         "domain": preset.domain,
@@ -187,6 +195,11 @@ def _export(
     import export
     from zoo.experiments import runs as zoo_runs
 
+    if preset.load_evaluation is None:
+        options: dict[str, Any] = {"evaluation": store.evaluation(samples)}
+    else:
+        inputs, targets = preset.load_evaluation()
+        options = {"evaluation": (inputs, targets), "steps": targets.shape[0] * targets.shape[1]}
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / recipe
         report = export.to_tflite(
@@ -195,7 +208,7 @@ def _export(
             target=preset.target,
             recipe=recipe,
             calibration=samples["calibration"],
-            evaluation=store.evaluation(samples),
+            **options,
         )
         content = (folder / "model.tflite").read_bytes()
     measured = {
