@@ -31,9 +31,11 @@ def parse_object(content: bytes, name: str) -> dict[str, Any]:
         name: Name of the file or address, for errors.
 
     Raises:
-        FileError: The content is not JSON, or not an object; a key is repeated; a number is not
-            finite or has more than 64 bits; or it is nested too deeply.
+        FileError: The content is too large, not JSON, or not an object; a key is repeated; a number
+            is not finite or has more than 64 bits; or it is nested too deeply.
     """
+    if len(content) > MAX_JSON_BYTES:
+        raise FileError(f"{name} holds {len(content):,} bytes; the limit is {MAX_JSON_BYTES:,}.")
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer)
     except RecursionError:
