@@ -409,7 +409,7 @@ def everything():
         keras.ops.concatenate([x, x[..., :1] * 2.0], -1), elapsed=elapsed
     )
     x = L.TimeDistributed(keras.Sequential([L.Dense(3), L.LeakyReLU()]))(x)
-    x = L.LayerNormalization()(L.EinsumDense("abc,cd->abd", (None, 4))(x))
+    x = L.LayerNormalization()(L.EinsumDense("xyc,cd->xyd", (None, 4))(x))
     x = lnn_keras.EachStep(L.Dense(2, kernel_regularizer="l2", kernel_constraint="max_norm"))(x)
     shared = L.Dense(2)
     x = shared(shared(x)) + np.ones(2, "float32")
