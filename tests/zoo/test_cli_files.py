@@ -35,6 +35,16 @@ def test_predictions_that_are_not_finite_are_an_error(overflowing, tmp_path):
     assert "first is at (sequence, time, output) (0, 0, 0)" in result.stderr
 
 
+def test_models_that_load_and_cannot_run(tmp_path):
+    """TensorFlow refuses such a name when it traces the model; Keras does not."""
+    x = keras.Input((None, 2))
+    keras.Model(x, keras.layers.Dense(1)(x), name="\U000726c8 x").save(tmp_path / "x.keras")
+    np.save(tmp_path / "x.npy", np.ones((2, 4, 2)))
+    result = lnn("predict", tmp_path / "x.keras", "--input", tmp_path / "x.npy")
+    assert result.returncode == 2 and "x.keras cannot predict: " in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_the_place_of_values_that_are_not_finite():
     require_finite([np.ones(2), np.zeros(3)], "m")
     with pytest.raises(NotFiniteError, match=r"m, output 'b', are NaN.*\(1,\)"):
