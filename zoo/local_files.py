@@ -7,7 +7,6 @@ from pathlib import Path
 from zoo.extras import extra
 
 _APPLICATION = "lnn-keras"
-_CHUNK_BYTES = 1 << 20
 
 
 def home_folder() -> Path:
@@ -36,11 +35,7 @@ def dataset_folder(name: str) -> Path:
 
 def sha256(path: Path) -> str:
     """The SHA-256 digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _user_cache() -> Path:
