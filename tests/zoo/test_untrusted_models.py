@@ -399,13 +399,13 @@ class TestArchive:
 
 def everything():
     """A model with many kinds of layers: own files with layers of Keras still load."""
-    x = inputs = keras.Input((12, 6), name="x")
-    elapsed = keras.Input((12,), name="elapsed")
+    x = inputs = keras.Input((3, 6), name="x")
+    elapsed = keras.Input((3,), name="elapsed")
     x = L.Conv1D(4, 3, padding="causal", activation="gelu")(x)
     x = L.MultiHeadAttention(2, 3)(x, x) + x
     x = L.Bidirectional(L.LSTM(3, return_sequences=True, dropout=0.1))(x)
     x = L.RNN([L.GRUCell(4), lnn_keras.CfCCell(5)], return_sequences=True)(x)
-    x = LiquidRNN(lnn_keras.LTCCell(wirings.AutoNCP(8, 2)), return_sequences=True)(
+    x = LiquidRNN(lnn_keras.LTCCell(wirings.AutoNCP(8, 2), unfolds=1), return_sequences=True)(
         keras.ops.concatenate([x, x[..., :1] * 2.0], -1), elapsed=elapsed
     )
     x = L.TimeDistributed(keras.Sequential([L.Dense(3), L.LeakyReLU()]))(x)
@@ -424,11 +424,24 @@ def test_own_models_load_as_keras_loads_them(tmp_path):
     for a, b in zip(loaded.weights, keras.saving.load_model(path).weights, strict=True):
         np.testing.assert_array_equal(a, b)
     random = np.random.default_rng(0)
-    data = [random.standard_normal((2, 12, 6)), np.ones((2, 12))]
+    data = [random.standard_normal((2, 3, 6)), np.ones((2, 3))]
     np.testing.assert_array_equal(model(data), loaded(data))
     # Variables without values, which the check of the sizes made, are gone.
     with keras.StatelessScope():
         pass
+
+
+def test_stateful_and_quantized_models_load(tmp_path):
+    stateful = keras.Sequential(
+        [keras.Input((4, 3), batch_size=2), L.LSTM(2, stateful=True), L.Dense(2, dtype="bfloat16")]
+    )
+    quantized = keras.Sequential([keras.Input((4, 3)), L.Dense(2)])
+    quantized.quantize("int8")
+    for model in (stateful, quantized):
+        model.save(tmp_path / "own.keras")
+        loaded = zoo.load(tmp_path / "own.keras")
+        assert len(loaded.weights) == len(model.weights)
+    assert zoo.load(tmp_path / "own.keras").layers[0].quantization_mode == "int8"
 
 
 @keras.saving.register_keras_serializable("user")

@@ -102,6 +102,12 @@ _OWN = """
     LTCCell Layered LiquidCell LiquidRNN MixedMemoryCell NCP NODECell ODERNNCell Random WiredCfCCell
 """
 _QUANTIZED = "QuantizedCell QuantizedLayer _QuantizedLiquidRNN _QuantizedRNN"
+_POLICIES = """
+    DTypePolicy DTypePolicyMap FloatDTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy
+"""
+_QUANTIZERS = """
+    AbsMaxQuantizer Float8QuantizationConfig Int4QuantizationConfig Int8QuantizationConfig
+"""
 MODELS = ("Sequential", "Functional", "Model")
 
 # By module, as Keras writes it.
@@ -114,11 +120,12 @@ LAYERS: dict[str, frozenset[str]] = {
     **{f"keras.src.ops.{room}": frozenset(names.split()) for room, names in _OPERATIONS.items()},
 }
 PARTS: dict[str, frozenset[str]] = {
-    "keras": frozenset(["DTypePolicy"]),
-    "keras.dtype_policies": frozenset(["DTypePolicy"]),
+    "keras": frozenset(_POLICIES.split()),
+    "keras.dtype_policies": frozenset(_POLICIES.split()),
     "keras.initializers": frozenset(_INITIALIZERS.split()),
     "keras.regularizers": frozenset("L1 L1L2 L2 OrthogonalRegularizer".split()),
     "keras.constraints": frozenset("MaxNorm MinMaxNorm NonNeg UnitNorm".split()),
+    "keras.quantizers": frozenset(_QUANTIZERS.split()),
     "keras.random": frozenset(["SeedGenerator"]),
 }
 # Our own classes by the name under which they are registered: their modules may move.

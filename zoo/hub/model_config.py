@@ -20,13 +20,14 @@ MAX_TEXT = 1_000
 # Repeated parts of a computation, which are built one by one; per layer, and in a whole model.
 MAX_UNFOLDS, MAX_ALL_UNFOLDS = 256, 1_024
 MAX_SOLVER_STEPS = 10_000
-# Largest size in a model with a loop that is built step by step (unroll=True).
+# Largest size in a model with a loop that is built step by step, or with states of a fixed batch.
 MAX_UNROLLED = 4_096
 # A wiring holds a matrix of its neurons; NCP draws synapses one by one.
 MAX_NEURONS, MAX_DRAWS = 4_096, 100_000
 # Matrices that layers for sound compute before they have weights.
 MAX_FRAME = 8_192
 
+_LOOPS = ("unroll", "stateful")
 _UNFOLDS = ("unfolds", "backbone_layers")
 _WEIGHTED = ("units", "filters", "output_dim", "backbone_units")
 _NEURONS = ("units", "inter", "command", "motor")
@@ -51,7 +52,7 @@ class _Counts:
     calls: int = 0
     unfolds: int = 0
     largest: int = 0
-    has_unrolled: bool = False
+    has_loops: bool = False
 
 
 def checked(config: dict[str, Any], name: str, weights: int) -> dict[str, Any]:
@@ -75,6 +76,16 @@ def checked(config: dict[str, Any], name: str, weights: int) -> dict[str, Any]:
     if not _is_model(config):
         raise FileError(f"{name} describes no model, but {str(config.get('class_name'))[:80]!r}.")
     return clean
+
+
+def without_states(config: Any) -> Any:
+    """A copy of a config whose layers keep no state between calls; its weights have the same sizes."""
+    if isinstance(config, dict):
+        return {
+            key: False if key == "stateful" else without_states(value)
+            for key, value in config.items()
+        }
+    return [without_states(value) for value in config] if isinstance(config, list) else config
 
 
 def names_package(config: Any, package: str) -> bool:
@@ -116,8 +127,8 @@ class _Check:
             return self._text(value, key, where)
         if isinstance(value, int) and not isinstance(value, bool):
             self._require_integer(value, key, where)
-        elif value is True and key == "unroll":
-            self._counts.has_unrolled = True
+        elif value is True and key in _LOOPS:
+            self._counts.has_loops = True
         return value
 
     def require_small(self) -> None:
@@ -130,10 +141,10 @@ class _Check:
         ):
             if count > most:
                 raise FileError(f"the model has {count:,} {what}; the limit is {most:,}.")
-        if counts.has_unrolled and counts.largest > MAX_UNROLLED:
+        if counts.has_loops and counts.largest > MAX_UNROLLED:
             raise FileError(
-                f"a layer has unroll=True, and the model a size of {counts.largest:,}; the limit "
-                f"is {MAX_UNROLLED:,}."
+                f"a layer has unroll=True or stateful=True, and the model a size of "
+                f"{counts.largest:,}; the limit is {MAX_UNROLLED:,}."
             )
 
     def _object(self, node: dict[str, Any], where: str, nested: int) -> dict[str, Any]:

@@ -75,8 +75,10 @@ def _load(config: dict[str, Any], weights: Path, config_name: str, name: str) ->
         import export.compress  # noqa: F401
 
     fault = f"{config_name}: Keras cannot build a model from it"
+    # States have values from the start; the model is sized without them.
+    stateless = model_config.without_states(config)
     with compat.object_sharing(), compat.without_values():
-        _require_small(_call(lambda: _build(config), fault), count, config_name)
+        _require_small(_call(lambda: _build(stateless), fault), count, config_name)
     with compat.object_sharing():
         model = _call(lambda: _build(config), fault)
     _call(lambda: _load_weights(model, weights), f"{name} does not fit {CONFIG}")
