@@ -1,6 +1,7 @@
 """Private parts of Keras, KerasTuner and gymnasium that the zoo uses, one function for each."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 Polygon = tuple[Any, Any, bool]
@@ -12,6 +13,35 @@ def is_seed_state(variable: Any) -> bool:
     No public method lists the seed generators of a model; they are known by the variable's name.
     """
     return variable.name == "seed_generator_state"
+
+
+def object_sharing() -> contextlib.AbstractContextManager[Any]:
+    """A scope in which a config's objects with one identity become one object (Keras 3.12 to 3.15).
+
+    `keras.saving.load_model` opens it; `keras.saving.deserialize_keras_object` does not.
+    """
+    from keras.src.saving.serialization_lib import ObjectSharingScope
+
+    return ObjectSharingScope()
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """A scope in which new variables have shapes, but no values (Keras 3.12 to 3.15).
+
+    `keras.StatelessScope` puts new variables on a list, from which the end of the next such scope
+    would give them values.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+
+    pending = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(pending, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(pending, before)
 
 
 def retry_trial(oracle: Any, tuner_id: str, trial_id: str) -> None:

@@ -78,7 +78,8 @@ class Preset:
         metrics: Metrics on the test split. The first one ranks the models.
         bars: Published or measured results in the first metric.
         license: SPDX name of the licence of the weights.
-        weights_sha256: SHA-256 of the released weights; "" before the first release.
+        metadata_sha256: SHA-256 of the released metadata.json, which has those of all other files;
+            "" before the first release.
         loss: Training loss: a name that Keras knows, or a function of targets and predictions.
         validation_loss: Function from targets and predictions on the validation split to the loss
             that selects the weights. Default: the first metric as a loss.
@@ -110,7 +111,7 @@ class Preset:
     metrics: tuple[Metric, ...]
     bars: tuple[Bar, ...]
     license: str
-    weights_sha256: str
+    metadata_sha256: str
     split_by_seed: bool = False
     load_evaluation: Callable[[], tuple[Inputs, np.ndarray]] | None = None
     loss: Any = "mse"

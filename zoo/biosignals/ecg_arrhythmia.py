@@ -254,7 +254,7 @@ PRESETS = (
             "gru": EcgArrhythmiaConfig(cell="gru", units=56),
         },
         export_recipes=("float32", "int16x8"),
-        weights_sha256="0b03c8a363f69d688d4153ca2fe8de4367c189ad9f719fe61fdd3d0e19e7d157",
+        metadata_sha256="49c9cb12ab3e5826c4abb54b393b06044b3e4372fd5670b0b2673271533fedc4",
     ),
     _preset(
         name="ecg-arrhythmia-micro",
@@ -264,7 +264,7 @@ PRESETS = (
             "gru": EcgArrhythmiaConfig("gru", units=15, width=32, dropout=0.3),
         },
         export_recipes=("int16x8", "int8", "float32"),
-        weights_sha256="4a36e6e4c25aea2cd8fb2b1498005b9ba1f7bc73c9f30815dd1d3ec97bfb798b",
+        metadata_sha256="4de6867b988ba789494e40ad0d3a2b04e732d8862368241498f59cbef71ad1eb",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

@@ -83,13 +83,13 @@ def verify(
     metric_tolerance: MetricTolerance = None,
 ) -> None:
     """Verify an exported file against its Keras model again."""
-    from zoo.cli import input_files
+    from zoo.readers import files
 
     if target is not None:
         arguments.require_target(target)
     arguments.require_steps(steps)
     arguments.require_tolerances(tolerance, metric_tolerance)
-    content = input_files.content(file)
+    content = files.content(file)
     arguments.require_model(model)
     _, evaluation = _data(model, input)
     load_keras()
@@ -160,5 +160,4 @@ def _data(source: str, path: Path | None) -> tuple[Any, Any]:
         return data, data
     if source.endswith(".keras"):
         return None, None
-    samples = store.samples(source)
-    return samples["calibration"], store.evaluation(samples)
+    return input_files.sample(source, "calibration"), store.evaluation(store.samples(source))

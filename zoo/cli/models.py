@@ -1,7 +1,7 @@
 """The commands `lnn demo`, `predict` and `evaluate`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,16 +31,13 @@ def predict(
     import numpy as np
 
     load_keras()
-    from export import as_sequences, to_step
     from zoo.cli import input_files
+    from zoo.cli.predictions import predictions_of
     from zoo.hub import store
 
     model = store.load(source)
-    data = input_files.read(input, source) if input else store.samples(source)["inputs"]
-    step = to_step(model)
-    sequences = as_sequences(step, data, str(input or "the bundled sample"))
-    ordered = [sequences[name] for name in step.inputs]
-    predictions: Any = model.predict(ordered if len(ordered) > 1 else ordered[0], verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
+    data = input_files.read(input, source) if input else input_files.sample(source, "inputs")
+    predictions = predictions_of(model, data, source, input)
     if out:
         np.savez_compressed(out, prediction=predictions)
     where = f", written to {out}" if out else ""
@@ -62,8 +59,9 @@ def evaluate(
     """Compute the metrics of a preset on a split of its dataset."""
     from zoo import registry
     from zoo.argument_checks import require_choice
-    from zoo.cli.input_files import content as read_content
     from zoo.hub import store
+    from zoo.readers import files
+    from zoo.training.prediction import require_finite_metrics
 
     preset = registry.get(name)
     load_keras()
@@ -74,12 +72,15 @@ def evaluate(
     splits = preset.load_splits(seed)
     inputs, targets = splits[require_choice("split", split, splits)]
     values = runs.evaluate(preset, loaded, inputs, targets)
+    require_finite_metrics(values, model or name)
     lines = [
         f"Keras: {split} {metric} {value:.4f} on {len(targets):,} sequences"
         for metric, value in values.items()
     ]
     if tflite:
-        measured = runs.evaluate_export(preset, read_content(tflite), loaded, inputs, targets)
+        measured = runs.evaluate_export(preset, files.content(tflite), loaded, inputs, targets)
+        for runtime, metrics in measured.items():
+            require_finite_metrics(metrics, f"{tflite} in {runtime}")
         lines += [
             f"{runtime}: {split} {metric} {value:.4f}{_relative(value, values[metric])}"
             for runtime, metrics in measured.items()

@@ -156,7 +156,7 @@ PRESETS = (
             "gru": HalfCheetahConfig(cell="gru", units=111),
         },
         export_recipes=("float32", "int16x8"),
-        weights_sha256="6f90a1f31ec112c8478e374e4877f453996dda8e4ffa5944f30adc804333cbb1",
+        metadata_sha256="b2e0fb597f983e184b5cedffaa9d507c3de285585490fdbbc12a1bfcf03bb72e",
     ),
     _preset(
         name="half-cheetah-micro",
@@ -166,7 +166,7 @@ PRESETS = (
             "gru": HalfCheetahConfig(cell="gru", units=45),
         },
         export_recipes=("int8", "int16x8", "float32"),
-        weights_sha256="9cacdf19b2be9e387aaa0fabc2e23d597848cdef34ddbb8fea0a392e3239eb4e",
+        metadata_sha256="164b796b6a6016ccf17c700b0ddb6a298cfd52da2f3fd0b4fda2bcfd69ba6c6b",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

@@ -37,7 +37,7 @@ def publish(
     import export
     from lnn_keras.atomic_folder import whole_folder
 
-    released = [name for name, preset in registry.PRESETS.items() if preset.weights_sha256]
+    released = [name for name, preset in registry.PRESETS.items() if preset.metadata_sha256]
     manifest = {}
     with whole_folder(folder, proof=MANIFEST) as new:
         for name in names or released:

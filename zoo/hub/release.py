@@ -11,8 +11,10 @@ import numpy as np
 
 from zoo.hub import store
 from zoo.hub.card import render_card
+from zoo.hub.model_file import METADATA
 from zoo.local_files import sha256
 from zoo.preset import Preset, Samples
+from zoo.readers import json_text
 from zoo.training.arrays import Arrays
 from zoo.training.recipe import TrainingRecipe
 
@@ -34,7 +36,7 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
         folder: The folder to write; by default the folder in this package.
 
     Returns:
-        The folder, and the SHA-256 of its weights.
+        The folder, and the SHA-256 of its metadata, for the preset's `metadata_sha256`.
 
     Raises:
         ValueError: Runs of the preset or of a baseline are missing.
@@ -60,7 +62,7 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
     return _write(preset, model, trained, folder)
 
 
-def rewrite_card(preset: Preset, folder: str | Path | None = None) -> Path:
+def rewrite_card(preset: Preset, folder: str | Path | None = None) -> tuple[Path, str]:
     """Write the card of a released preset again from its metadata, and update its digest.
 
     The metrics of its weights are measured if the metadata lack them. All other files stay as they
@@ -71,7 +73,7 @@ def rewrite_card(preset: Preset, folder: str | Path | None = None) -> Path:
         folder: Its folder; by default the folder in this package.
 
     Returns:
-        The folder.
+        The folder, and the SHA-256 of its metadata.
 
     Raises:
         ValueError: The preset is not released.
@@ -81,21 +83,21 @@ def rewrite_card(preset: Preset, folder: str | Path | None = None) -> Path:
     from zoo.experiments import runs as zoo_runs
 
     source = store.find(folder or preset.name)
-    recorded = json.loads((source / store.METADATA).read_text())
+    recorded = json_text.read_object(source / METADATA)
     if set(recorded.get("bundled", ())) != {metric.name for metric in preset.metrics}:
         test = preset.load_splits(recorded["seed"])["test"]
         recorded["bundled"] = zoo_runs.evaluate(preset, store.load(source), *test)
-    with whole_folder(source, proof=store.METADATA) as new:
+    with whole_folder(source, proof=METADATA) as new:
         shutil.copytree(source, new, dirs_exist_ok=True)
-        (new / store.CARD).write_text(render_card(preset, recorded))
+        (new / store.CARD).write_text(render_card(preset, recorded), "utf-8")
         digests = {**recorded["sha256"], store.CARD: sha256(new / store.CARD)}
         store.write_metadata(new, {**recorded, "sha256": digests})
-    return source
+    return source, sha256(source / METADATA)
 
 
 def _recorded(preset: Preset) -> dict[str, Any]:
     """Results in the bundled folder of each kind with an unchanged recipe and config."""
-    if not preset.weights_sha256:
+    if not preset.metadata_sha256:
         return {}
     recorded = store.metadata(preset.name)
     if TrainingRecipe(**recorded["recipe"]) != preset.recipe:
@@ -146,8 +148,7 @@ def _write(
         files={recipe: files[recipe] for recipe in preset.shipped_recipes},
         **recorded,
     )
-    digests = json.loads((folder / store.METADATA).read_text())["sha256"]
-    return folder, digests[store.WEIGHTS]
+    return folder, sha256(folder / METADATA)
 
 
 def summarize(
