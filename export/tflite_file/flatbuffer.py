@@ -11,12 +11,11 @@ import numpy as np
 from export import compat
 from export.forms.names import NEXT
 from export.targets import STEP
+from export.tflite_file.structure import IDENTIFIER, FileError, require_structure
 
 # Objects of the generated schema, which has no usable types.
 Model: TypeAlias = Any
 Graph: TypeAlias = Any
-
-_IDENTIFIER = b"TFL3"
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,9 @@ def unpack(content: bytes) -> Model:
     """Parse a file into a `ModelT` of the schema.
 
     Raises:
-        ValueError: The content is not a .tflite file.
+        FileError: The content is not a .tflite file, or its structure is damaged.
     """
-    if content[4:8] != _IDENTIFIER:
-        raise ValueError("The content is not a .tflite file: its identifier is missing.")
+    require_structure(content)
     schema = compat.tflite_schema()
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
 
@@ -116,7 +114,7 @@ def parsed(content: bytes) -> Model:
 def pack(model: Model) -> bytes:
     """Serialize a `ModelT` of the schema."""
     builder = flatbuffers.Builder(0)
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -174,12 +172,12 @@ def operation_names(model: Model, graph: Graph) -> list[str]:
     """Return the name of each operation of a subgraph, in order."""
     builtin = vars(compat.tflite_schema().BuiltinOperator).items()
     name_of_code = {code: name for name, code in builtin if not name.startswith("_")}
-    opcodes = [model.operatorCodes[operator.opcodeIndex] for operator in graph.operators]
-    names = [name_of_code[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in opcodes]
-    return [
-        code.customCode.decode() if name == "CUSTOM" else name
-        for name, code in zip(names, opcodes, strict=True)
-    ]
+    opcodes = [model.operatorCodes[operator.opcodeIndex] for operator in graph.operators or []]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in opcodes]
+    unknown = set(codes) - set(name_of_code)
+    if unknown:
+        raise FileError(f"it has the unknown operation {unknown.pop()}")
+    return [name_of_code[code] for code in codes]
 
 
 def computed_tensors(content: bytes) -> dict[int, str]:
