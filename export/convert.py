@@ -22,6 +22,7 @@ from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import flatbuffer, rewrite
 from export.tflite_file.flatbuffer import Tensor
+from export.tflite_file.own_files import remember
 from export.tflite_file.tensor_names import rename_tensors
 
 Samples: TypeAlias = Sequence[dict[str, np.ndarray]]
@@ -80,6 +81,7 @@ def convert(
         content = rewrite.share_constants(rewrite.select_by_version_2(content))
         content = rename_tensors(content)
     require_operations(content, target)
+    remember(content)
     return content
 
 

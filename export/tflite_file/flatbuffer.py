@@ -50,11 +50,22 @@ class Tensor:
         )
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Convert real values to the tensor's dtype; values out of range saturate."""
+        """Convert real values to the tensor's dtype; values out of range saturate.
+
+        Raises:
+            ValueError: A value is not finite, such as that of a broken sensor.
+        """
+        values = np.asarray(values)
+        if not np.all(np.isfinite(values)):
+            wrong = values[~np.isfinite(values)].flat[0]
+            raise ValueError(
+                f"Tensor {self.name!r} of the file takes finite values; received {wrong}. "
+                "Replace missing measurements before the step."
+            )
         if not self.scale:
-            return np.asarray(values, self.dtype)
+            return values.astype(self.dtype)
         limits = np.iinfo(self.dtype)
-        integers = np.round(np.asarray(values, "float64") / self.scale) + self.zero_point
+        integers = np.round(values.astype("float64") / self.scale) + self.zero_point
         return np.clip(integers, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 from export.tflite_file import flatbuffer
 from export.tflite_file.graph_checks import require_graph, require_no_recursion
 from export.tflite_file.operator_checks import require_operator
+from export.tflite_file.own_files import is_own
 from export.tflite_file.structure import FileError, require_structure
 from export.tflite_file.tensor_checks import require_tensors
 
@@ -31,6 +32,12 @@ def require_sound(content: bytes) -> None:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # A part is missing or has a form that no check above expects.
         raise FileError(f"a part is missing or wrong ({type(error).__name__})") from error
+
+
+def require_readable(content: bytes) -> None:
+    """Raise a FileError if a file is neither of this process nor sound."""
+    if not is_own(content):
+        require_sound(content)
 
 
 def _require_model(model: Any) -> None:
