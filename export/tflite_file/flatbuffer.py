@@ -1,6 +1,7 @@
 """Reads a .tflite file: its signatures, tensors and operations."""
 
 import functools
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,6 +17,9 @@ from export.tflite_file.structure import IDENTIFIER, FileError, require_structur
 # Objects of the generated schema, which has no usable types.
 Model: TypeAlias = Any
 Graph: TypeAlias = Any
+
+# Name of the metadata that state the earliest runtime of a file.
+MINIMUM_RUNTIME = "min_runtime_version"
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,23 @@ def dtype_of(tensor: Any) -> str:
     """Return the dtype of a tensor of the schema."""
     types = vars(compat.tflite_schema().TensorType).items()
     return {code: name.lower() for name, code in types}[tensor.type]
+
+
+def minimum_runtime_version(content: bytes) -> str:
+    """Return the earliest runtime version that a file states, such as "2.14.0"; "" if none.
+
+    Raises:
+        FileError: It is no version.
+    """
+    model = parsed(content)
+    for entry in model.metadata or []:
+        if entry.name == MINIMUM_RUNTIME.encode():
+            data = model.buffers[entry.buffer].data
+            text = bytes([] if data is None else data).rstrip(b"\0").decode("ascii", "replace")
+            if text and not re.fullmatch(r"\d{1,4}(\.\d{1,4}){1,3}", text):
+                raise FileError(f"its {MINIMUM_RUNTIME} is {text!r}")
+            return text
+    return ""
 
 
 def is_constant(model: Model, tensor: Any) -> bool:

@@ -27,6 +27,7 @@ def require_sound(content: bytes) -> None:
     require_structure(content)
     try:
         _require_model(flatbuffer.parsed(content))
+        flatbuffer.minimum_runtime_version(content)
     except FileError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -92,6 +92,7 @@ def verify(
         multiply_accumulates=cost.multiply_accumulates(content),
         operations=cost.operations(content),
         tolerance=recipe.tolerance,
+        minimum_runtime=recipe.runtime.name if target.name == "phone" else "",
         **provenance(model, content),
         **vars(replace(measured, warnings=(*measured.warnings, *_float_warnings(content, recipe)))),
     )

@@ -62,10 +62,13 @@ def evaluate(
     """Compute the metrics of a preset on a split of its dataset."""
     from zoo import registry
     from zoo.argument_checks import require_choice
-    from zoo.cli.input_files import content as read_content
+    from zoo.cli import input_files
     from zoo.hub import store
 
     preset = registry.get(name)
+    if tflite:
+        # Whether there is such a file, before the seconds that loading Keras takes.
+        input_files.content(tflite)
     load_keras()
     from zoo.experiments import runs
 
@@ -79,7 +82,9 @@ def evaluate(
         for metric, value in values.items()
     ]
     if tflite:
-        measured = runs.evaluate_export(preset, read_content(tflite), loaded, inputs, targets)
+        from export import read_file
+
+        measured = runs.evaluate_export(preset, read_file(tflite), loaded, inputs, targets)
         lines += [
             f"{runtime}: {split} {metric} {value:.4f}{_relative(value, values[metric])}"
             for runtime, metrics in measured.items()
