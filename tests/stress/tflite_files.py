@@ -2,9 +2,11 @@
 
 import copy
 import functools
+import hashlib
 import random
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ STEPS, FEATURES = 3, 3
 SILENCE_SECONDS = 4.0
 # What the messages of the product say where a runtime's process died or hung.
 DEATHS = ("process died", "gave no answer")
+EVENTS = "events.txt"
 NUMBERS = (-(2**31), -129, -2, -1, 0, 1, 2, 3, 7, 127, 255, 256, 2**15, 2**31 - 1)
 REALS = (0.0, -1.0, float("nan"), float("inf"), 1e30, 1e-30, 1e-45, 0.5)
 
@@ -162,9 +165,8 @@ def _damage(generator: random.Random, table: Any) -> None:
     elif isinstance(value, bytes):
         setattr(table, name, generator.choice([b"", b"x", value + b"x", b"\x1b[31m", b"step"]))
     elif value is None:
-        setattr(
-            table, name, generator.choice([None, np.array([1], "int32"), np.array([], "int32")])
-        )
+        numbers = generator.choice([[], [1], [2, 3]])
+        setattr(table, name, generator.choice([None, np.array(numbers, "int32")]))
 
 
 def _damaged_array(generator: random.Random, value: np.ndarray) -> Any:
@@ -183,7 +185,8 @@ def _damaged_array(generator: random.Random, value: np.ndarray) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _model(path: str) -> Any:
+def saved_model(path: str) -> Any:
+    """The model of a file."""
     import lnn_keras  # noqa: F401 - its layers are in the files
 
     return keras.saving.load_model(path)
@@ -200,7 +203,7 @@ def check(example: Base) -> str | None:
     isolated.SECONDS_PER_ROW = 0.0
     names = (XNNPACK, BUILT_IN, MICRO)
     x = np.linspace(-1, 1, 6 * FEATURES, dtype="float32").reshape(1, 6, FEATURES)
-    model = _model(example.model)
+    model = saved_model(example.model)
 
     def run():
         if "whole" in example.name:
@@ -214,41 +217,35 @@ def check(example: Base) -> str | None:
 
             run_sequence(example.content, {"x": x})
 
-    def counted():
-        try:
-            run()
-        except Exception as error:
-            _count("died" if any(d in str(error) for d in DEATHS) else type(error).__name__)
-            if any(d in str(error) for d in DEATHS):
-                _keep(example, str(error))
-            raise
-        _count("ran")
-
-    return unclear_error(counted, "file")
+    return unclear_error(lambda: _counted(run, example), "file")
 
 
-def _count(event: str) -> None:
-    with open(Path(tempfile.gettempdir()) / "tflite-stress.txt", "a") as file:
-        file.write(event + "\n")
-
-
-def _keep(example: Base, text: str) -> None:
-    import hashlib
-
-    folder = Path(tempfile.gettempdir()) / "tflite-stress-deaths"
-    folder.mkdir(exist_ok=True)
-    name = hashlib.sha256(example.content).hexdigest()[:12]
-    (folder / f"{name}.tflite").write_bytes(example.content)
-    (folder / f"{name}.txt").write_text(f"{example.name}\n{text}\n")
+def _counted(run: Callable[[], None], example: Base) -> None:
+    """Run, and note how it ended; keep files that the verifier lets through to their victims."""
+    event = "ran"
+    try:
+        run()
+    except Exception as error:
+        died = any(text in str(error) for text in DEATHS)
+        event = "died" if died else type(error).__name__
+        if died:
+            digest = hashlib.sha256(example.content).hexdigest()[:12]
+            Path(example.folder, f"died-{digest}.tflite").write_bytes(example.content)
+            Path(example.folder, f"died-{digest}.txt").write_text(f"{example.name}: {error}\n")
+        raise
+    finally:
+        with Path(example.folder, EVENTS).open("a") as file:
+            file.write(event + "\n")
 
 
 def run(count: int, seed: int) -> Result:
     """Damage files and run them."""
-    events = Path(tempfile.gettempdir()) / "tflite-stress.txt"
+    files = bases()
+    events = Path(files[0].folder, EVENTS)
     events.write_text("")
     with IsolatedCheck(check, seconds=60) as isolated:
-        result = run_trials(damaged_files(bases()), isolated, count, seed)
-    print(dict(Counter(events.read_text().split())))
+        result = run_trials(damaged_files(files), isolated, count, seed)
+    print(dict(Counter(events.read_text().split())), "in", files[0].folder)
     return result
 
 
