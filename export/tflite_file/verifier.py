@@ -87,8 +87,8 @@ def _require_signatures(model: Any) -> None:
             if len(set(names)) < len(names) or not all(n and n.isprintable() for n in names):
                 raise FileError(f"names of {kind} of signature {key!r} repeat or are no text")
             named = {int(entry.tensorIndex) for entry in entries or []}
-            if not names or named != {int(index) for index in indices}:
+            listed = [] if indices is None else [int(index) for index in indices]
+            if not names or named != set(listed) or len(names) != len(listed):
                 raise FileError(f"the {kind} of signature {key!r} are not those of its subgraph")
-            for index in named:
-                if not graph.tensors[index].shape is not None:
-                    raise FileError(f"an entry of the {kind} of signature {key!r} has no shape")
+            if any(graph.tensors[index].shape is None for index in named):
+                raise FileError(f"an entry of the {kind} of signature {key!r} has no shape")

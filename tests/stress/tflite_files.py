@@ -85,16 +85,17 @@ _FILES = {
 }
 
 
-@functools.lru_cache(maxsize=1)
-def bases() -> tuple[Base, ...]:
-    """The files that are damaged, made once."""
+@functools.lru_cache(maxsize=4)
+def bases(names: tuple[str, ...] = ()) -> tuple[Base, ...]:
+    """The files that are damaged, made once: all, or those of some names."""
     keras.utils.set_random_seed(0)
     folder = tempfile.mkdtemp(prefix="tflite-stress-")
     found = []
     for name, model in _models().items():
         model.save(f"{folder}/{name}.keras")
         for described in _FILES[name]:
-            found.append(Base(f"{name} {described}", folder, _converted(model, described)))
+            if not names or f"{name} {described}" in names:
+                found.append(Base(f"{name} {described}", folder, _converted(model, described)))
     return tuple(found)
 
 
@@ -238,11 +239,22 @@ def _counted(run: Callable[[], None], example: Base) -> None:
             file.write(event + "\n")
 
 
-def run(count: int, seed: int) -> Result:
-    """Damage files and run them."""
-    files = bases()
+def run(
+    count: int, seed: int, names: tuple[str, ...] = (), in_this_process: bool = False
+) -> Result:
+    """Damage files, all or those of some names, and run them.
+
+    Args:
+        count: Number of files.
+        seed: Seed of the damages.
+        names: Names of the files that are damaged.
+        in_this_process: Take the files here, which is quicker to start; a failure would end it.
+    """
+    files = bases(names)
     events = Path(files[0].folder, EVENTS)
     events.write_text("")
+    if in_this_process:
+        return run_trials(damaged_files(files), check, count, seed)
     with IsolatedCheck(check, seconds=60) as isolated:
         result = run_trials(damaged_files(files), isolated, count, seed)
     print(dict(Counter(events.read_text().split())), "in", files[0].folder)

@@ -27,15 +27,16 @@ def _outputs(content: bytes, model: Any) -> dict[str, np.ndarray]:
     }
 
 
-def run(count: int, seed: int, stranger: int = 8) -> Result:
+def run(count: int, seed: int, names: tuple[str, ...] = (), strange: int = 8) -> Result:
     """Make and run steppers of several files in threads, and compare with one thread.
 
     Args:
         count: Number of times that steppers are made.
         seed: Seed of the order of the files.
-        stranger: Every n-th file counts as a file of others, so that it has its own processes.
+        names: Names of the files; all by default.
+        strange: Every n-th file counts as a file of others, so that it has its own processes.
     """
-    files = [base for base in bases() if "micro" in base.name and "window" not in base.name]
+    files = [base for base in bases(names) if "micro" in base.name and "window" not in base.name]
     models = {base.name: saved_model(base.model) for base in files}
     expected = {base.name: _outputs(base.content, models[base.name]) for base in files}
     order = np.random.default_rng(seed).integers(0, len(files), count)
@@ -43,7 +44,7 @@ def run(count: int, seed: int, stranger: int = 8) -> Result:
     def trial(number: int) -> str | None:
         base = files[order[number]]
         # Bytes behind the last table change the file's digest, not its meaning.
-        padding = bytes(16) if number % stranger == 0 else b""
+        padding = bytes(16) if number % strange == 0 else b""
         try:
             received = _outputs(base.content + padding, models[base.name])
             for name, values in expected[base.name].items():
