@@ -122,9 +122,8 @@ class Lease:
 
     def __init__(self):
         with _lock:
-            self.process = _idle.pop() if _idle else None
-        if self.process is None or not self.process.is_alive:
-            self.process = RuntimeProcess()
+            idle = _idle.pop() if _idle else None
+        self.process = idle if idle is not None and idle.is_alive else RuntimeProcess()
         weakref.finalize(self, _return, self.process).atexit = False
 
 

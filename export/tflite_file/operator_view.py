@@ -32,7 +32,8 @@ class Operation:
             return [graph.tensors[index] if index >= 0 else None for index in listed]
 
         self.model, self.name = model, name
-        self.inputs, self.outputs = tensors(operator.inputs), tensors(operator.outputs)
+        self.inputs: list[Any] = tensors(operator.inputs)
+        self.outputs: list[Any] = tensors(operator.outputs)
         self.options, self.options_type = operator.builtinOptions, operator.builtinOptionsType
 
     @property

@@ -16,8 +16,8 @@ def read_file(path: str | Path) -> bytes:
     """Read and verify a .tflite file.
 
     Offsets, indices, shapes, types and quantization are checked, so that a damaged file is an
-    error here and not a crash of a runtime. If a report.json of the same export lies beside the
-    file, its sha256 must be that of the file.
+    error here and not a crash of a runtime. If the folder has a report.json of the same export, its
+    sha256 must be that of the file.
 
     Args:
         path: The file.
@@ -27,7 +27,7 @@ def read_file(path: str | Path) -> bytes:
 
     Raises:
         ValueError: There is no such file, it cannot be read, it is damaged, or it is not the file
-            that the report beside it describes. The message names the file.
+            that the report in its folder describes. The message names the file.
 
     Example:
         >>> import export
@@ -55,7 +55,7 @@ def read_file(path: str | Path) -> bytes:
 
 
 def _reported_sha256(path: Path) -> str | None:
-    """The digest that a report beside a file states for it; None without such a report."""
+    """The digest that the report in a file's folder states for it; None without such a report."""
     try:
         report: Any = json.loads((path.parent / REPORT).read_text("utf-8"))
         files, digest = report["files"], report["file_sha256"]
@@ -63,7 +63,7 @@ def _reported_sha256(path: Path) -> str | None:
         return None
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{path.parent / REPORT} beside {path.name} is damaged ({type(error).__name__}); "
+            f"{path.parent / REPORT} is damaged ({type(error).__name__}); "
             "remove it, or export the model again."
         ) from error
     if path.name not in files:

@@ -219,7 +219,7 @@ def test_a_file_on_disk_is_read_or_named(content, tmp_path):
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_the_report_beside_a_file_states_its_digest(content, tmp_path):
+def test_the_report_in_the_folder_states_the_digest(content, tmp_path):
     path, report = tmp_path / "model.tflite", tmp_path / "report.json"
     path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
