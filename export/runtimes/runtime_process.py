@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -133,6 +134,11 @@ def _return(process: RuntimeProcess) -> None:
             _idle.append(process)
             return
     process.kill()
+
+
+# A forked process must not talk to the processes of its parent.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 @atexit.register

@@ -3,6 +3,7 @@
 It loads numpy and the interpreters only, so that it starts in a fraction of a second.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -96,7 +97,9 @@ def _limit_memory() -> None:
         import resource
     except ImportError:  # Windows
         return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    if most == resource.RLIM_INFINITY or most > LARGEST_MEMORY:
-        resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, most))
+    # macOS refuses some limits.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        if most == resource.RLIM_INFINITY or most > LARGEST_MEMORY:
+            resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, most))
