@@ -4,6 +4,7 @@ No object is unpickled, since the other process runs files that nobody vouches f
 """
 
 import json
+import math
 import struct
 from collections.abc import Sequence
 from typing import IO, Any
@@ -11,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 DTYPES = "float32 float16 float64 int8 uint8 int16 uint16 int32 uint32 int64 uint64 bool".split()
-LARGEST_HEADER = 2**24
+LARGEST_HEADER, LARGEST_ARRAY = 2**24, 2**33
 
 
 def send(stream: IO[bytes], header: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
@@ -41,7 +42,9 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[np.ndarray]] | None
     for dtype, shape in header["arrays"]:
         if dtype not in DTYPES or any(size < 0 for size in shape):
             raise ValueError(f"A message has an array of {dtype!r} and shape {shape!r}.")
-        count = int(np.prod(shape, dtype=object))
-        data = stream.read(count * np.dtype(dtype).itemsize)
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > LARGEST_ARRAY:
+            raise ValueError(f"A message has an array of {size} bytes.")
+        data = stream.read(size)
         arrays.append(np.frombuffer(data, dtype).reshape(shape))
     return header, arrays

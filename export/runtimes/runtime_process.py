@@ -1,6 +1,7 @@
 """Processes that run files of others, so that a file which kills its runtime kills only them."""
 
 import atexit
+import contextlib
 import json
 import os
 import queue
@@ -19,6 +20,8 @@ from export.runtimes.messages import receive, send
 
 # Seconds without any message after which a process counts as hung.
 SILENCE_SECONDS = 60.0
+# Messages up to this size fit in a pipe; longest text of an error.
+PIPE_BYTES, LONGEST_TEXT = 2**15, 500
 # Processes without a file that are kept for the next one.
 MOST_IDLE = 4
 _PROGRAM = (
@@ -71,15 +74,12 @@ class RuntimeProcess:
             ImportError: The process lacks the runtime's package.
             RuntimeError: The process answered with an error, died or hung; one line.
         """
+        seconds = SILENCE_SECONDS if seconds is None else seconds
         with self._busy:
-            try:
-                assert self._process.stdin is not None
-                send(self._process.stdin, header, arrays)
-            except OSError:
-                pass  # It has died; the queue ends.
-            answer = self._answer(SILENCE_SECONDS if seconds is None else seconds)
+            self._send(header, arrays, seconds)
+            answer = self._answer(seconds)
         if "error" in answer[0]:
-            text = " ".join(str(answer[0]["text"]).split())[:500]
+            text = _one_line(str(answer[0]["text"]))
             if answer[0]["error"] in ("ImportError", "ModuleNotFoundError"):
                 raise ImportError(text)
             raise RuntimeError(text or str(answer[0]["error"]))
@@ -89,6 +89,20 @@ class RuntimeProcess:
         """End the process."""
         self._process.kill()
         self._process.wait()
+
+    def _send(self, header, arrays, seconds):
+        assert self._process.stdin is not None
+        # A process that hangs does not read what its pipe cannot hold.
+        timer = threading.Timer(seconds, self._process.kill)
+        if sum(array.nbytes for array in arrays) > PIPE_BYTES:
+            timer.start()
+        try:
+            send(self._process.stdin, header, arrays)
+        # It has died, and closes the queue of answers; ValueError: its pipe is closed.
+        except (OSError, ValueError):
+            pass
+        finally:
+            timer.cancel()
 
     def _answer(self, seconds):
         while True:
@@ -101,6 +115,9 @@ class RuntimeProcess:
                 # Later requests must not wait for an answer.
                 self._answers.put(None)
                 status = self._process.wait()
+                with contextlib.suppress(OSError):
+                    assert self._process.stdin is not None
+                    self._process.stdin.close()
                 kind = "signal" if status < 0 else "exit status"
                 raise RuntimeError(f"the runtime's process died ({kind} {abs(status)})")
             if "beat" not in answer[0]:
@@ -116,6 +133,12 @@ class RuntimeProcess:
         except Exception:
             self._process.kill()
         self._answers.put(None)
+
+
+def _one_line(text: str) -> str:
+    """A message of another process without line breaks and control characters."""
+    shown = "".join(c if c.isprintable() or c.isspace() else "?" for c in text)
+    return " ".join(shown.split())[:LONGEST_TEXT]
 
 
 class Lease:

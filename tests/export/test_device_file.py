@@ -189,6 +189,22 @@ def test_cmake_takes_a_target_or_a_folder_and_names_missing_parts(content, rando
     built = tmp_path / "built"
     assert cmake("-S", out, "-B", built, f"-DTFLM_DIR={checkout}").returncode == 0
     assert cmake("--build", built).returncode == 0
+    # A library without the texts of errors needs a definition in all code that includes it.
+    for folder, options, defined in (
+        ("host", ("-DTFLM_DEFINITIONS=TF_LITE_STRIP_ERROR_STRINGS",), True),
+        ("linux_x86_64_release_gcc", (), True),
+        ("linux_x86_64_release_with_logs_gcc", (), False),
+    ):
+        moved = checkout / "gen" / folder / "lib" / library.name
+        if not moved.exists():
+            moved.parent.mkdir(parents=True)
+            shutil.copy(library, moved)
+        arguments = (f"-DTFLM_DIR={checkout}", f"-DTFLM_LIBRARY={moved}", *options)
+        told = "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"
+        stripped = tmp_path / f"{folder}{len(options)}"
+        assert cmake("-S", out, "-B", stripped, told, *arguments).returncode == 0
+        commands = (stripped / "compile_commands.json").read_text()
+        assert ("-DTF_LITE_STRIP_ERROR_STRINGS" in commands) == defined
     # As part of a project that builds TensorFlow Lite Micro itself.
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(firmware CXX)\n"
