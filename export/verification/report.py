@@ -111,6 +111,8 @@ class Report:
         file_sha256: The sha256 of the .tflite file.
         model_sha256: The sha256 of the Keras model's weights and config; a saved and reloaded
             model has the same.
+        minimum_runtime: The earliest runtime on phones that returns these numbers; "" for
+            microcontrollers.
     """
 
     model: str
@@ -137,6 +139,7 @@ class Report:
     date: str = ""
     file_sha256: str = ""
     model_sha256: str = ""
+    minimum_runtime: str = ""
 
     @property
     def passed(self) -> bool:

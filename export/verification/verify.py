@@ -18,6 +18,7 @@ from export.tflite_file.interface import (
     require_same_sequence,
     target_of,
 )
+from export.tflite_file.verifier import require_readable
 from export.verification.measure_sequences import measure_sequences, sequence_noise
 from export.verification.measure_steps import measure_steps
 from export.verification.provenance import provenance
@@ -71,6 +72,7 @@ def verify(
         ValueError: The file or the data do not fit the model, or an argument is out of range.
     """
     require_at_least(2, "steps", steps)
+    require_readable(content)
     recipe = recipes.get(recipe) if recipe else recipe_of(content)
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     target = targets.get(target) if target else target_of(content)
@@ -90,6 +92,7 @@ def verify(
         multiply_accumulates=cost.multiply_accumulates(content),
         operations=cost.operations(content),
         tolerance=recipe.tolerance,
+        minimum_runtime=recipe.runtime.name if target.name == "phone" else "",
         **provenance(model, content),
         **vars(replace(measured, warnings=(*measured.warnings, *_float_warnings(content, recipe)))),
     )

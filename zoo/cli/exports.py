@@ -89,24 +89,31 @@ def verify(
         arguments.require_target(target)
     arguments.require_steps(steps)
     arguments.require_tolerances(tolerance, metric_tolerance)
-    content = files.content(file)
+    # Whether there is such a file, before the seconds that loading Keras takes.
+    files.content(file)
     arguments.require_model(model)
     _, evaluation = _data(model, input)
     load_keras()
+    from export import read_file
     from export import verify as verify_file
     from zoo.hub import store
 
     inputs, targets = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
-    report = verify_file(
-        store.load(model),
-        content,
-        inputs,
-        targets,
-        target=target,
-        steps=steps,
-        tolerance=tolerance,
-        metric_tolerance=metric_tolerance,
-    )
+    content = read_file(file)
+    try:
+        report = verify_file(
+            store.load(model),
+            content,
+            inputs,
+            targets,
+            target=target,
+            steps=steps,
+            tolerance=tolerance,
+            metric_tolerance=metric_tolerance,
+        )
+    except RuntimeError as error:
+        # A runtime that dies or hangs on the file.
+        raise ValueError(f"{file}: {error}") from error
     report.print(console())
     if not report.passed:
         raise typer.Exit(1)

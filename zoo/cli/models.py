@@ -64,6 +64,9 @@ def evaluate(
     from zoo.training.prediction import require_finite_metrics
 
     preset = registry.get(name)
+    if tflite:
+        # Whether there is such a file, before the seconds that loading Keras takes.
+        files.content(tflite)
     load_keras()
     from zoo.experiments import runs
 
@@ -78,7 +81,10 @@ def evaluate(
         for metric, value in values.items()
     ]
     if tflite:
-        measured = runs.evaluate_export(preset, files.content(tflite), loaded, inputs, targets)
+        from export import read_file
+
+        content = read_file(tflite)
+        measured = runs.evaluate_export(preset, content, loaded, inputs, targets)
         for runtime, metrics in measured.items():
             require_finite_metrics(metrics, f"{tflite} in {runtime}")
         lines += [
