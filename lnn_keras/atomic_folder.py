@@ -132,6 +132,9 @@ def replace_folder(new: Path, target: Path) -> None:
         if locked:
             _recover(target)
         _place(new, target, target)
+    # A file may have had the name of the folder.
+    if new.is_file():
+        new.unlink()
     shutil.rmtree(new, ignore_errors=True)
 
 

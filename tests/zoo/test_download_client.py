@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from zoo import downloads, local_files
+from zoo import addresses, downloads, local_files
 from zoo.data.dataset import DataError, Dataset
 from zoo.downloads import DownloadError
 
@@ -43,16 +43,16 @@ def address():
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.com/x", r"http://example.com\@127.0.0.1/", "ftp://127.0.0.1/x"]
+    "url", ["http://example.com/x", "http://127.0.0.1.example.com/x", "ftp://127.0.0.1/x"]
 )
 def test_addresses_must_be_encrypted(url):
     with pytest.raises(ValueError, match="is not encrypted; use https://"):
-        downloads.require_encrypted(url)
+        addresses.require_accepted(url)
 
 
 def test_own_machine_and_https_are_accepted():
     for url in ("https://example.com/x", "http://127.0.0.1:80/x", "http://localhost/x"):
-        assert downloads.require_encrypted(f"{url}/") == url
+        assert addresses.require_accepted(f"{url}/") == url
 
 
 def test_redirects_must_be_encrypted(address):
