@@ -54,6 +54,9 @@ class Server:
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         start = 0 if fault == "no ranges" else start
         request.send_response(206 if start else 200)
+        if start:
+            span = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            request.send_header("Content-Range", span)
         body = content[start:]
         if fault == "tampers":
             body, fault = bytes(len(body)), None
