@@ -89,6 +89,18 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         _sync_entries(target.parent)
 
 
+def require_writable(path: str | Path) -> None:
+    """Make the folder that will hold a file or folder, and check that it can be written.
+
+    Long computations call it first.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with _temporary_beside(Path(os.path.realpath(path)), str(path)):
+        pass
+
+
 def require_replaceable(
     directory: str | Path, proof: str, replaceable: Collection[str] = ()
 ) -> None:

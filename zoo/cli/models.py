@@ -32,9 +32,14 @@ def predict(
 
     load_keras()
     from export import as_sequences, to_step
+    from lnn_keras.atomic_folder import require_writable, whole_file
     from zoo.cli import input_files
     from zoo.hub import store
 
+    if out:
+        # NumPy appends the suffix to other names.
+        out = out if out.suffix == ".npz" else Path(f"{out}.npz")
+        require_writable(out)
     model = store.load(source)
     data = input_files.read(input, source) if input else store.samples(source)["inputs"]
     step = to_step(model)
@@ -42,7 +47,8 @@ def predict(
     ordered = [sequences[name] for name in step.inputs]
     predictions: Any = model.predict(ordered if len(ordered) > 1 else ordered[0], verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
     if out:
-        np.savez_compressed(out, prediction=predictions)
+        with whole_file(out) as file:
+            np.savez_compressed(file, prediction=predictions)
     where = f", written to {out}" if out else ""
     last = np.ravel(predictions[-1])[-predictions.shape[-1] :]
     values = ", ".join(f"{value:.4g}" for value in last)
