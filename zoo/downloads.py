@@ -53,15 +53,14 @@ def fetch_files(
         DownloadError: A file cannot be downloaded or written, or differs from its digest.
     """
     paths = {name: folder / name for name in digests}
-    if all(_is_verified(paths[name], digest) for name, digest in digests.items()):
-        return paths
     address = url.rstrip("/")
-    with _write_errors(folder), lock(folder):
-        for name, digest in digests.items():
-            budget = Budget(max_bytes)
-            fetch_file(
-                f"{address}/{name}", paths[name], digest, budget, max_bytes, progress=progress
-            )
+    with _write_errors(folder):
+        if all(_is_verified(paths[name], digest) for name, digest in digests.items()):
+            return paths
+        with lock(folder):
+            for name, digest in digests.items():
+                path, budget = paths[name], Budget(max_bytes)
+                fetch_file(f"{address}/{name}", path, digest, budget, max_bytes, progress=progress)
     return paths
 
 

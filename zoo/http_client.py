@@ -70,8 +70,10 @@ class Budget:
             return f"it sent {_size(self._content)}, which is too much"
         if self._network > 2 * self._content + _OVERHEAD:
             return "its headers are too long"
+        spent = time.monotonic() - self._start
+        if spent > self._seconds:
+            return f"it takes longer than {self._seconds:.0f} s"
         if self.seconds_left <= 0:
-            spent = time.monotonic() - self._start
             return f"it sent {_size(self._content)} in {spent:.0f} s, which is too slow"
         return None
 

@@ -12,6 +12,8 @@ from zoo.http_client import Budget, RefusedError
 
 # So many attempts end a transfer in which less than these bytes came.
 MAX_ATTEMPTS, _PROGRESS_BYTES = 3, 1 << 16
+# Seconds before the second attempt.
+PAUSE = 0.2
 # An interrupted transfer loses at most one chunk.
 _CHUNK_BYTES = 1 << 12
 # Responses that another attempt may change, next to those of 500 and above.
@@ -76,7 +78,7 @@ def transfer(
                 failure = DownloadError(f"Cannot fetch {url}: {budget.exceeded or error}.")
                 failure.resumes = True
                 raise failure from error
-            time.sleep(0.2 * failures)
+            time.sleep(PAUSE * failures)
 
 
 def _chunks(content: Iterator[bytes]) -> Iterator[bytes]:
@@ -172,6 +174,7 @@ def _is_certificate_error(error: BaseException | None) -> bool:
 
 def _reason(error: BaseException) -> str:
     import requests
+    from urllib3.exceptions import NewConnectionError
 
     errors = requests.exceptions
     if isinstance(error, errors.ProxyError):
@@ -183,5 +186,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, errors.Timeout) or "timed out" in str(error):
         return "the server sends nothing"
     if isinstance(error, errors.ConnectionError):
-        return "no server answers"
+        cause = getattr(error.args[0] if error.args else None, "reason", None)
+        if isinstance(cause, NewConnectionError):
+            return "no server answers"
+        return "the server does not answer as HTTP requires"
     return f"the response is invalid ({addresses.shown(str(error) or type(error).__name__)})"
