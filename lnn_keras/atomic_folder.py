@@ -166,7 +166,8 @@ def _temporary_beside(target: Path, described: str) -> Iterator[Path]:
             temporary.mkdir()
             own = try_lock(temporary) if locked else None
     except OSError as error:
-        raise OSError(f"Cannot write {described}: {error.strerror or error}.") from error
+        reason = error.strerror or str(error).rstrip(".")
+        raise OSError(f"Cannot write {described}: {reason}.") from error
     try:
         yield temporary
     except Exception as error:
@@ -181,7 +182,13 @@ def _temporary_beside(target: Path, described: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder; False on filesystems that have no locks."""
+    """Hold the lock of a folder; False where there is none, and nothing must be deleted.
+
+    The hidden folder of a block belongs to that block, which holds its lock.
+    """
+    if folder.name.endswith(_SUFFIX):
+        yield False
+        return
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(folder_lock(folder, _PATIENCE))

@@ -137,6 +137,23 @@ def test_a_full_disk_is_one_line_and_keeps_the_old(error, tmp_path, monkeypatch)
     assert os.listdir(tmp_path) == ["target"] and read(tmp_path / "target") == "old"
 
 
+def test_blocks_within_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic_folder, "_PATIENCE", 0.0)
+    with whole_folder(tmp_path / "outer", PROOF) as outer:
+        with whole_file(outer / PROOF) as file:
+            file.write_text("outer")
+        write(outer / "inner", "inner")
+    assert read(tmp_path / "outer") == "outer" and read(tmp_path / "outer/inner") == "inner"
+    assert sorted(os.listdir(tmp_path / "outer")) == ["inner", PROOF]
+
+
+def test_a_folder_that_another_process_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic_folder, "_PATIENCE", 0.0)
+    message = r"^Cannot write the folder .*target: Another process has held .* for 0 s\.$"
+    with folder_lock.folder_lock(tmp_path, 0), pytest.raises(OSError, match=message):
+        write(tmp_path / "target", "text")
+
+
 def test_other_errors_pass(tmp_path):
     with pytest.raises(ValueError, match="mine"), whole_folder(tmp_path / "target", PROOF):
         raise ValueError("mine")
