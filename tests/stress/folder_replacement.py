@@ -43,7 +43,7 @@ KINDS = (
 
 
 def _main(count: int, seed: int) -> None:
-    atomic_folder = _without_keras()
+    atomic_folder = without_keras()
     result = Result()
     functions = (_write_folder, _write_file)
     share = max(1, count // (len(functions) * len(SITUATIONS)))
@@ -129,7 +129,7 @@ def _target(old: bool, write: Callable) -> Iterator[Path]:
         shutil.rmtree(parent)
 
 
-def _without_keras() -> types.ModuleType:
+def without_keras() -> types.ModuleType:
     """`lnn_keras.atomic_folder`, without the package's import of Keras: a fork takes 1 ms."""
     package = types.ModuleType("lnn_keras")
     package.__path__ = [str(_ROOT / "lnn_keras")]
