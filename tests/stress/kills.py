@@ -4,7 +4,9 @@ Each trial runs a command in a process that is forked from one with all imports,
 access to its output that the seed chooses, and starts it again.
 """
 
+import contextlib
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -242,6 +244,22 @@ def _failure(command: Command, number: int, events: int, draw: random.Random) ->
         return wrong and f"{kills=}, {prepared=}, next start: {wrong}"
 
 
+def _import_what_it_imports(command: Command) -> None:
+    """Import the modules that a run imports, so that the trials need not."""
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+        names = Path(folder) / "names"
+        (output := Path(folder) / "output").mkdir()
+
+        def run_and_list() -> None:
+            command.run(output)
+            names.write_text("\n".join(sys.modules))
+
+        _in_fork(run_and_list)
+        for name in names.read_text().split("\n"):
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+
+
 def _hidden(output: Path) -> str | None:
     hidden = [path.name for path in output.rglob(".*")]
     return f"{hidden} remain" if hidden else None
@@ -255,6 +273,7 @@ def _main(name: str, count: int, seed: int) -> None:
     command, result = COMMANDS[name](), Result()
     reference = Path(tempfile.mkdtemp(prefix="kills-"))
     try:
+        _import_what_it_imports(command)
         events = accesses(lambda: command.run(reference), reference)
         result.add(command.wrong(reference, finished=True) or _hidden(reference))
         for number in range(count):
