@@ -94,6 +94,8 @@ class Export(Command):
         self._export = export
         self._data = np.random.default_rng(0).standard_normal((2, 20, 3)).astype("float32")
         convert.converter.start()
+        # A forked process cannot wait for it, and would take it for ended.
+        convert.converter._process.poll = lambda: None
         self._files: dict[str, bytes] = {}
 
     def run(self, output: Path) -> None:
