@@ -51,7 +51,7 @@ def folder_lock(folder: str | Path, seconds: float) -> Iterator[None]:
     """
     end = time.monotonic() + seconds
     while True:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        _make(Path(folder))
         if lock := try_lock(folder):
             break
         if time.monotonic() > end:
@@ -61,6 +61,15 @@ def folder_lock(folder: str | Path, seconds: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # It existed, and another process renamed or removed it before `mkdir` looked again.
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise
 
 
 def try_lock(folder: str | Path) -> Lock | None:

@@ -26,8 +26,8 @@ def read(target):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_folder():
-    result = folder_replacement.run(32, 1)
-    assert result.tried >= 32 and not result.failures
+    result = folder_replacement.run(16, 1)
+    assert result.tried >= 16 and not result.failures
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
@@ -152,6 +152,21 @@ def test_a_folder_that_another_process_holds(tmp_path, monkeypatch):
     message = r"^Cannot write the folder .*target: Another process has held .* for 0 s\.$"
     with folder_lock.folder_lock(tmp_path, 0), pytest.raises(OSError, match=message):
         write(tmp_path / "target", "text")
+
+
+def test_a_lock_whose_folder_is_renamed_meanwhile(tmp_path, monkeypatch):
+    """`mkdir` found the folder, and it was gone when `mkdir` looked whether it is one."""
+    calls = []
+
+    def mkdir(path, **options):
+        calls.append(path)
+        if len(calls) == 1:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        os.mkdir(path)
+
+    monkeypatch.setattr(folder_lock.Path, "mkdir", mkdir)
+    with folder_lock.folder_lock(tmp_path / "lock", 5):
+        assert (tmp_path / "lock").is_dir()
 
 
 def test_other_errors_pass(tmp_path):

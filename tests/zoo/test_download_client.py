@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.stress import servers
+from tests.stress import crowds, kills, servers
 from tests.stress.hostile_server import ANSWERS, hostile_server
 from zoo import downloads, local_files
 from zoo.data.dataset import DataError, Dataset
@@ -175,6 +175,16 @@ def test_a_killed_download_resumes(part, asked, address, tmp_path, requested):
     assert path.read_bytes() == CONTENT
     assert [name.name for name in tmp_path.iterdir()] == ["file"]
     assert requested[:1] == ([asked] if asked else [])
+
+
+def test_crowds():
+    """A part of `python -m tests.stress "crowds ..."`, by processes and by threads."""
+    assert crowds.run(3, 1).failures == []
+
+
+def test_kills():
+    """A part of the kills of `zoo.load`, which the other commands share."""
+    assert kills.run("load", 5, 1).failures == []
 
 
 def test_one_download_for_a_crowd(address, tmp_path, requested):
