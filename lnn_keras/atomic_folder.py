@@ -1,6 +1,6 @@
 """Folders and files that are written completely or not at all, also if the process is killed.
 
-A block writes to a hidden folder beside the target. Where the system can exchange two folders, one
+A block writes to a hidden folder next to the target. Where the system can exchange two folders, one
 step replaces the target. Elsewhere three renames do, and the next start completes them after a
 kill. Hidden folders of killed processes are deleted by the next start; a lock tells them from those
 of processes that still run.
@@ -53,7 +53,7 @@ def whole_folder(
     target = Path(os.path.realpath(directory))
     if os.path.exists(target) and not target.is_dir():
         raise FileExistsError(f"Cannot write the folder {directory}: a file has that name.")
-    with _temporary_beside(target, f"the folder {directory}") as temporary:
+    with _temporary_next_to(target, f"the folder {directory}") as temporary:
         yield temporary
         _sync(temporary)
         with _held(target.parent):
@@ -82,7 +82,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     if os.path.exists(target) and not target.is_file():
         yield Path(path)
         return
-    with _temporary_beside(target, f"the file {path}") as temporary:
+    with _temporary_next_to(target, f"the file {path}") as temporary:
         yield temporary / target.name
         _sync(temporary)
         os.replace(temporary / target.name, target)
@@ -97,7 +97,7 @@ def require_writable(path: str | Path) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    with _temporary_beside(Path(os.path.realpath(path)), str(path)):
+    with _temporary_next_to(Path(os.path.realpath(path)), str(path)):
         pass
 
 
@@ -133,7 +133,7 @@ def replace_folder(new: Path, target: Path) -> None:
     """Give a complete folder the name of another one, which is deleted if it exists.
 
     Args:
-        new: A folder beside `target`; afterwards it is gone.
+        new: A folder next to `target`; afterwards it is gone.
         target: The folder to replace.
 
     Raises:
@@ -151,8 +151,8 @@ def replace_folder(new: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary_beside(target: Path, described: str) -> Iterator[Path]:
-    """A new folder beside `target`; it, or the folder that takes its name, is deleted."""
+def _temporary_next_to(target: Path, described: str) -> Iterator[Path]:
+    """A new folder next to `target`; it, or the folder that takes its name, is deleted."""
     own: Lock | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
