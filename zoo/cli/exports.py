@@ -136,8 +136,11 @@ def compare(
     calibration_data, evaluation = _data(source, calibration)
     load_keras()
     from export import compare as compare_recipes
+    from lnn_keras.atomic_folder import require_writable, whole_file
     from zoo.hub import store
 
+    if out:
+        require_writable(out)
     model = store.load(source)
     with progress("Comparing") as update:
         comparison = compare_recipes(
@@ -154,7 +157,8 @@ def compare(
     if out is None:
         typer.echo(texts[form]())
         return
-    out.write_text(texts[form]() + "\n", "utf-8")
+    with whole_file(out) as file:
+        file.write_text(texts[form]() + "\n", "utf-8")
 
 
 def _data(source: str, path: Path | None) -> tuple[Any, Any]:

@@ -31,15 +31,21 @@ def predict(
     import numpy as np
 
     load_keras()
+    from lnn_keras.atomic_folder import require_writable, whole_file
     from zoo.cli import input_files
     from zoo.cli.predictions import predictions_of
     from zoo.hub import store
 
+    if out:
+        # NumPy appends the suffix to other names.
+        out = out if out.suffix == ".npz" else Path(f"{out}.npz")
+        require_writable(out)
     model = store.load(source)
     data = input_files.read(input, source) if input else input_files.sample(source, "inputs")
     predictions = predictions_of(model, data, source, input)
     if out:
-        np.savez_compressed(out, prediction=predictions)
+        with whole_file(out) as file:
+            np.savez_compressed(file, prediction=predictions)
     where = f", written to {out}" if out else ""
     last = np.ravel(predictions[-1])[-predictions.shape[-1] :]
     values = ", ".join(f"{value:.4g}" for value in last)

@@ -169,7 +169,7 @@ class _Tuner(keras_tuner.Tuner):
 def _saved_result(preset: Preset, seed: int, folder: Path) -> dict[str, Any] | None:
     """The result of a run that was finished earlier."""
     path = zoo_runs.folder_of(folder, preset, "liquid", seed) / zoo_runs.RESULT
-    return json.loads(path.read_text()) if path.is_file() else None
+    return zoo_runs.read_result(path) if path.is_file() else None
 
 
 def _tuner(preset: Preset, trials: list[Trial], runs: str | Path) -> _Tuner:
