@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 # Not exported by Keras. `keras.layers.RNN` draws the masks of such a cell once per call, before
 # `inner_loop`, and drops them afterwards.
@@ -16,7 +15,7 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from lnn_keras.tensors import Tensor
 
-__all__ = ["DropoutRNNCell", "custom_gradient", "dropout_seed_states", "parts_of", "time_loop"]
+__all__ = ["DropoutRNNCell", "dropout_seed_states", "parts_of", "time_loop"]
 
 
 class _StepCell:
@@ -54,30 +53,6 @@ def time_loop(
     )
     _, outputs, states = layer.inner_loop(inputs, list(states), None)
     return outputs, list(states)
-
-
-def custom_gradient(function: Callable) -> Callable:
-    """`keras.ops.custom_gradient` with one calling convention for all backends.
-
-    Keras documents `grad(*args, upstream=None)` and lets each backend decide whether the upstream
-    gradient comes by position or by name.
-
-    Args:
-        function: Function of tensors that returns its output and a function from the upstream
-            gradient to a tuple of gradients, one for each tensor.
-    """
-
-    @ops.custom_gradient
-    def wrapped(*tensors):
-        # Eager TensorFlow would record every operation of the forward pass on its own tape.
-        output, pull_back = function(*(ops.stop_gradient(tensor) for tensor in tensors))
-
-        def backward(*args, upstream=None):
-            return pull_back(args[0] if upstream is None else upstream)
-
-        return output, backward
-
-    return wrapped
 
 
 def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
