@@ -40,6 +40,8 @@ def with_gradient(
 def _tensorflow(function, gradient, tensors):
     import tensorflow as tf
 
+    # Of a variable, a tensor that the function and its gradient share.
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
     outputs, count = [], 0
 
     @tf.custom_gradient
@@ -48,7 +50,12 @@ def _tensorflow(function, gradient, tensors):
         # Eager TensorFlow would record every operation of the function on its own tape.
         results = list(function(*(tf.stop_gradient(tensor) for tensor in tensors)))
         count = len(results)
-        return results, lambda *cotangents: gradient(tensors, outputs, list(cotangents))
+
+        def pull_back(*cotangents):
+            # A ForwardAccumulator calls this before the outputs exist.
+            return gradient(tensors, outputs or list(function(*tensors)), list(cotangents))
+
+        return results, pull_back
 
     outputs[:] = recorded(*tensors)
     if tf.executing_eagerly():
