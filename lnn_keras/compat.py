@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops
 from keras.src.backend import AutocastScope, get_autocast_scope
 
 # Not exported by Keras. `keras.layers.RNN` draws the masks of such a cell once per call, before
@@ -20,7 +19,6 @@ from lnn_keras.tensors import Tensor
 
 __all__ = [
     "DropoutRNNCell",
-    "custom_gradient",
     "dropout_seed_states",
     "parts_of",
     "time_loop",
@@ -64,30 +62,6 @@ def time_loop(
     )
     _, outputs, states = layer.inner_loop(inputs, list(states), None)
     return outputs, list(states)
-
-
-def custom_gradient(function: Callable) -> Callable:
-    """`keras.ops.custom_gradient` with one calling convention for all backends.
-
-    Keras documents `grad(*args, upstream=None)` and lets each backend decide whether the upstream
-    gradient comes by position or by name.
-
-    Args:
-        function: Function of tensors that returns its output and a function from the upstream
-            gradient to a tuple of gradients, one for each tensor.
-    """
-
-    @ops.custom_gradient
-    def wrapped(*tensors):
-        # Eager TensorFlow would record every operation of the forward pass on its own tape.
-        output, pull_back = function(*(ops.stop_gradient(tensor) for tensor in tensors))
-
-        def backward(*args, upstream=None):
-            return pull_back(args[0] if upstream is None else upstream)
-
-        return output, backward
-
-    return wrapped
 
 
 def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
