@@ -42,7 +42,7 @@ class LocalRuntime:
     """A runtime in this process.
 
     Attributes:
-        interpreter: Its interpreter, with the method `invoke`.
+        interpreter: Its interpreter, with the method `invoke`, unless the class has its own.
     """
 
     name: str

@@ -5,6 +5,7 @@ import numpy as np
 from export.runtimes.interpreters import run_signature
 from export.runtimes.isolated import run_isolated_sequence
 from export.targets import SEQUENCE
+from export.tflite_file.flatbuffer import read_signature
 from export.tflite_file.own_files import is_own
 from export.tflite_file.verifier import require_readable
 
@@ -22,10 +23,16 @@ def run_sequence(
         xnnpack: Let XNNPACK run the operations that it has kernels for.
 
     Raises:
-        ValueError: The file is damaged.
+        ValueError: The file is damaged, or its inputs have other names.
         RuntimeError: The interpreter rejects the file, or dies on it.
     """
+    require_readable(content)
+    names = {tensor.name for tensor in read_signature(content, SEQUENCE).inputs}
+    if names != set(inputs):
+        raise ValueError(
+            f"The file's sequences have the inputs {', '.join(sorted(names))}; received "
+            f"{', '.join(sorted(inputs))}."
+        )
     if is_own(content):
         return run_signature(content, SEQUENCE, inputs, xnnpack)
-    require_readable(content)
     return run_isolated_sequence(content, inputs, xnnpack)

@@ -10,7 +10,7 @@ from export.data import Data, as_sequences, as_whole_sequences, noise, verificat
 from export.forms.model_graph import read_graph
 from export.forms.step import to_step
 from export.recipes import Recipe
-from export.targets import STEP, Target
+from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import cost, flatbuffer
 from export.tflite_file.interface import (
     recipe_of,
@@ -101,6 +101,8 @@ def verify(
 def _verify_steps(model, content, inputs, true_outputs, target, recipe, steps) -> Measurements:
     step = to_step(model, fold_scaling=recipe.is_integer)
     require_same_interface(content, step)
+    if SEQUENCE in flatbuffer.signature_names(content):
+        require_same_sequence(content, step.graph)
     data = noise(model, steps) if inputs is None else inputs
     sequences = as_sequences(step, data, "inputs")
     # A task's error is measured on all data.

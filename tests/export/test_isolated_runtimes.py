@@ -80,6 +80,11 @@ def tflite_input(content):
     return read_signature(content, "sequence").inputs[0].name
 
 
+def test_inputs_of_other_names_are_an_error(files):
+    with pytest.raises(ValueError, match="have the inputs x; received y"):
+        run_sequence(files["liquid phone float32"], {"y": data()["x"]})
+
+
 def test_a_process_that_dies_is_an_error_of_its_file_only(files, strangers):
     content = files["liquid micro int8"]
     (first, second), _, _ = start_runtimes(content, (XNNPACK, BUILT_IN))

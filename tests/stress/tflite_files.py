@@ -56,18 +56,22 @@ def _models() -> dict[str, Any]:
 
     x = keras.Input((None, FEATURES), name="x")
     hidden = layers.Bidirectional(layers.SimpleRNN(3, return_sequences=True))(x)
-    window = [keras.Input((6, FEATURES)), layers.Conv1D(4, 3, padding="causal"), layers.GRU(3)]
+    window = [
+        keras.Input((6, FEATURES), name="x"),
+        layers.Conv1D(4, 3, padding="causal"),
+        layers.GRU(3),
+    ]
     return {
         "liquid": keras.Sequential(
             [
-                keras.Input((None, FEATURES)),
+                keras.Input((None, FEATURES), name="x"),
                 LiquidRNN(LiquidCell(4, unfolds=2), return_sequences=True),
                 layers.Dense(2),
             ]
         ),
         "cfc": keras.Sequential(
             [
-                keras.Input((None, FEATURES)),
+                keras.Input((None, FEATURES), name="x"),
                 LiquidRNN(CfCCell(3), return_sequences=True),
                 layers.Dense(2, activation="softmax"),
             ]
