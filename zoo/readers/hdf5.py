@@ -54,9 +54,10 @@ def _named(error: FileError, path: Path) -> FileError:
 def _datasets(file: Any) -> Iterator[tuple[str, Any]]:
     """The arrays of a file with their paths; each object may be reached in one way only."""
     import h5py
-    from h5py import h5o
 
-    seen = {h5o.get_info(file.id).addr}
+    addresses: Any = h5py.h5o  # pyright: ignore[reportAttributeAccessIssue] # no stub
+
+    seen = {addresses.get_info(file.id).addr}
     stack = [("", file)]
     while stack:
         path, group = stack.pop()
@@ -67,7 +68,7 @@ def _datasets(file: Any) -> Iterator[tuple[str, Any]]:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise FileError(f"{name[:80]!r} is a link, which is not allowed.")
             item = group[key]
-            address = h5o.get_info(item.id).addr
+            address = addresses.get_info(item.id).addr
             if address in seen:
                 raise FileError(f"{name[:80]!r} is a second link to an object.")
             seen.add(address)
@@ -82,7 +83,7 @@ def _datasets(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _fault(dataset: Any) -> str | None:
-    from h5py import h5d
+    from h5py import h5d  # pyright: ignore[reportAttributeAccessIssue] # no stub
 
     properties = dataset.id.get_create_plist()
     layout = properties.get_layout()
