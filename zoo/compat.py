@@ -41,7 +41,7 @@ def without_values() -> Iterator[None]:
     from keras.src.backend.common import global_state
 
     pending = "uninitialized_variables"
-    before = list(global_state.get_global_attribute(pending, []))
+    before = list(global_state.get_global_attribute(pending) or [])
     try:
         with keras.StatelessScope(initialize_variables=False):
             yield

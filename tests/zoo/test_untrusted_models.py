@@ -416,19 +416,14 @@ def everything():
     return keras.Model([inputs, elapsed], keras.ops.einsum("abc->ac", x))
 
 
-def test_own_models_load_as_keras_loads_them(tmp_path):
+def test_own_models_of_keras_layers_load(tmp_path):
     path = tmp_path / "own.keras"
     model = everything()
     model.save(path)
     loaded = zoo.load(path)
-    for a, b in zip(loaded.weights, keras.saving.load_model(path).weights, strict=True):
+    assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
+    for a, b in zip(loaded.weights, model.weights, strict=True):
         np.testing.assert_array_equal(a, b)
-    random = np.random.default_rng(0)
-    data = [random.standard_normal((2, 3, 6)), np.ones((2, 3))]
-    np.testing.assert_array_equal(model(data), loaded(data))
-    # Variables without values, which the check of the sizes made, are gone.
-    with keras.StatelessScope():
-        pass
 
 
 def test_stateful_and_quantized_models_load(tmp_path):

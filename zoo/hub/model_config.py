@@ -79,7 +79,7 @@ def checked(config: dict[str, Any], name: str, weights: int) -> dict[str, Any]:
 
 
 def without_states(config: Any) -> Any:
-    """A copy of a config whose layers keep no state between calls; its weights have the same sizes."""
+    """A copy of a config whose layers keep no state between calls; the weights are as large."""
     if isinstance(config, dict):
         return {
             key: False if key == "stateful" else without_states(value)

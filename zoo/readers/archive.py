@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from zoo.readers.files import FileError, reason
 
 MAX_MEMBERS = 10_000
-MAX_CONTENT_BYTES = 8 << 30
+MAX_CONTENT_BYTES = 4 << 30
 # Above this size, an archive may unpack to at most a multiple of its own size.
 FREE_BYTES = 256 << 20
 MAX_EXPANSION = 100

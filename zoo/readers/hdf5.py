@@ -55,7 +55,9 @@ def _datasets(file: Any) -> Iterator[tuple[str, Any]]:
     """The arrays of a file with their paths; each object may be reached in one way only."""
     import h5py
 
-    seen = {h5py.h5o.get_info(file.id).addr}
+    addresses: Any = h5py.h5o  # pyright: ignore[reportAttributeAccessIssue] # no stub
+
+    seen = {addresses.get_info(file.id).addr}
     stack = [("", file)]
     while stack:
         path, group = stack.pop()
@@ -66,7 +68,7 @@ def _datasets(file: Any) -> Iterator[tuple[str, Any]]:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise FileError(f"{name[:80]!r} is a link, which is not allowed.")
             item = group[key]
-            address = h5py.h5o.get_info(item.id).addr
+            address = addresses.get_info(item.id).addr
             if address in seen:
                 raise FileError(f"{name[:80]!r} is a second link to an object.")
             seen.add(address)
@@ -81,11 +83,11 @@ def _datasets(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _fault(dataset: Any) -> str | None:
-    import h5py
+    from h5py import h5d  # pyright: ignore[reportAttributeAccessIssue] # no stub
 
     properties = dataset.id.get_create_plist()
     layout = properties.get_layout()
-    if layout == h5py.h5d.VIRTUAL:
+    if layout == h5d.VIRTUAL:
         return "is virtual: its values lie in other files"
     if properties.get_external_count():
         return "has its values in another file"
@@ -96,7 +98,7 @@ def _fault(dataset: Any) -> str | None:
         return f"must hold numbers; its type is {dataset.dtype}"
     declared = math.prod(dataset.shape) * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
-    most = max(FREE_BYTES, MAX_EXPANSION * stored) if layout == h5py.h5d.CHUNKED else stored
+    most = max(FREE_BYTES, MAX_EXPANSION * stored) if layout == h5d.CHUNKED else stored
     if declared > most:
         return f"declares {declared:,} bytes, but the file stores {stored:,} of it"
     return None
