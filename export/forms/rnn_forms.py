@@ -185,13 +185,13 @@ def _valid_by_time(mask, rank):
     return ops.expand_dims(valid, tuple(range(2, 2 + rank)))
 
 
-def _first_valid(times, valid):
+def _first_valid(times, valid) -> Any:
     """The elapsed time (batch, 1) of the first step, or of the first one that is not masked."""
     if valid is None:
         return times[0]
-    valid = ops.cast(valid, times.dtype)
-    first = ops.cast(ops.cumsum(valid, axis=0) <= 1, times.dtype) * valid
-    return ops.sum(times * first, axis=0)
+    is_valid: Any = ops.cast(valid, times.dtype)
+    count: Any = ops.cumsum(is_valid, axis=0)
+    return ops.sum(times * is_valid * ops.cast(count <= 1, times.dtype), axis=0)
 
 
 def _at(times, row):

@@ -62,8 +62,8 @@ class Bidirectional(keras.layers.Bidirectional):
                     f"`{name}` must be a LiquidRNN; received {type(value).__name__}. "
                     "Use keras.layers.Bidirectional for other layers."
                 )
-        kwargs.setdefault("dtype", layer.dtype_policy)
-        super().__init__(layer, merge_mode=merge_mode, backward_layer=backward_layer, **kwargs)
+        options: Any = {"dtype": layer.dtype_policy, "merge_mode": merge_mode, **kwargs}
+        super().__init__(layer, backward_layer=backward_layer, **options)
 
     @property
     def input_dtype(self) -> str:

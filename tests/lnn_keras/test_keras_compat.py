@@ -118,3 +118,22 @@ def test_parts_of_a_layer_are_found_at_any_depth():
         "Sequential",
         "Dense",
     ], why
+
+
+def test_the_dtype_in_which_weights_are_read():
+    class Reading(keras.layers.Layer):
+        def build(self, shape):
+            self.weight = self.add_weight(shape=(1,))
+
+        def call(self, inputs):
+            weight = ops.convert_to_tensor(self.weight)
+            return compat.weights_dtype(), keras.backend.standardize_dtype(weight.dtype)
+
+    why = "half precision: solver steps would compute with rounded weights, or in mixed types"
+    layer = Reading(dtype="mixed_float16")
+    assert layer(ops.ones((1, 1))) == ("float16", "float16"), why
+    assert compat.weights_dtype() is None, why
+    for dtype, expected in (("float16", "float16"), ("float32", "float32"), (None, "float32")):
+        with compat.weights_as(dtype):
+            weight = ops.convert_to_tensor(layer.weight)
+            assert keras.backend.standardize_dtype(weight.dtype) == expected, why

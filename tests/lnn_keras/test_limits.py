@@ -170,7 +170,7 @@ def test_keras_rnn_rounds_the_last_feature_in_half_precision(random):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="the rollouts are compiled")
-@pytest.mark.parametrize("name", ["ltc-ncp", "lef-gaussian"])
+@pytest.mark.parametrize("name", ["liquid", "lef-gaussian"])
 def test_long_rollouts(name):
     """`python -m tests.stress "long rollouts"` runs every cell over 100,000 steps."""
     assert roll_out(name, 300, 0) == []
