@@ -65,7 +65,9 @@ def _tensorflow(function, gradient, tensors):
     @tf.RegisterGradient(name)
     def _(operation, *cotangents):
         of_tensors = gradient(
-            list(operation.inputs[count:]), list(operation.outputs[:count]), list(cotangents[:count])
+            list(operation.inputs[count:]),
+            list(operation.outputs[:count]),
+            list(cotangents[:count]),
         )
         return [None] * count + of_tensors
 

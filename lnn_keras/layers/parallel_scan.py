@@ -123,9 +123,7 @@ def parallel_scan(
     steps = jax.vmap(lambda h, inputs, weights: step(h, inputs, *weights), in_axes=(0, 0, None))
 
     problem = _Problem(step, steps, jax.tree.structure(inputs), method, tolerance, max_iterations)
-    states, iterations, converged = problem.solve(
-        [initial, *jax.tree.leaves(inputs), *weights]
-    )
+    states, iterations, converged = problem.solve([initial, *jax.tree.leaves(inputs), *weights])
     return states, iterations.astype("int32"), converged > 0
 
 
@@ -187,9 +185,7 @@ class _Problem:
         of_initial, *directions = self._separate(vectors)
         before = _before(initial, states)
         of_before = _before(of_initial, jnp.zeros_like(states))
-        _, effects = jax.jvp(
-            self.steps, (before, inputs, weights), (of_before, *directions)
-        )
+        _, effects = jax.jvp(self.steps, (before, inputs, weights), (of_before, *directions))
         push = jax.linearize(lambda before: self.steps(before, inputs, weights), before)[1]
         solution = jax.lax.cond(
             converged > 0,

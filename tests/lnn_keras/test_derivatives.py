@@ -21,6 +21,8 @@ ADJOINT = {
         3, solver="dopri5", unfolds=1, max_steps=6, adjoint=True, **k
     ),
 }
+# Their adaptive loops take seconds.
+SLOW = {"node-dopri5", "node-dopri5-adjoint", "ltc-adjoint"}
 # The tolerance of dopri5 depends on the state, which its derivatives leave out.
 FINITE = [name for name in CELLS if "dopri5" not in name]
 MASK = np.array([[1, 1, 0], [0, 1, 1]], bool)
@@ -55,7 +57,11 @@ class Case:
             tensor(random.standard_normal((2, 3, 4))),
             tensor(random.uniform(0.3, 1.5, (2, 3, 1))),
             *(tensor(random.uniform(0.2, 0.8, (2, size))) for size in sizes),
-            *weights_of(self.layer),
+            # Not at 0, where |w| has a kink.
+            *(
+                tensor(numbers(w) + 0.1 * random.standard_normal(w.shape))
+                for w in weights_of(self.layer)
+            ),
         ]
 
     def penalty(self, *arguments):
@@ -84,7 +90,7 @@ def close(actual, expected, rtol):
 def cases():
     for name in [*CELLS, *ADJOINT]:
         for remat in (1, 2):
-            fast = remat == 1 or name in {"liquid", "ltc-ncp"}
+            fast = (remat == 1 and name not in SLOW) or name == "liquid"
             yield pytest.param(name, remat, marks=() if fast else pytest.mark.slow)
 
 
@@ -197,9 +203,7 @@ def test_hessians_in_all_modes(name):
     case = Case(CELLS[name](), remat=1)
     x, dt, h, *weights = case.arguments
     loss = lambda h: case.outputs(x[:1], dt[:1], h, *weights)[0]  # noqa: E731
-    hessians = jax.jit(
-        lambda h: [jax.hessian(loss)(h), jax.jacrev(jax.grad(loss))(h)]
-    )(h[:1])
+    hessians = jax.jit(lambda h: [jax.hessian(loss)(h), jax.jacrev(jax.grad(loss))(h)])(h[:1])
     np.testing.assert_allclose(*hessians, rtol=1e-4, atol=1e-5)
     assert np.abs(hessians[0]).max() > 1e-3
 
@@ -248,5 +252,5 @@ def test_a_gradient_penalty_in_fit(jit_compile):
         keras.utils.set_random_seed(0)
         model = Penalized(remat)
         model.compile("sgd", jit_compile=jit_compile)
-        losses.append(model.fit(x, x[:, 0, :1], epochs=3, verbose=0).history["loss"])
+        losses.append(model.fit(x, x[:, 0, :1], epochs=2, verbose=0).history["loss"])
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-2)
