@@ -10,7 +10,7 @@ further derivatives follow: B is linear in u, and
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import keras
 

@@ -223,7 +223,7 @@ def test_a_forward_accumulator():
 @on_tensorflow
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_gradient_penalty_in_fit(jit_compile):
-    """A train_step with nested tapes, in mixed precision; the same losses with and without remat."""
+    """A train_step with nested tapes, in mixed precision, with and without remat."""
     import tensorflow as tf
 
     class Penalized(keras.Model):
