@@ -161,6 +161,7 @@ class _Problem:
 
     def _solve(self, tensors):
         import jax
+        from jax import numpy as jnp
 
         initial, inputs, weights = self._separate(tensors)
         guess, iterations, converged = _iterate(
@@ -175,7 +176,7 @@ class _Problem:
             converged, lambda: guess, lambda: _scan(self.step, initial, inputs, weights)
         )
         # Only floating-point results have tangents.
-        return states, *(number.astype(states.dtype) for number in (iterations, converged))
+        return states, *(jnp.asarray(number, states.dtype) for number in (iterations, converged))
 
     def _derivative(self, tensors, tangents):
         states, iterations, converged = self.solve(tensors)
