@@ -42,6 +42,8 @@ def _tensorflow(function, gradient, tensors):
 
     # Of a variable, a tensor that the function and its gradient share.
     tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+    if _has_tangents(tensors):
+        return list(function(*tensors))
     outputs, count = [], 0
 
     @tf.custom_gradient
@@ -50,12 +52,7 @@ def _tensorflow(function, gradient, tensors):
         # Eager TensorFlow would record every operation of the function on its own tape.
         results = list(function(*(tf.stop_gradient(tensor) for tensor in tensors)))
         count = len(results)
-
-        def pull_back(*cotangents):
-            # A ForwardAccumulator calls this before the outputs exist.
-            return gradient(tensors, outputs or list(function(*tensors)), list(cotangents))
-
-        return results, pull_back
+        return results, lambda *cotangents: gradient(tensors, outputs, list(cotangents))
 
     outputs[:] = recorded(*tensors)
     if tf.executing_eagerly():
@@ -77,6 +74,17 @@ def _tensorflow(function, gradient, tensors):
     with tf.compat.v1.get_default_graph().gradient_override_map({"IdentityN": name}):
         outputs[:] = tf.identity_n([*outputs, *tensors])[:count]
     return outputs
+
+
+def _has_tangents(tensors):
+    """Whether a `tf.autodiff.ForwardAccumulator` watches the tensors.
+
+    It does not see through a custom gradient. It records the operations of the function itself.
+    """
+    # Not exported by TensorFlow.
+    from tensorflow.python.eager import forwardprop_util
+
+    return bool(forwardprop_util.pack_tangents(tensors).tangents)
 
 
 def _torch(function, gradient, tensors):

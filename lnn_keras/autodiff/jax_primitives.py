@@ -71,16 +71,14 @@ def _shapes(tensors):
 
 def _primitive(name, evaluate, derivative, batched) -> Any:
     """A primitive with several results, whose parameter `shapes` holds their shapes."""
-    import jax
+    from jax.core import ShapedArray
     from jax.extend.core import Primitive
     from jax.interpreters import ad, batching, mlir
 
     primitive = Primitive(f"lnn_keras_{name}")
     primitive.multiple_results = True
     primitive.def_impl(evaluate)
-    primitive.def_abstract_eval(
-        lambda *_, shapes, **__: [jax.core.ShapedArray(*shape) for shape in shapes]
-    )
+    primitive.def_abstract_eval(lambda *_, shapes, **__: [ShapedArray(*shape) for shape in shapes])
     mlir.register_lowering(primitive, mlir.lower_fun(evaluate, multiple_results=True))
     ad.primitive_jvps[primitive] = derivative
     batching.primitive_batchers[primitive] = batched
@@ -104,7 +102,7 @@ def _function_derivative(tensors, tangents, **parameters):
 def _function_batched(tensors, axes, *, function, derivative, shapes):
     import jax
 
-    tensors, mapped, size = _leading_axes(tensors, axes, 0)
+    tensors, _, size = _leading_axes(tensors, axes, 0)
     results = _functions().bind(
         *tensors,
         function=jax.vmap(function, axis_size=size),

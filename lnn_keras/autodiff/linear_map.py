@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import keras
 
-from lnn_keras.autodiff import jax_primitives
 from lnn_keras.autodiff.custom_gradient import with_gradient
+from lnn_keras.autodiff.jax_primitives import linear_map as linear_map_of_list
 from lnn_keras.tensors import Tensor
 
 
@@ -29,7 +29,7 @@ def linear_map(apply: Callable, transpose: Callable, tensor: Tensor) -> Tensor:
 def _jax(apply, transpose, tensor):
     import jax
 
-    return jax_primitives.linear_map(
+    return linear_map_of_list(
         lambda _, vectors: [apply(vectors[0])],
         lambda _, vectors: [transpose(vectors[0])],
         [],

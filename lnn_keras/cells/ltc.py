@@ -48,7 +48,7 @@ class LTCCell(ODECell):
         max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
             do not suffice. Backpropagation on JAX always computes all of them.
         adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
-            state instead of storing every step.
+            state instead of storing every step. It can be differentiated again, in the same memory.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Call arguments:

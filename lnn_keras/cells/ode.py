@@ -42,7 +42,7 @@ class ODECell(ContinuousTimeCell):
         max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
             do not suffice. Backpropagation on JAX always computes all of them.
         adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
-            state instead of storing every step.
+            state instead of storing every step. It can be differentiated again, in the same memory.
         state_size: Size of the state; `units` by default.
         output_size: Size of the output; `units` by default.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.

@@ -54,7 +54,8 @@ class LiquidRNN(keras.layers.RNN):
             gradient. Memory is least at about the square root of the length. None stores all
             intermediate values, as `keras.layers.RNN` does. "auto" takes 1 for cells with solver
             steps and None for others, whichever is faster. A cell with non-trainable variables is
-            never recomputed, since its steps may write to them.
+            never recomputed, since its steps may write to them. Derivatives of every order are
+            those of a plain scan; on JAX also in forward mode.
         parallel: None for a scan. On JAX also "newton" or "quasi_newton": all steps at once,
             iterated until the states are those of the scan
             (`lnn_keras.layers.parallel_scan`). It takes cells with one state and `read_out`, for

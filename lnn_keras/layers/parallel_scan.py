@@ -35,11 +35,19 @@ import keras
 from lnn_keras.argument_checks import require_choice
 from lnn_keras.autodiff.jax_primitives import linear_map, with_derivative
 from lnn_keras.cells.continuous_time import as_list
+from lnn_keras.layers.linear_recurrence import (
+    newton_change,
+    parallel_backward,
+    quasi_newton_change,
+    sequential_backward,
+    sequential_forward,
+)
 from lnn_keras.tensors import Tensor
 
 METHODS = ("newton", "quasi_newton")
 TOLERANCE = 1e-6
 MAX_ITERATIONS = 64
+_CHANGES = {"newton": newton_change, "quasi_newton": quasi_newton_change}
 
 
 def require_supported(method: str | None, layer: Any) -> str | None:
@@ -153,6 +161,7 @@ class _Problem:
 
     def _solve(self, tensors):
         import jax
+        from jax import numpy as jnp
 
         initial, inputs, weights = self._separate(tensors)
         guess, iterations, converged = _iterate(
@@ -167,7 +176,7 @@ class _Problem:
             converged, lambda: guess, lambda: _scan(self.step, initial, inputs, weights)
         )
         # Only floating-point results have tangents.
-        return states, *(number.astype(states.dtype) for number in (iterations, converged))
+        return states, *(jnp.asarray(number, states.dtype) for number in (iterations, converged))
 
     def _derivative(self, tensors, tangents):
         states, iterations, converged = self.solve(tensors)
@@ -189,8 +198,8 @@ class _Problem:
         push = jax.linearize(lambda before: self.steps(before, inputs, weights), before)[1]
         solution = jax.lax.cond(
             converged > 0,
-            lambda effects: _newton(push, effects),
-            lambda effects: _sequential_forward(self.step, before, inputs, weights, effects),
+            lambda effects: newton_change(push, effects),
+            lambda effects: sequential_forward(self.step, before, inputs, weights, effects),
             effects,
         )
         return [solution]
@@ -205,8 +214,8 @@ class _Problem:
         _, pull_back = jax.vjp(self.steps, before, inputs, weights)
         solution = jax.lax.cond(
             converged > 0,
-            lambda upstream: _parallel_backward(lambda v: pull_back(v)[0], upstream),
-            lambda upstream: _sequential_backward(self.step, before, inputs, weights, upstream),
+            lambda upstream: parallel_backward(lambda v: pull_back(v)[0], upstream),
+            lambda upstream: sequential_backward(self.step, before, inputs, weights, upstream),
             cotangents[0],
         )
         of_before, of_inputs, of_weights = pull_back(solution)
@@ -247,60 +256,6 @@ def _iterate(steps, initial, length, change_of, tolerance, max_iterations):
     return states, iterations, size <= tolerance
 
 
-def _newton(push, residual):
-    """The change of all states, with full Jacobians."""
-    jacobians = _columns(push, residual)
-    return _linear_recurrence(jacobians, residual[..., None], _matmul)[..., 0]
-
-
-def _quasi_newton(push, residual):
-    """The change of all states, with the diagonals of the Jacobians."""
-    from jax import numpy as jnp
-
-    diagonals = jnp.diagonal(_columns(push, residual), axis1=-2, axis2=-1)
-    return _linear_recurrence(diagonals, residual, jnp.multiply)
-
-
-_CHANGES = {"newton": _newton, "quasi_newton": _quasi_newton}
-
-
-def _parallel_backward(pull_back, upstream):
-    """Solve gradient_t = upstream_t + J_{t+1}^T gradient_{t+1} for all t at once."""
-    from jax import numpy as jnp
-
-    transposed = _columns(pull_back, upstream)
-    following = jnp.concatenate([transposed[1:], jnp.zeros_like(transposed[:1])])
-    return _linear_recurrence(following, upstream[..., None], _matmul, reverse=True)[..., 0]
-
-
-def _sequential_backward(step, before, inputs, weights, upstream):
-    """Solve the same recurrence one step after the other."""
-    import jax
-    from jax import numpy as jnp
-
-    def step_back(carried, at_step):
-        before, inputs, upstream = at_step
-        gradient = upstream + carried
-        _, pull_back = jax.vjp(lambda h: step(h, inputs, *weights), before)
-        return pull_back(gradient)[0], gradient
-
-    start = jnp.zeros_like(upstream[0])
-    return jax.lax.scan(step_back, start, (before, inputs, upstream), reverse=True)[1]
-
-
-def _sequential_forward(step, before, inputs, weights, effects):
-    """Solve tangent_t = J_t tangent_{t-1} + effect_t one step after the other."""
-    import jax
-    from jax import numpy as jnp
-
-    def advance(tangent, at_step):
-        before, inputs, effect = at_step
-        _, pushed = jax.jvp(lambda h: step(h, inputs, *weights), (before,), (tangent,))
-        return pushed + effect, pushed + effect
-
-    return jax.lax.scan(advance, jnp.zeros_like(effects[0]), (before, inputs, effects))[1]
-
-
 def _scan(step, initial, inputs, weights):
     """The states, one step after the other."""
     import jax
@@ -317,31 +272,3 @@ def _before(initial, states):
     from jax import numpy as jnp
 
     return jnp.concatenate([initial[None], states[:-1]])
-
-
-def _columns(linear_map, like):
-    """The matrices (..., units, units) of a linear map of (..., units), column by column."""
-    import jax
-    from jax import numpy as jnp
-
-    units = jnp.eye(like.shape[-1], dtype=like.dtype)
-    return jax.vmap(lambda unit: linear_map(jnp.broadcast_to(unit, like.shape)), out_axes=-1)(units)
-
-
-def _linear_recurrence(factors, terms, product, reverse=False):
-    """x_t = product(factors_t, x_{t-1}) + terms_t, with 0 before the first."""
-    import jax
-
-    def join(earlier, later):
-        return (
-            product(later[0], earlier[0]),
-            product(later[0], earlier[1]) + later[1],
-        )
-
-    return jax.lax.associative_scan(join, (factors, terms), reverse=reverse)[1]
-
-
-def _matmul(a, b):
-    from jax import numpy as jnp
-
-    return jnp.matmul(a, b, precision="highest")

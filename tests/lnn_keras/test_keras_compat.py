@@ -11,7 +11,6 @@ import pytest
 from keras import ops
 
 from lnn_keras import LiquidCell, LiquidRNN, compat
-from lnn_keras.autodiff.vjp import vjp
 
 
 class DropoutCell(compat.DropoutRNNCell, keras.layers.Layer):
@@ -85,18 +84,6 @@ def test_the_time_loop(unroll):
     np.testing.assert_array_equal(ops.convert_to_numpy(outputs), 2 * inputs, err_msg=why)
     np.testing.assert_array_equal(ops.convert_to_numpy(states[0]), inputs.sum(axis=1), err_msg=why)
     assert float(states[1][0, 0]) == 3, why
-
-
-def test_a_custom_gradient_gets_its_upstream_gradient():
-    @compat.custom_gradient
-    def doubled(x, y):
-        return 2 * x * y, lambda upstream: (10 * upstream, 100 * upstream)
-
-    x, y, upstream = (ops.convert_to_tensor(np.full((2,), value, "float32")) for value in (3, 5, 7))
-    of_x, of_y = vjp(lambda x, y: [doubled(x, y)], [x, y], [upstream])
-    why = "remat and adjoint: keras.ops.custom_gradient has another calling convention"
-    np.testing.assert_array_equal(ops.convert_to_numpy(of_x), [70, 70], err_msg=why)
-    np.testing.assert_array_equal(ops.convert_to_numpy(of_y), [700, 700], err_msg=why)
 
 
 def test_seed_states_of_inner_cells():
