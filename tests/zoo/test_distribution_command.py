@@ -1,4 +1,4 @@
-"""`lnn train --hosts` and `lnn sweep --worker` as commands: they work, or say why not in one line."""
+"""`lnn train --hosts` and `lnn sweep --worker` as commands: they work, or say why not."""
 
 import json
 import threading
@@ -31,6 +31,7 @@ def test_two_processes_train_like_one(jax_processes, free_address, tmp_path):
     one = jax_processes.start(lnn_command.run, "train", "small", "--runs", str(tmp_path / "one"))
     for process in (*both, one):
         process.wait()
+        assert "status 0" in process.output(), process.output()
     np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), atol=1e-4)
 
 

@@ -165,7 +165,8 @@ class _Tuner(keras_tuner.Tuner):
         time.sleep(POLL_INTERVAL)
 
     def run_trial(self, trial: Any) -> dict[str, float]:  # pyright: ignore[reportIncompatibleMethodOverride] # KerasTuner documents dicts as results
-        values = dict(trial.hyperparameters.values)
+        values = {**trial.hyperparameters.values}
+        values.pop(_PRESET, None)
         finished = threading.Event()
 
         def send_heartbeats() -> None:

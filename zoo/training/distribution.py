@@ -68,6 +68,8 @@ def distributed(
     )
     try:
         yield
+        if len(hosts) > 1:
+            _await_all()
     finally:
         keras.distribution.set_distribution(None)
 
@@ -128,6 +130,13 @@ def _connect(hosts: Sequence[str], index: int, task: str, timeout: float) -> Non
     jax.distributed.initialize(
         hosts[0], len(hosts), index, initialization_timeout=max(round(timeout), 1)
     )
+
+
+def _await_all() -> None:
+    """Wait until every process is here: one that ends earlier breaks the connections of others."""
+    from jax.experimental import multihost_utils
+
+    multihost_utils.sync_global_devices("end of the training")
 
 
 def _logical_devices(tf: Any) -> list[str]:
