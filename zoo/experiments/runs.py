@@ -86,7 +86,8 @@ def run(
         "history": [asdict(epoch) for epoch in history],
     }
     if distribution.process()[0] == 0:
-        with whole_file(folder / MODEL) as file:
+        # The other processes have nothing to save: no operation may ask for their part.
+        with distribution.replicated(), whole_file(folder / MODEL) as file:
             model.save(file)
         with whole_file(folder / RESULT) as file:
             file.write_text(json.dumps(result, indent=2) + "\n")
