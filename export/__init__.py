@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from export.recipes import RECIPES, Recipe
     from export.runtimes.stepper import Stepper, steppers
     from export.targets import TARGETS, Target
+    from export.tflite_file.reader import read_file
     from export.verification.evaluate import evaluate_file, predict_file
     from export.verification.provenance import model_sha256
     from export.verification.report import Report, RuntimeResult, VerificationError
@@ -37,6 +38,7 @@ _MODULES = {
     "evaluate_file": "export.verification.evaluate",
     "model_sha256": "export.verification.provenance",
     "predict_file": "export.verification.evaluate",
+    "read_file": "export.tflite_file.reader",
     "steppers": "export.runtimes.stepper",
     "to_sequence": "export.forms.sequence",
     "to_step": "export.forms.step",
@@ -61,6 +63,7 @@ __all__ = [
     "evaluate_file",
     "model_sha256",
     "predict_file",
+    "read_file",
     "steppers",
     "to_sequence",
     "to_step",

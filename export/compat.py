@@ -39,6 +39,11 @@ def has_litert() -> bool:
     return True
 
 
+def runtime_name(name: str) -> str:
+    """Return a runtime's name on this host, where TensorFlow's can take the place of LiteRT."""
+    return name if has_litert() else name.replace("LiteRT", "TensorFlow Lite")
+
+
 def tflite_interpreter(content: bytes, preserve_all_tensors: bool, xnnpack: bool) -> Any:
     """Return an interpreter on one thread: LiteRT's, or TensorFlow's where LiteRT has no wheel.
 
@@ -197,7 +202,7 @@ def micro_arena_bytes(interpreter: Any, read_stderr: Callable[[], str]) -> int:
     """
     interpreter.print_allocations()
     printed = read_stderr()
-    total = re.search(r"total (\d+) bytes", printed)
+    total = re.search(r"Arena allocation total (\d+) bytes", printed)
     if total is None:
         raise RuntimeError(f"TFLite Micro printed no arena size; it printed: {printed!r}.")
     return int(total[1])

@@ -22,7 +22,9 @@ from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import flatbuffer, rewrite
 from export.tflite_file.flatbuffer import Tensor
+from export.tflite_file.own_files import remember
 from export.tflite_file.tensor_names import rename_tensors
+from export.tflite_file.verifier import require_sound
 
 Samples: TypeAlias = Sequence[dict[str, np.ndarray]]
 
@@ -77,9 +79,13 @@ def convert(
             content = _convert_calibrated(run_converter, step, samples)
         else:
             content = run_converter(samples)
+        content = rewrite.raise_minimum_runtime(content, recipe.runtime.version)
         content = rewrite.share_constants(rewrite.select_by_version_2(content))
         content = rename_tensors(content)
     require_operations(content, target)
+    # What other processes would refuse must not be written.
+    require_sound(content)
+    remember(content)
     return content
 
 

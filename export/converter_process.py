@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -19,15 +20,20 @@ SAMPLES, MODEL = "samples.npz", "model.tflite"
 
 
 class Converter:
-    """A process that converts SavedModels, started on first use and restarted after a crash."""
+    """A process that converts SavedModels, started on first use and restarted after a crash.
+
+    It serves one thread at a time.
+    """
 
     def __init__(self):
+        self._lock = threading.RLock()
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[bytes] | None = None
 
     def start(self) -> None:
         """Start the process without waiting; loading TensorFlow takes seconds."""
-        self._running()
+        with self._lock:
+            self._running()
 
     def _running(self) -> tuple[subprocess.Popen[str], IO[bytes]]:
         """The process, started if it does not run, and the file of its stderr."""
@@ -58,12 +64,17 @@ class Converter:
         Raises:
             RuntimeError: The converter failed or crashed.
         """
+        with self._lock:
+            self._request({"folder": folder, "signatures": signatures, **settings}, subject)
+        return (Path(folder) / MODEL).read_bytes()
+
+    def _request(self, job: dict[str, Any], subject: str) -> None:
+        """Send a job, and wait until it is done."""
         process, errors = self._running()
         assert process.stdin is not None and process.stdout is not None
         # Discard the messages of earlier jobs.
         errors.seek(0)
         errors.truncate()
-        job = {"folder": folder, "signatures": signatures, **settings}
         try:
             process.stdin.write(json.dumps(job) + "\n")
             process.stdin.flush()
@@ -82,7 +93,6 @@ class Converter:
             raise RuntimeError(
                 f"The TFLite converter failed on {subject}.\n{failure}\n{_last_lines(errors)}"
             )
-        return (Path(folder) / MODEL).read_bytes()
 
 
 def _last_lines(errors):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from export.forms.elapsed_inputs import require_elapsed
 from export.forms.model_graph import ModelGraph, Value
 from export.forms.step import Step, to_step
 from export.forms.time_axis import takes_elapsed
@@ -34,7 +35,8 @@ def as_arrays(graph: ModelGraph, data: Data, argument: str = "calibration") -> d
         By input name, in the dtype of the model's input; the first axis is the batch.
 
     Raises:
-        ValueError: An input is missing or unknown, has another shape, is empty or not finite.
+        ValueError: An input is missing or unknown, has another shape, is empty, not finite, or
+            does not fit in the type of the model's input; or an elapsed time is below 0.
     """
     arrays = {
         name: _as_batch(value, graph.inputs[name], name, argument)
@@ -47,6 +49,7 @@ def as_arrays(graph: ModelGraph, data: Data, argument: str = "calibration") -> d
             + ", ".join(f"{name} {shape}" for name, shape in lengths.items())
             + "."
         )
+    require_elapsed(graph, arrays, argument)
     return arrays
 
 
@@ -238,8 +241,27 @@ def _as_batch(data: Any, value: Value, name: str, argument: str) -> np.ndarray:
             f"{where} must be finite; received {np.count_nonzero(~finite)} NaN or infinite "
             f"values, the first at (batch, time, feature) {first}."
         )
-    # As Keras converts the data of a model.
-    return array.astype(value.dtype)
+    return _cast(array, value.dtype, where)
+
+
+def _cast(array: np.ndarray, dtype: Any, where: str) -> np.ndarray:
+    """Convert data as Keras does; values that the model's type does not have are an error."""
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype)
+        is_float = np.issubdtype(cast.dtype, np.floating) or cast.dtype.kind == "V"
+        fits = np.isfinite(cast) if is_float else cast == np.trunc(array)
+    _require_all(fits, array, f"{where} must fit in {dtype}, the type of the model's input")
+    return cast
+
+
+def _require_all(fits: np.ndarray, array: np.ndarray, requirement: str) -> None:
+    if fits.all():
+        return
+    first = tuple(int(i) for i in np.argwhere(~fits)[0])
+    raise ValueError(
+        f"{requirement}; {np.count_nonzero(~fits)} values do not, the first at "
+        f"(batch, time, feature) {first}: {array[first]}."
+    )
 
 
 def _in_steps(step: Step, array: np.ndarray, name: str, argument: str) -> np.ndarray:
@@ -251,6 +273,12 @@ def _in_steps(step: Step, array: np.ndarray, name: str, argument: str) -> np.nda
             f"`{argument}` for input {name!r} has {time} rows per sequence; {unit} {least}."
         )
     rows = array.reshape(batch, time, -1).astype("float32")
-    values = step.scalings[name].to_values(rows)[:, : time - time % least]
+    with np.errstate(all="ignore"):
+        values = step.scalings[name].to_values(rows)[:, : time - time % least]
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"`{argument}` for input {name!r} holds values up to {np.abs(rows).max():.3g}, which "
+            "the model's normalization takes beyond float32; check their unit."
+        )
     steps = step.window or time // step.rows
     return values.reshape(-1, steps, step.rows * values.shape[-1])

@@ -45,11 +45,26 @@ def evaluation_pair(
     if true_outputs is None:
         return inputs, None
     true_outputs = np.asarray(true_outputs)
+    require_finite_targets(true_outputs)
     if step is not None and sequences is not None:
         TrueOutputs(step, sequences, true_outputs)
     else:
         _require_shape(graph, inputs, true_outputs)
     return inputs, true_outputs
+
+
+def require_finite_targets(true_outputs: np.ndarray) -> None:
+    """Raise a ValueError unless true outputs are numbers that are finite in float32."""
+    if true_outputs.dtype.kind not in "fiub":
+        raise ValueError(f"The true outputs must be numbers; received {true_outputs.dtype}.")
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(true_outputs.astype("float32"))
+    if not finite.all():
+        first = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"The true outputs must be finite in float32; {np.count_nonzero(~finite)} values are "
+            f"not, the first at (batch, time, output) {first}."
+        )
 
 
 def _require_shape(graph: ModelGraph, inputs: dict[str, np.ndarray], true_outputs: np.ndarray):

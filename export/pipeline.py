@@ -193,7 +193,7 @@ def _files_of_last_export(directory: str | Path) -> frozenset[str]:
 def _source_files(forms, content, report, recipe, target, sequences):
     """The texts of source files by name, and the layout of the file's tensors."""
     if forms.step is None:
-        return source.sequence_files(content, forms.graph.name, recipe.name), ()
+        return source.sequence_files(content, forms.graph.name, recipe), ()
     step = forms.step
     layout = tensor_layout(flatbuffer.read_signature(content), step)
     if sequences is None:
@@ -207,6 +207,7 @@ def _source_files(forms, content, report, recipe, target, sequences):
         recording=source.record(content, step, sequences) if target.batch == 1 else None,
         has_sequence=forms.sequence is not None,
         window=step.window,
+        runtime=recipe.runtime,
     )
     return source.source_files(target.name, device_file), layout
 

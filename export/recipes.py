@@ -9,6 +9,38 @@ WEIGHTS = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)
+class MinimumRuntime:
+    """The earliest runtime on phones that returns the numbers of the present one.
+
+    Attributes:
+        name: Name and version.
+        version: The TensorFlow release of that time, as `min_runtime_version` in files counts.
+        reason: What earlier ones do, in one or two sentences.
+    """
+
+    name: str
+    version: str
+    reason: str
+
+
+# Measured on the releases of TensorFlow and LiteRT.
+_TFLITE_2_14 = MinimumRuntime(
+    "TensorFlow Lite 2.14", "2.14.0", "Earlier releases were not found to run such files."
+)
+_LITERT_1_1_2 = MinimumRuntime(
+    "LiteRT 1.1.2",
+    "2.19.0",
+    "TensorFlow Lite 2.17 and 2.18 and LiteRT 1.0.1 run such files with XNNPACK and return wrong "
+    "numbers without an error.",
+)
+_LITERT_1_4 = MinimumRuntime(
+    "LiteRT 1.4",
+    "2.20.0",
+    "Earlier releases were not found to run int8 files with the operation DIV.",
+)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """The dtypes of a file, and the largest accepted deviation from Keras.
 
@@ -22,6 +54,7 @@ class Recipe:
         agreement: Largest accepted RMS difference between two runtimes on the same file,
             relative to the same.
         metric_tolerance: Largest accepted relative loss of the task metric.
+        runtime: The earliest runtime on phones.
     """
 
     name: str
@@ -31,6 +64,7 @@ class Recipe:
     tolerance: float
     agreement: float
     metric_tolerance: float
+    runtime: MinimumRuntime = _LITERT_1_4
 
     def __post_init__(self):
         require_choice("recipe activations", self.activations, ACTIVATIONS)
@@ -58,6 +92,7 @@ RECIPES = {
             tolerance=1e-5,
             agreement=1e-5,
             metric_tolerance=1e-4,
+            runtime=_TFLITE_2_14,
         ),
         Recipe(
             name="float16",
@@ -67,6 +102,7 @@ RECIPES = {
             tolerance=0.01,
             agreement=0.005,
             metric_tolerance=0.005,
+            runtime=_LITERT_1_1_2,
         ),
         Recipe(
             name="dynamic",
@@ -76,6 +112,7 @@ RECIPES = {
             tolerance=0.05,
             agreement=0.05,
             metric_tolerance=0.03,
+            runtime=_LITERT_1_1_2,
         ),
         Recipe(
             name="int8",
@@ -95,6 +132,7 @@ RECIPES = {
             tolerance=0.02,
             agreement=0.005,
             metric_tolerance=0.01,
+            runtime=_TFLITE_2_14,
         ),
     )
 }

@@ -17,6 +17,7 @@ from lnn_keras.cells import (
     ODERNNCell,
     WiredCfCCell,
 )
+from lnn_keras.layers.bidirectional import Bidirectional
 from lnn_keras.layers.each_step import EachStep
 from lnn_keras.layers.liquid_rnn import LiquidRNN
 from lnn_keras.migration import from_ncps
@@ -24,6 +25,7 @@ from lnn_keras.migration import from_ncps
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bidirectional",
     "CTGRUCell",
     "CTRNNCell",
     "CfCCell",

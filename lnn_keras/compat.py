@@ -4,11 +4,12 @@ Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_compat.py` h
 that names the feature which breaks with it.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops
+from keras.src.backend import AutocastScope, get_autocast_scope
 
 # Not exported by Keras. `keras.layers.RNN` draws the masks of such a cell once per call, before
 # `inner_loop`, and drops them afterwards.
@@ -16,7 +17,14 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from lnn_keras.tensors import Tensor
 
-__all__ = ["DropoutRNNCell", "custom_gradient", "dropout_seed_states", "parts_of", "time_loop"]
+__all__ = [
+    "DropoutRNNCell",
+    "dropout_seed_states",
+    "parts_of",
+    "time_loop",
+    "weights_as",
+    "weights_dtype",
+]
 
 
 class _StepCell:
@@ -56,30 +64,6 @@ def time_loop(
     return outputs, list(states)
 
 
-def custom_gradient(function: Callable) -> Callable:
-    """`keras.ops.custom_gradient` with one calling convention for all backends.
-
-    Keras documents `grad(*args, upstream=None)` and lets each backend decide whether the upstream
-    gradient comes by position or by name.
-
-    Args:
-        function: Function of tensors that returns its output and a function from the upstream
-            gradient to a tuple of gradients, one for each tensor.
-    """
-
-    @ops.custom_gradient
-    def wrapped(*tensors):
-        # Eager TensorFlow would record every operation of the forward pass on its own tape.
-        output, pull_back = function(*(ops.stop_gradient(tensor) for tensor in tensors))
-
-        def backward(*args, upstream=None):
-            return pull_back(args[0] if upstream is None else upstream)
-
-        return output, backward
-
-    return wrapped
-
-
 def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """The layer itself and, recursively, the layers that it holds, in the order of creation.
 
@@ -96,3 +80,20 @@ def dropout_seed_states(cell: keras.layers.Layer) -> list[keras.Variable]:
     cells = (part for part in parts_of(cell) if isinstance(part, DropoutRNNCell))
     generators = (getattr(inner, "seed_generator", None) for inner in cells)
     return [generator.state for generator in generators if generator is not None]
+
+
+def weights_as(dtype: str | None) -> contextlib.AbstractContextManager:
+    """A context in which Keras reads floating-point weights in a dtype; in their own with None.
+
+    Relies on `AutocastScope`, which `Layer.__call__` enters with its compute dtype.
+    """
+    return AutocastScope(dtype)
+
+
+def weights_dtype() -> str | None:
+    """The dtype of the context `weights_as`, or of the layer that is being called, if any.
+
+    Relies on `get_autocast_scope`.
+    """
+    scope = get_autocast_scope()
+    return None if scope is None else scope.dtype

@@ -34,6 +34,9 @@ __all__ = [
 BOUNDARY_MARGIN = 1e-4
 # Bound of the logarithm of rates, so that rates are finite floats.
 MAX_LOG_RATE = 20.0
+# Bound of the mean and the precision of a Gaussian's evidence, so that products of both, of the
+# elapsed time and of the variance are finite floats.
+MAX_GAUSSIAN = 1e9
 
 
 def __dir__() -> list[str]:
@@ -106,6 +109,7 @@ class Gaussian(Family):
     components = 2
 
     def natural(self, raw: Tensor) -> Tensor:
+        raw = ops.clip(raw, -MAX_GAUSSIAN, MAX_GAUSSIAN)
         mean, precision = raw[..., :1], ops.softplus(raw[..., 1:]) + BOUNDARY_MARGIN
         return ops.concatenate([mean * precision, -0.5 * precision], axis=-1)
 

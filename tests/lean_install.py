@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-ABSENT = ("tensorflow", "ai_edge_litert", "flatbuffers", "typer", "pooch", "requests")
+ABSENT = ("tensorflow", "ai_edge_litert", "flatbuffers", "typer", "platformdirs", "requests")
 
 
 def check_environment() -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.downloads import DownloadError
     from zoo.hub.publish import publish
-    from zoo.hub.store import CorruptPresetError, card, exported, load, metadata, samples, save
+    from zoo.hub.store import card, exported, load, metadata, samples, save
+    from zoo.hub.verified_folder import CorruptPresetError
     from zoo.preset import Preset
     from zoo.registry import PRESETS
 
 _MODULES = {
     "PRESETS": "zoo.registry",
-    "CorruptPresetError": "zoo.hub.store",
+    "CorruptPresetError": "zoo.hub.verified_folder",
     "DownloadError": "zoo.downloads",
     "Preset": "zoo.preset",
     "card": "zoo.hub.store",

@@ -1,87 +1,48 @@
-"""The HTTP client of the zoo, for presets and datasets: pooch with a downloader that resumes.
+"""Files and JSON from web servers, for presets and datasets: verified, resumed, and bounded.
 
-Files are verified by SHA-256 before they appear under their names. Connections are encrypted,
-except to this machine; redirects must be encrypted as well. `LNN_OFFLINE` forbids all requests.
+A file appears under its name after its SHA-256 is verified. What an interrupted transfer received
+is kept in a hidden file, and the next transfer continues there. Of several processes that want the
+same folder, one downloads. Connections are encrypted, except to this machine. `LNN_OFFLINE` forbids
+all requests.
 """
 
 import contextlib
+import glob
 import io
 import json
-import logging
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from typing import Any
 
+from zoo import http_client
 from zoo.extras import extra
+from zoo.http_client import Budget
+from zoo.local_files import sha256
+from zoo.transfers import DownloadError, Progress, transfer
 
-if TYPE_CHECKING:
-    import requests
-    from urllib3.util import Url
-
-MAX_ATTEMPTS = 3
-TIMEOUT = 30.0
-MAX_REDIRECTS = 5
 # Size limits of responses: a file, and JSON text.
 MAX_FILE_BYTES = 2 << 30
 MAX_JSON_BYTES = 4 << 20
-# An interrupted transfer loses at most one chunk.
-_CHUNK_BYTES = 1 << 12
-_LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
-
-Progress = Callable[[int], object]
-
-
-class DownloadError(RuntimeError):
-    """A file cannot be downloaded, or differs from its published digest."""
-
-
-class _InterruptedError(Exception):
-    """A transfer that may succeed when it is tried again."""
-
-
-class _Downloader:
-    """A pooch downloader with retries, resumption and a size limit."""
-
-    def __init__(self, max_bytes: int, progress: Progress):
-        self._max_bytes, self._progress = max_bytes, progress
-
-    def __call__(
-        self, fname: str, action: Any, pooch: Any, *, check_only: bool | None = None
-    ) -> None:
-        # pooch passes the URL as `fname` and the path of a temporary file as `action`.
-        with open(action, "wb") as file:
-            _transfer(fname, file, self._max_bytes, self._progress)
-
-
-def require_encrypted(url: str) -> str:
-    """Return a URL without a trailing slash.
-
-    Raises:
-        ValueError: It is neither https:// nor an address of this machine.
-    """
-    if not _is_encrypted(url) and not _is_loopback(url):
-        raise ValueError(f"{url} is not encrypted; use https://.")
-    return url.rstrip("/")
 
 
 def fetch_files(
     url: str,
     folder: Path,
-    digests: Mapping[str, str | None],
+    digests: Mapping[str, str],
     *,
     max_bytes: int = MAX_FILE_BYTES,
     progress: Progress = lambda count: None,
 ) -> dict[str, Path]:
     """Download the files of a web folder that a local folder lacks.
 
+    One process or thread downloads; others wait for it.
+
     Args:
         url: Address of the web folder.
         folder: The local folder. Each file appears in it complete and verified, or not at all.
-        digests: Name of each file -> its SHA-256, or None if it is not known.
+        digests: Name of each file -> its SHA-256.
         max_bytes: Size limit of a file.
         progress: Called with the number of bytes of each received chunk.
 
@@ -89,24 +50,72 @@ def fetch_files(
         The path of each file.
 
     Raises:
-        DownloadError: A file cannot be downloaded, or differs from its digest.
+        DownloadError: A file cannot be downloaded or written, or differs from its digest.
     """
-    with extra("zoo"):
-        import pooch
-
-    client = pooch.create(path=folder, base_url=f"{url.rstrip('/')}/", registry=dict(digests))
-    downloader = _Downloader(max_bytes, progress)
-    paths = {}
-    with _silent(pooch.get_logger()):
-        for name, digest in digests.items():
-            try:
-                paths[name] = Path(client.fetch(name, downloader=downloader))
-            except ValueError as error:
-                raise DownloadError(
-                    f"Cannot fetch {client.get_url(name)}: its sha256 is not the published one "
-                    f"({str(digest)[:12]}...)."
-                ) from error
+    paths = {name: folder / name for name in digests}
+    address = url.rstrip("/")
+    with _write_errors(folder):
+        if all(_is_verified(paths[name], digest) for name, digest in digests.items()):
+            return paths
+        with lock(folder):
+            for name, digest in digests.items():
+                path, budget = paths[name], Budget(max_bytes)
+                fetch_file(f"{address}/{name}", path, digest, budget, max_bytes, progress=progress)
     return paths
+
+
+def fetch_file(
+    url: str,
+    path: Path,
+    digest: str | None,
+    budget: Budget,
+    max_bytes: int,
+    *,
+    size: int | None = None,
+    progress: Progress = lambda count: None,
+) -> None:
+    """Download a file, unless the path holds it; the caller holds the lock of the folder.
+
+    Args:
+        url: Its address.
+        path: Where to write it.
+        digest: Its SHA-256; None accepts any content, and does not resume.
+        budget: The time and the bytes that it may take, with those of other files.
+        max_bytes: Its size limit.
+        size: Its number of bytes, if that is known.
+        progress: Called with the number of bytes of each received chunk.
+
+    Raises:
+        DownloadError: It cannot be downloaded, or differs from its digest or size.
+        OSError: It cannot be written. Nothing of it is left.
+    """
+    if digest and _is_verified(path, digest):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path, digest)
+    _remove_other_partials(path, partial)
+    while True:
+        resumed = partial.exists()
+        try:
+            # A killed process may have received everything.
+            if not (digest and _is_verified(partial, digest)):
+                with partial.open("r+b" if resumed else "w+b") as file:
+                    transfer(url, file, budget, max_bytes, size, progress)
+                    os.fsync(file.fileno())
+            if digest is None or _is_verified(partial, digest):
+                partial.replace(path)
+                return
+        except (OSError, DownloadError) as error:
+            interrupted = isinstance(error, DownloadError) and error.resumes
+            if digest is None or not interrupted or not partial.stat().st_size:
+                partial.unlink(missing_ok=True)
+            raise
+        partial.unlink()
+        # The part that was already there may be wrong: one more try from the start.
+        if not resumed:
+            raise DownloadError(
+                f"Cannot fetch {url}: its sha256 is not the published one ({digest[:12]}...)."
+            )
 
 
 def fetch_json(url: str) -> dict[str, Any]:
@@ -116,7 +125,7 @@ def fetch_json(url: str) -> dict[str, Any]:
         DownloadError: It cannot be downloaded, or is not a JSON object.
     """
     content = io.BytesIO()
-    _transfer(url, content, MAX_JSON_BYTES, lambda count: None)
+    transfer(url, content, Budget(MAX_JSON_BYTES), MAX_JSON_BYTES)
     return parse_json_object(content.getvalue(), url)
 
 
@@ -124,15 +133,32 @@ def parse_json_object(content: bytes, url: str) -> dict[str, Any]:
     """The JSON object in a response of `url`.
 
     Raises:
-        DownloadError: The content is not a JSON object.
+        DownloadError: The content is not a JSON object, or a name in it occurs twice.
     """
     try:
-        value = json.loads(content)
-    except ValueError as error:
-        raise DownloadError(f"The response of {url} holds no JSON.") from error
+        value = json.loads(content, object_pairs_hook=_without_duplicates)
+    # A text of brackets nests deeper than Python's stack.
+    except (ValueError, RecursionError) as error:
+        raise DownloadError(f"The response of {url} holds no JSON, or a name twice.") from error
     if not isinstance(value, dict):
         raise DownloadError(f"The response of {url} is JSON, but not an object.")
     return value
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; without a lock on filesystems that have none.
+
+    Raises:
+        OSError: The folder cannot be made, or another process holds the lock for too long.
+    """
+    from lnn_keras.folder_lock import NoLocksError, folder_lock
+
+    with contextlib.ExitStack() as stack:
+        # Downloads end within their budget, and the lock of a process with the process.
+        with contextlib.suppress(NoLocksError):
+            stack.enter_context(folder_lock(folder, 2 * http_client.MAX_SECONDS))
+        yield
 
 
 @contextlib.contextmanager
@@ -151,108 +177,32 @@ def progress_bar(title: str) -> Iterator[Progress]:
         yield lambda count: bar.advance(task, count)
 
 
-def _transfer(url: str, file: IO[bytes], max_bytes: int, progress: Progress) -> None:
-    """Write the content of a URL to a file; retry, and resume where the transfer stopped."""
-    if os.environ.get("LNN_OFFLINE"):
-        raise DownloadError(f"LNN_OFFLINE forbids to ask {url}.")
-    with extra("zoo"):
-        import requests
-
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        try:
-            for chunk in _chunks(url, file, max_bytes):
-                file.write(chunk)
-                progress(len(chunk))
-            return
-        except (requests.RequestException, _InterruptedError) as error:
-            response = getattr(error, "response", None)
-            is_client_error = response is not None and 400 <= response.status_code < 500
-            if attempt == MAX_ATTEMPTS or is_client_error:
-                raise DownloadError(f"Cannot fetch {url}: {_reason(error)}.") from error
-            time.sleep(0.2 * attempt)
-
-
-def _chunks(url: str, file: IO[bytes], max_bytes: int) -> Iterator[bytes]:
-    """The content of a URL from the end of `file` on; `file` is emptied if it must restart."""
-    start = file.seek(0, os.SEEK_END)
-    headers = {"Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with _open(url, headers) as response:
-        if start and response.status_code != 206:
-            file.truncate(0)
-            start = file.seek(0)
-        if response.status_code == 416:
-            raise _InterruptedError("the file on the server is shorter than the part received")
-        response.raise_for_status()
-        expected = response.headers.get("Content-Length")
-        received = 0
-        for chunk in response.iter_content(_CHUNK_BYTES):
-            received += len(chunk)
-            if start + received > max_bytes:
-                raise DownloadError(f"{url} exceeds the size limit of {max_bytes >> 20} MiB.")
-            yield chunk
-        if expected is not None and received != int(expected):
-            raise _InterruptedError(f"only {received:,} of {int(expected):,} bytes came")
-
-
-def _open(url: str, headers: dict[str, str]) -> "requests.Response":
-    """Send a GET request and follow redirects to encrypted addresses."""
-    import requests
-
-    address = url
-    for _ in range(MAX_REDIRECTS + 1):
-        response = requests.get(
-            address, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False
-        )
-        if not response.is_redirect:
-            return response
-        response.close()
-        previous, address = address, urljoin(address, response.headers["Location"])
-        if not _is_encrypted(address) and not (_is_loopback(previous) and _is_loopback(address)):
-            raise DownloadError(f"{url} redirects to {address}, which is not encrypted.")
-    raise DownloadError(f"{url} redirects more than {MAX_REDIRECTS} times.")
-
-
-def _is_encrypted(url: str) -> bool:
-    return _parse(url).scheme == "https"
-
-
-def _is_loopback(url: str) -> bool:
-    parsed = _parse(url)
-    return parsed.scheme == "http" and parsed.host in _LOOPBACK
-
-
-def _parse(url: str) -> "Url":
-    # The parser that requests uses: urllib.parse reads another host in http://a\@127.0.0.1/.
-    with extra("zoo"):
-        from urllib3.exceptions import LocationParseError
-        from urllib3.util import parse_url
-    try:
-        return parse_url(url)
-    except LocationParseError as error:
-        raise ValueError(f"{url} is not a valid address.") from error
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"status {response.status_code}"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off"
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return "no server answers"
-    return str(error)
-
-
 @contextlib.contextmanager
-def _silent(logger: logging.Logger) -> Iterator[None]:
-    """Suppress pooch's line for each file; it logs to stderr at level INFO."""
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+def _write_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of the disk into a DownloadError."""
     try:
         yield
-    finally:
-        logger.setLevel(level)
+    except OSError as error:
+        raise DownloadError(f"Cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def _is_verified(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256(path) == digest
+
+
+def _partial(path: Path, digest: str | None) -> Path:
+    """The hidden file that holds what was received of a file."""
+    return path.with_name(f".{path.name}.{digest[:16] if digest else 'new'}.part")
+
+
+def _remove_other_partials(path: Path, partial: Path) -> None:
+    """Delete the parts of files that earlier had this name; those without a digest, too."""
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if other != partial or partial.name.endswith(".new.part"):
+            other.unlink()
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return dict(pairs)

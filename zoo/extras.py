@@ -14,7 +14,7 @@ def extra(name: str) -> Iterator[None]:
 
     Example:
         >>> with extra("zoo"):
-        ...     import pooch
+        ...     import requests
 
     Raises:
         MissingExtraError: A package is not installed. The message says what to install.

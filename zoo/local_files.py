@@ -12,7 +12,7 @@ _APPLICATION = "lnn-keras"
 def home_folder() -> Path:
     """`LNN_HOME`, or the cache folder of the user."""
     home = os.environ.get("LNN_HOME")
-    return Path(home) if home else _user_cache()
+    return Path(home).expanduser() if home else _user_cache()
 
 
 def presets_folder() -> Path:
@@ -35,11 +35,15 @@ def dataset_folder(name: str) -> Path:
 
 def sha256(path: Path) -> str:
     """The SHA-256 digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _user_cache() -> Path:
     with extra("zoo"):
-        import pooch
+        import platformdirs
 
-    return Path(pooch.os_cache(_APPLICATION))
+    return Path(platformdirs.user_cache_dir(_APPLICATION))

@@ -67,15 +67,19 @@ class Preset:
         dataset: The dataset.
         load_splits: Function from a seed to {"train" | "validation" | "test": (inputs, targets)}.
             Only some tasks split differently for each seed.
-        load_samples: Function that returns real data: "calibration" from the training split,
-            "inputs" and "targets" from the test split. They ship with the preset if the licence of
-            the dataset allows it.
+        split_by_seed: Whether each seed has its own validation split.
+        load_samples: Function that returns real data: "calibration" from the training or
+            validation split, "inputs" and "targets" from the test split. They ship with the preset
+            if the licence of the dataset allows it.
+        load_evaluation: Function that returns inputs and targets of the test split, on which the
+            exports on the card are verified. Default: those of the samples.
         prepare: Function that fits the normalization of a model to the training inputs.
         recipe: Hyperparameters of the training.
         metrics: Metrics on the test split. The first one ranks the models.
         bars: Published or measured results in the first metric.
         license: SPDX name of the licence of the weights.
-        weights_sha256: SHA-256 of the released weights; "" before the first release.
+        metadata_sha256: SHA-256 of the released metadata.json, which has those of all other files;
+            "" before the first release.
         loss: Training loss: a name that Keras knows, or a function of targets and predictions.
         validation_loss: Function from targets and predictions on the validation split to the loss
             that selects the weights. Default: the first metric as a loss.
@@ -107,7 +111,9 @@ class Preset:
     metrics: tuple[Metric, ...]
     bars: tuple[Bar, ...]
     license: str
-    weights_sha256: str
+    metadata_sha256: str
+    split_by_seed: bool = False
+    load_evaluation: Callable[[], tuple[Inputs, np.ndarray]] | None = None
     loss: Any = "mse"
     validation_loss: Callable[[np.ndarray, np.ndarray], float] | None = None
     for_training: "Callable[[keras.Model], keras.Model]" = lambda model: model

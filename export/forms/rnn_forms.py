@@ -8,7 +8,9 @@ from keras import ops
 
 from export import compat
 from export.forms.rnn_layers import cells_of
+from lnn_keras import LiquidRNN
 from lnn_keras.cells.continuous_time import ContinuousTimeCell
+from lnn_keras.elapsed import without_checks
 
 
 @contextlib.contextmanager
@@ -39,7 +41,7 @@ class _Recurrent(keras.layers.Layer):
     def _call_cell(self, inputs, states, elapsed):
         elapsed = {} if elapsed is None else {"elapsed": elapsed}
         nested = keras.tree.pack_sequence_as(self.layer.get_initial_state(batch_size=1), states)
-        with _without_adjoints(self.layer.cell):
+        with _without_adjoints(self.layer.cell), without_checks():
             output, new_states = self.layer.cell(inputs, nested, **elapsed)
         return output, keras.tree.flatten(new_states)
 
@@ -109,29 +111,35 @@ class RecurrentSequence(_Recurrent):
         outputs = tf.zeros(tf.stack([rows, batch, *shape]))
         # A masked step repeats the last output.
         last = [] if valid is None else [tf.zeros(tf.stack([batch, *shape]))]
+        # Backwards, a step of LiquidRNN takes the elapsed time of the step that was read before it.
+        behind = isinstance(layer, LiquidRNN) and layer.go_backwards and hasattr(times, "shape")
+        gap = [_first_valid(times, valid)] if behind else []
+        kept = len(gap) + len(last)
 
         def body(t, outputs, *carried):
             # Keras returns backward outputs in the order in which they were computed.
             row = length - 1 - t if layer.go_backwards else t
-            old = list(carried[len(last) :])
-            output, new = advance(by_time[row], old, _at(times, row))
+            old, time = list(carried[kept:]), _at(times, row)
+            output, new = advance(by_time[row], old, carried[0] if behind else time)
+            following = [time] if behind else []
             if valid is not None:
-                other = tf.zeros_like(output) if layer.zero_output_for_mask else carried[0]
+                other = tf.zeros_like(output) if layer.zero_output_for_mask else carried[kept - 1]
                 output = tf.where(valid[row], output, other)
                 new = [tf.where(valid[row], *pair) for pair in zip(new, old, strict=True)]
+                following = [tf.where(valid[row], time, carried[0]) for time in following]
             start = tf.stack([t if layer.return_sequences else 0, *[0] * (len(shape) + 1)])
             outputs = compat.update_slice(outputs, output[None], start)
-            return t + 1, outputs, *[output][: len(last)], *new
+            return t + 1, outputs, *following, *[output][: len(last)], *new
 
-        carried = [*last, *states]
+        carried = [*gap, *last, *states]
         shapes = [tf.TensorShape([]), tf.TensorShape([None, None, *shape])]
         shapes += [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in carried]
-        with _without_adjoints(layer.cell):
+        with _without_adjoints(layer.cell), without_checks():
             _, outputs, *carried = tf.while_loop(
                 lambda t, *_: t < length, body, [0, outputs, *carried], shape_invariants=shapes
             )
         result = _swap_batch_and_time(outputs) if layer.return_sequences else outputs[0]
-        return (result, *carried[len(last) :]) if layer.return_state else result
+        return (result, *carried[kept:]) if layer.return_state else result
 
     def _inputs_by_time(self, sequences, elapsed):
         """Inputs and elapsed times with the time axis first, and the function of one step."""
@@ -175,6 +183,15 @@ def _valid_by_time(mask, rank):
     """A mask (batch, time) as (time, batch, 1, ...), for states and outputs of a rank."""
     valid = ops.transpose(ops.cast(mask, "bool"))
     return ops.expand_dims(valid, tuple(range(2, 2 + rank)))
+
+
+def _first_valid(times, valid) -> Any:
+    """The elapsed time (batch, 1) of the first step, or of the first one that is not masked."""
+    if valid is None:
+        return times[0]
+    is_valid: Any = ops.cast(valid, times.dtype)
+    count: Any = ops.cumsum(is_valid, axis=0)
+    return ops.sum(times * is_valid * ops.cast(count <= 1, times.dtype), axis=0)
 
 
 def _at(times, row):

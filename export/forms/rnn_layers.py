@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+import lnn_keras
 from export.compat import replace_sublayer
 from lnn_keras import LiquidRNN
 from lnn_keras.layers.cell_step import accepts
@@ -58,9 +59,9 @@ def bidirectional_with(layer: Any, forward: Any, backward: Any) -> keras.layers.
         forward: The new forward layer; its weights are shared if it is built.
         backward: The new backward layer; its weights are shared if it is built.
     """
-    copy = keras.layers.Bidirectional(
-        forward, merge_mode=layer.merge_mode, backward_layer=backward, name=layer.name
-    )
+    timed = isinstance(layer, lnn_keras.Bidirectional)
+    kind = lnn_keras.Bidirectional if timed else keras.layers.Bidirectional
+    copy = kind(forward, merge_mode=layer.merge_mode, backward_layer=backward, name=layer.name)
     # Keras takes a copy of the forward layer, which has its own weights.
     replace_sublayer(copy, "forward_layer", forward)
     return copy

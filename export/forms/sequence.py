@@ -68,7 +68,7 @@ def _call(call, *args, **kwargs):
     layer = call.layer
     if is_rnn(layer):
         return _run_rnn(layer, args, kwargs)
-    if type(layer) is keras.layers.Bidirectional:
+    if isinstance(layer, keras.layers.Bidirectional):
         return _run_both_ways(layer, *args, **kwargs)
     if is_convolution(layer) and layer.padding == "causal":
         return _convolve(layer, *args)
@@ -90,7 +90,11 @@ def _run_rnn(layer: keras.layers.RNN, args: Any, kwargs: Any) -> Any:
 
 
 def _run_both_ways(
-    layer: keras.layers.Bidirectional, sequences: Any, initial_state: Any = None, mask: Any = None
+    layer: keras.layers.Bidirectional,
+    sequences: Any,
+    initial_state: Any = None,
+    mask: Any = None,
+    elapsed: Any = None,
 ) -> Any:
     """A Bidirectional layer by loops of plain operations, merged as Keras merges them."""
     halves = [None, None]
@@ -98,7 +102,7 @@ def _run_both_ways(
         half = len(initial_state) // 2
         halves = [initial_state[:half], initial_state[half:]]
     results = [
-        RecurrentSequence(inner)(sequences, initial_state=half, mask=mask)
+        RecurrentSequence(inner)(sequences, initial_state=half, mask=mask, elapsed=elapsed)
         for inner, half in zip((layer.forward_layer, layer.backward_layer), halves, strict=True)
     ]
     states = []

@@ -8,11 +8,11 @@ import numpy as np
 
 from export.forms.names import NEXT
 from export.forms.step import Step
-from export.runtimes.rollout import Rollout
+from export.runtimes.rollout import LocalRuntime, Rollout
 from export.tflite_file.flatbuffer import Signature, Tensor
 
 
-class KerasStep:
+class KerasStep(LocalRuntime):
     """Runs the step form of a model in Keras, in float32.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.runtimes.litert import make_interpreter
+from export.runtimes.interpreters import make_interpreter
 from export.tflite_file.flatbuffer import read_signature
 
 

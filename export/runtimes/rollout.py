@@ -1,12 +1,12 @@
 """Closed-loop rollouts: a runtime runs step by step, with its states fed back."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from export.runtimes.interpreters import run_steps
 from export.tflite_file.flatbuffer import Signature
 
 
@@ -16,14 +16,53 @@ class Runtime(Protocol):
     Attributes:
         name: Name in reports.
         signature: Inputs and outputs of the step.
+        arena_bytes: Arena on TFLite Micro; None on other runtimes.
     """
 
     name: str
     signature: Signature
+    arena_bytes: int | None
 
     def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """Run one step: from all inputs by position to copies of all outputs by position."""
         ...
+
+    def run_steps(
+        self,
+        rows: Mapping[int, np.ndarray],
+        initial: list[np.ndarray],
+        feedback: Sequence[tuple[int, int]],
+        length: int,
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Run steps in closed loop; see `interpreters.run_steps`."""
+        ...
+
+
+class LocalRuntime:
+    """A runtime in this process.
+
+    Attributes:
+        interpreter: Its interpreter, with the method `invoke`, unless the class has its own.
+    """
+
+    name: str
+    signature: Signature
+    arena_bytes: int | None = None
+    interpreter: Any
+
+    def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """Run one step."""
+        return self.interpreter.invoke(inputs)
+
+    def run_steps(
+        self,
+        rows: Mapping[int, np.ndarray],
+        initial: list[np.ndarray],
+        feedback: Sequence[tuple[int, int]],
+        length: int,
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Run steps in closed loop; see `interpreters.run_steps`."""
+        return run_steps(self.invoke, rows, initial, feedback, length)
 
 
 @dataclass(frozen=True)
@@ -52,6 +91,14 @@ def initial_inputs(
     return values
 
 
+def stored_rows(signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+    """Return sequences (batch, time, values) as stored values (steps, ...), by input position."""
+    return {
+        tensor.position: tensor.quantize(inputs[tensor.name]).reshape(-1, *tensor.shape)
+        for tensor in signature.data_inputs
+    }
+
+
 def feed_back(signature: Signature, inputs: list[np.ndarray], outputs: list[np.ndarray]) -> None:
     """Copy the next states from the outputs of a step into the inputs of the next one."""
     for state, next_state in signature.states:
@@ -71,23 +118,14 @@ def rollout(
         initial_states: By the name of their input, each (1, ...); zeros by default.
     """
     signature = runtime.signature
-    quantized = {t.name: t.quantize(inputs[t.name]) for t in signature.data_inputs}
-    batch, length = next(iter(quantized.values())).shape[:2]
-    records = {tensor.name: [] for tensor in signature.outputs}
-    seconds = np.empty(batch * length)
-    for index in range(batch * length):
-        sequence, step = divmod(index, length)
-        if step == 0:
-            values = initial_inputs(signature, initial_states or {})
-        for tensor in signature.data_inputs:
-            values[tensor.position] = quantized[tensor.name][sequence, step].reshape(tensor.shape)
-        start = time.perf_counter()
-        results = runtime.invoke(values)
-        seconds[index] = time.perf_counter() - start
-        for tensor in signature.outputs:
-            records[tensor.name].append(results[tensor.position][0])
-        feed_back(signature, values, results)
-    real = {t.name: t.dequantize(np.stack(records[t.name])) for t in signature.outputs}
+    batch, length = next(iter(inputs.values())).shape[:2]
+    outputs, seconds = runtime.run_steps(
+        stored_rows(signature, inputs),
+        initial_inputs(signature, initial_states or {}),
+        [(state.position, following.position) for state, following in signature.states],
+        length,
+    )
+    real = {t.name: t.dequantize(outputs[t.position][:, 0]) for t in signature.outputs}
     real = {name: values.reshape(batch, length, *values.shape[1:]) for name, values in real.items()}
     return Rollout(
         outputs={tensor.name: real[tensor.name] for tensor in signature.data_outputs},

@@ -10,6 +10,7 @@ from export.forms.step import Step, to_step
 from export.runtimes.rollout import Runtime, feed_back, initial_inputs
 from export.runtimes.start import start_runtimes
 from export.tflite_file.interface import recipe_of, require_same_interface, target_of
+from export.tflite_file.verifier import require_readable
 
 
 class Stepper:
@@ -65,6 +66,7 @@ def steppers(
         ValueError: The file does not belong to the model, or the model has several outputs.
         RuntimeError: A runtime rejects the file.
     """
+    require_readable(content)
     step = to_step(model, fold_scaling=recipe_of(content).is_integer)
     require_same_interface(content, step)
     if len(step.outputs) != 1:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from export.recipes import MinimumRuntime, Recipe
 from export.source.recording import Recording
 from export.tflite_file.layout import TensorLayout
 
@@ -21,6 +22,7 @@ class DeviceFile:
         recording: Steps that a device replays; required for the target "micro".
         has_sequence: Whether the file has the signature `sequence`, on float32 values.
         window: Number of steps after which the states start anew, if the model has a fixed length.
+        runtime: The earliest runtime on phones.
 
     Raises:
         ValueError: Its inputs, outputs and states have several dtypes, or an unsupported one.
@@ -34,6 +36,7 @@ class DeviceFile:
     recording: Recording | None = None
     has_sequence: bool = False
     window: int | None = None
+    runtime: MinimumRuntime = Recipe.runtime
 
     def __post_init__(self):
         dtypes = sorted({tensor.dtype for tensor in self.layout})

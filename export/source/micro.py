@@ -36,15 +36,20 @@ def source_files(file: DeviceFile) -> dict[str, str]:
 
 
 def _readme(file, operation_count):
+    conversions = " ||\n      ".join(
+        f"lnn::Quantize(lnn::input::{name}, {name}, inputs) != lnn::Status::kOk"
+        for name, _ in _names_and_sizes(file, "input")
+    )
     loop = [
+        *_declarations(file, "input"),
+        f"  if ({conversions}) {{",
+        "    continue;                         // a sensor is broken: report it",
+        "  }",
+        "  if (model.Step(inputs, outputs) != lnn::Status::kOk) break;",
+        *_declarations(file, "output"),
         *(
-            f"  lnn::Quantize(lnn::input::{name}, {name}, inputs);   // float {name}[{size}]"
-            for name, size in _names_and_sizes(file, "input")
-        ),
-        "  if (!model.Step(inputs, outputs)) break;",
-        *(
-            f"  lnn::Dequantize(lnn::output::{name}, outputs, {name});   // float {name}[{size}]"
-            for name, size in _names_and_sizes(file, "output")
+            f"  lnn::Dequantize(lnn::output::{name}, outputs, {name});"
+            for name, _ in _names_and_sizes(file, "output")
         ),
     ]
     states = sum(tensor.size for tensor in file.tensors("state"))
@@ -67,6 +72,11 @@ def _readme(file, operation_count):
         loop="\n".join(loop),
         window_note=file.window_note,
     )
+
+
+def _declarations(file, kind):
+    """Declarations of the real values of all inputs or outputs."""
+    return [f"  float {name}[{size}];" for name, size in _names_and_sizes(file, kind)]
 
 
 def _names_and_sizes(file, kind):

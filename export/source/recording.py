@@ -7,7 +7,7 @@ import numpy as np
 from export.forms.step import Step
 from export.runtimes.litert import LiteRT
 from export.runtimes.micro import Micro
-from export.runtimes.rollout import Runtime, rollout
+from export.runtimes.rollout import Runtime, initial_inputs, stored_rows
 
 RECORDED_STEPS = 32
 
@@ -47,30 +47,23 @@ def record(
             concatenated over time.
         steps: Largest number of steps to record.
     """
-    recorder = _Recorder(_available_runtime(content))
-    first = {name: _first_steps(array, steps) for name, array in sequences.items()}
-    rollout(recorder, first, step.initial_states)
-    signature = recorder.signature
-    return Recording(
-        recorder.name,
-        {t.name: _stacked(recorder.inputs, t) for t in signature.data_inputs},
-        {t.name: _stacked(recorder.outputs, t) for t in signature.data_outputs},
+    runtime = _available_runtime(content)
+    signature = runtime.signature
+    rows = stored_rows(
+        signature, {name: _first_steps(array, steps) for name, array in sequences.items()}
     )
-
-
-class _Recorder:
-    """Wraps a runtime and keeps its inputs and outputs."""
-
-    def __init__(self, runtime: Runtime):
-        self.name, self.signature = runtime.name, runtime.signature
-        self.inputs, self.outputs = [], []
-        self._runtime = runtime
-
-    def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        outputs = self._runtime.invoke(inputs)
-        self.inputs.append(list(inputs))
-        self.outputs.append(outputs)
-        return outputs
+    outputs, seconds = runtime.run_steps(
+        rows,
+        initial_inputs(signature, step.initial_states),
+        [(state.position, following.position) for state, following in signature.states],
+        steps,
+    )
+    count = len(seconds)
+    return Recording(
+        runtime.name,
+        {t.name: rows[t.position].reshape(count, -1) for t in signature.data_inputs},
+        {t.name: outputs[t.position].reshape(count, -1) for t in signature.data_outputs},
+    )
 
 
 def _available_runtime(content: bytes) -> Runtime:
@@ -83,7 +76,3 @@ def _available_runtime(content: bytes) -> Runtime:
 def _first_steps(array, steps):
     """The first steps of all sequences, one after the other without a reset: (1, steps, values)."""
     return array.reshape(1, -1, array.shape[-1])[:, :steps]
-
-
-def _stacked(records, tensor):
-    return np.stack([record[tensor.position].ravel() for record in records])

@@ -1,25 +1,28 @@
 """README.md of a phone file that runs whole sequences and has no step."""
 
+from export.recipes import Recipe
 from export.source.literals import comment
+from export.source.phone import runtime_note
 from export.source.templates import fill
 from export.targets import SEQUENCE
 from export.tflite_file.flatbuffer import Tensor, read_signature
 
 
-def sequence_files(content: bytes, model: str, recipe: str) -> dict[str, str]:
+def sequence_files(content: bytes, model: str, recipe: Recipe) -> dict[str, str]:
     """Return the files that accompany model.tflite: text by file name.
 
     Args:
         content: The .tflite file, with the signature `sequence`.
         model: Name of the model.
-        recipe: Name of the recipe.
+        recipe: Its recipe.
     """
     signature = read_signature(content, SEQUENCE)
     return {
         "README.md": fill(
             "sequence.md.in",
             model=comment(model),
-            recipe=comment(recipe),
+            recipe=comment(recipe.name),
+            runtime_note=runtime_note(recipe.runtime),
             file_bytes=f"{len(content):,}",
             inputs="\n".join(map(_row, signature.inputs)),
             outputs="\n".join(map(_row, signature.outputs)),

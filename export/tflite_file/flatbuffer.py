@@ -1,6 +1,7 @@
 """Reads a .tflite file: its signatures, tensors and operations."""
 
 import functools
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,12 +12,14 @@ import numpy as np
 from export import compat
 from export.forms.names import NEXT
 from export.targets import STEP
+from export.tflite_file.structure import IDENTIFIER, FileError, require_structure
 
 # Objects of the generated schema, which has no usable types.
 Model: TypeAlias = Any
 Graph: TypeAlias = Any
 
-_IDENTIFIER = b"TFL3"
+# Name of the metadata that state the earliest runtime of a file.
+MINIMUM_RUNTIME = "min_runtime_version"
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,22 @@ class Tensor:
         )
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Convert real values to the tensor's dtype; values out of range saturate."""
+        """Convert real values to the tensor's dtype; values out of range saturate.
+
+        Raises:
+            ValueError: A value is not finite, such as that of a broken sensor.
+        """
+        values = np.asarray(values)
+        if not np.all(np.isfinite(values)):
+            wrong = values[~np.isfinite(values)].flat[0]
+            raise ValueError(
+                f"Tensor {self.name!r} of the file takes finite values; received {wrong}. "
+                "Replace missing measurements before the step."
+            )
         if not self.scale:
-            return np.asarray(values, self.dtype)
+            return values.astype(self.dtype)
         limits = np.iinfo(self.dtype)
-        integers = np.round(np.asarray(values, "float64") / self.scale) + self.zero_point
+        integers = np.round(values.astype("float64") / self.scale) + self.zero_point
         return np.clip(integers, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, values: np.ndarray) -> np.ndarray:
@@ -99,10 +113,9 @@ def unpack(content: bytes) -> Model:
     """Parse a file into a `ModelT` of the schema.
 
     Raises:
-        ValueError: The content is not a .tflite file.
+        FileError: The content is not a .tflite file, or its structure is damaged.
     """
-    if content[4:8] != _IDENTIFIER:
-        raise ValueError("The content is not a .tflite file: its identifier is missing.")
+    require_structure(content)
     schema = compat.tflite_schema()
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
 
@@ -116,7 +129,7 @@ def parsed(content: bytes) -> Model:
 def pack(model: Model) -> bytes:
     """Serialize a `ModelT` of the schema."""
     builder = flatbuffers.Builder(0)
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -174,12 +187,12 @@ def operation_names(model: Model, graph: Graph) -> list[str]:
     """Return the name of each operation of a subgraph, in order."""
     builtin = vars(compat.tflite_schema().BuiltinOperator).items()
     name_of_code = {code: name for name, code in builtin if not name.startswith("_")}
-    opcodes = [model.operatorCodes[operator.opcodeIndex] for operator in graph.operators]
-    names = [name_of_code[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in opcodes]
-    return [
-        code.customCode.decode() if name == "CUSTOM" else name
-        for name, code in zip(names, opcodes, strict=True)
-    ]
+    opcodes = [model.operatorCodes[operator.opcodeIndex] for operator in graph.operators or []]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in opcodes]
+    unknown = set(codes) - set(name_of_code)
+    if unknown:
+        raise FileError(f"it has the unknown operation {unknown.pop()}")
+    return [name_of_code[code] for code in codes]
 
 
 def computed_tensors(content: bytes) -> dict[int, str]:
@@ -205,6 +218,23 @@ def dtype_of(tensor: Any) -> str:
     """Return the dtype of a tensor of the schema."""
     types = vars(compat.tflite_schema().TensorType).items()
     return {code: name.lower() for name, code in types}[tensor.type]
+
+
+def minimum_runtime_version(content: bytes) -> str:
+    """Return the earliest runtime version that a file states, such as "2.14.0"; "" if none.
+
+    Raises:
+        FileError: It is no version.
+    """
+    model = parsed(content)
+    for entry in model.metadata or []:
+        if entry.name == MINIMUM_RUNTIME.encode():
+            data = model.buffers[entry.buffer].data
+            text = bytes([] if data is None else data).rstrip(b"\0").decode("ascii", "replace")
+            if text and not re.fullmatch(r"\d{1,4}(\.\d{1,4}){1,3}", text):
+                raise FileError(f"its {MINIMUM_RUNTIME} is {text!r}")
+            return text
+    return ""
 
 
 def is_constant(model: Model, tensor: Any) -> bool:

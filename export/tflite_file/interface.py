@@ -1,9 +1,13 @@
 """Recipe and target of a file, and whether it belongs to a model."""
 
+from collections.abc import Iterable
+
 from export import recipes, targets
 from export.forms.model_graph import ModelGraph
+from export.forms.names import NEXT
 from export.forms.step import Step
 from export.tflite_file import flatbuffer
+from export.tflite_file.flatbuffer import Tensor
 
 
 def recipe_of(content: bytes) -> recipes.Recipe:
@@ -20,30 +24,61 @@ def target_of(content: bytes) -> targets.Target:
 
 
 def require_same_interface(content: bytes, step: Step) -> None:
-    """Raise a ValueError if a file's inputs differ from those of a model's step."""
+    """Raise a ValueError if a file's inputs and outputs differ from those of a model's step."""
     signature = flatbuffer.read_signature(content)
-    expected = {*step.inputs, *step.initial_states}
-    received = {tensor.name for tensor in signature.inputs}
-    if expected != received:
-        raise ValueError(
-            f"The file was not made of model {step.name!r}: its inputs "
-            f"are {', '.join(sorted(received))}; the model's are {', '.join(sorted(expected))}."
-        )
+    states = step.initial_states
+    _require_names(signature.inputs, {*step.inputs, *states}, "inputs", step.name)
+    following = {NEXT + name for name in states}
+    _require_names(signature.outputs, {*step.outputs, *following}, "outputs", step.name)
     for tensor in signature.inputs:
-        shape = step.model.input_specs[tensor.name].shape[1:]
-        if tensor.shape[1:] != shape:
-            raise ValueError(
-                f"The file's input {tensor.name!r} has the shape {tensor.shape[1:]}; "
-                f"the model's has {shape}."
-            )
+        _require_shape(tensor, step.model.input_specs[tensor.name].shape[1:], "input")
+    for tensor in signature.outputs:
+        if tensor.name in following:
+            _require_shape(tensor, states[tensor.name.removeprefix(NEXT)].shape[1:], "output")
+        else:
+            shape = step.graph.outputs[tensor.name].shape
+            _require_features(tensor, shape[1:])
+    dtypes = {tensor.dtype for tensor in (*signature.inputs, *signature.outputs)}
+    if len(dtypes) > 1 or not dtypes <= set(recipes.ACTIVATIONS):
+        raise ValueError(
+            "The file's inputs and outputs must have one type, "
+            f"{', '.join(recipes.ACTIVATIONS)}; received {', '.join(sorted(dtypes))}."
+        )
 
 
 def require_same_sequence(content: bytes, graph: ModelGraph) -> None:
-    """Raise a ValueError if the inputs of a file's sequences differ from those of a model."""
+    """Raise a ValueError if a file's sequences differ from those of a model."""
     signature = flatbuffer.read_signature(content, targets.SEQUENCE)
-    received = {tensor.name for tensor in signature.inputs}
-    if received != set(graph.inputs):
+    _require_names(signature.inputs, set(graph.inputs), "inputs", graph.name)
+    _require_names(signature.outputs, set(graph.outputs), "outputs", graph.name)
+    for tensor in signature.inputs:
+        _require_features(tensor, graph.inputs[tensor.name].shape[1:])
+    for tensor in signature.outputs:
+        _require_features(tensor, graph.outputs[tensor.name].shape[1:])
+
+
+def _require_names(tensors: Iterable[Tensor], expected: set[str], kind: str, model: str) -> None:
+    received = {tensor.name for tensor in tensors}
+    if received != expected:
         raise ValueError(
-            f"The file was not made of model {graph.name!r}: its inputs are "
-            f"{', '.join(sorted(received))}; the model's are {', '.join(graph.inputs)}."
+            f"The file was not made of model {model!r}: its {kind} "
+            f"are {', '.join(sorted(received))}; the model's are {', '.join(sorted(expected))}."
+        )
+
+
+def _require_shape(tensor: Tensor, shape: tuple[int, ...], kind: str) -> None:
+    if tensor.shape[1:] != tuple(shape) or tensor.shape[:1] != (1,):
+        raise ValueError(
+            f"The file's {kind} {tensor.name!r} has the shape {tensor.shape[1:]}; "
+            f"the model's has {tuple(shape)}."
+        )
+
+
+def _require_features(tensor: Tensor, shape: tuple[int | None, ...]) -> None:
+    """Raise a ValueError if the last axis differs from the model's, where both have one."""
+    features = shape[-1] if shape else None
+    if features and (len(tensor.shape) < 2 or tensor.shape[-1] != features):
+        raise ValueError(
+            f"The file's tensor {tensor.name!r} has the shape {tensor.shape}; the model's last "
+            f"axis has {features} values."
         )

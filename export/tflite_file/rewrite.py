@@ -6,10 +6,12 @@ import numpy as np
 
 from export import compat
 from export.tflite_file.flatbuffer import (
+    MINIMUM_RUNTIME,
     Signature,
     Tensor,
     dtype_of,
     is_constant,
+    minimum_runtime_version,
     operation_names,
     pack,
     read_signature,
@@ -122,6 +124,31 @@ def repair_zero_scales(content: bytes) -> bytes:
                 if not np.any(table.scale) and is_constant(model, graph.tensors[index]):
                     table.scale = [result.scale[0]] * len(table.scale)
     return pack(model)
+
+
+def raise_minimum_runtime(content: bytes, version: str) -> bytes:
+    """Raise the earliest runtime version that a file states in its metadata, if it is lower."""
+    stated = minimum_runtime_version(content)
+    if stated and _numbers(stated) >= _numbers(version):
+        return content
+    schema = compat.tflite_schema()
+    model = unpack(content)
+    entries = {entry.name: entry for entry in model.metadata or []}
+    entry = entries.get(MINIMUM_RUNTIME.encode())
+    if entry is None:
+        entry = schema.MetadataT()
+        entry.name = MINIMUM_RUNTIME
+        model.metadata = [*(model.metadata or []), entry]
+    buffer = schema.BufferT()
+    # The converter pads the text to 16 bytes.
+    buffer.data = np.frombuffer(version.encode().ljust(16, b"\0"), "uint8")
+    entry.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    return pack(model)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def select_by_version_2(content: bytes) -> bytes:

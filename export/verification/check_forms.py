@@ -7,7 +7,7 @@ import numpy as np
 
 from export.forms.model_graph import ModelGraph
 from export.forms.rnn_layers import is_rnn, without_state
-from export.runtimes.litert import run_sequence
+from export.runtimes.sequences import run_sequence
 from export.verification.error_metrics import relative_rms
 from export.verification.report import RuntimeResult, percent
 

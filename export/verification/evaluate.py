@@ -11,12 +11,13 @@ from export import targets
 from export.data import Data, as_sequences, as_whole_sequences
 from export.forms.model_graph import read_graph
 from export.forms.step import Step
-from export.runtimes.litert import run_sequence
 from export.runtimes.rollout import rollout
+from export.runtimes.sequences import run_sequence
 from export.runtimes.stepper import steppers
 from export.targets import BUILT_IN, STEP, XNNPACK
 from export.tflite_file.flatbuffer import signature_names
 from export.tflite_file.interface import require_same_sequence
+from export.tflite_file.verifier import require_readable
 
 
 def predict_file(
@@ -42,6 +43,7 @@ def predict_file(
         ValueError: The file or the data do not fit the model.
         RuntimeError: A runtime rejects the file.
     """
+    require_readable(content)
     if STEP not in signature_names(content):
         return _predict_sequences(content, model, inputs, runtime_names)
     predictions = {}

@@ -8,7 +8,7 @@ import numpy as np
 from export.forms.model_graph import ModelGraph
 from export.recipes import Recipe
 from export.runtimes.keras_step import KerasStep
-from export.runtimes.litert import run_sequence
+from export.runtimes.sequences import run_sequence
 from export.targets import XNNPACK, Target
 from export.verification import check_forms, error_metrics
 from export.verification.evaluate import mean_squared_error, require_one_output

@@ -9,7 +9,6 @@ from export.data import real_inputs
 from export.forms.step import Step
 from export.recipes import Recipe
 from export.runtimes.keras_step import KerasStep, keras_rollout
-from export.runtimes.micro import Micro
 from export.runtimes.rollout import Rollout, rollout
 from export.runtimes.start import start_runtimes
 from export.targets import Target
@@ -74,7 +73,7 @@ def measure_steps(
         steps=len(rollouts[0].seconds),
         results=tuple(results),
         disagreement=disagreement,
-        arena_bytes=next((r.arena_bytes for r in started if isinstance(r, Micro)), None),
+        arena_bytes=next((r.arena_bytes for r in started if r.arena_bytes is not None), None),
         failures=(
             *check_forms.step_form_failures(expected, stepped, step.sequences, floor),
             *failures,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.tflite_file.layout import TensorLayout
+from lnn_keras.atomic_folder import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,6 +112,8 @@ class Report:
         file_sha256: The sha256 of the .tflite file.
         model_sha256: The sha256 of the Keras model's weights and config; a saved and reloaded
             model has the same.
+        minimum_runtime: The earliest runtime on phones that returns these numbers; "" for
+            microcontrollers.
     """
 
     model: str
@@ -137,6 +140,7 @@ class Report:
     date: str = ""
     file_sha256: str = ""
     model_sha256: str = ""
+    minimum_runtime: str = ""
 
     @property
     def passed(self) -> bool:
@@ -146,7 +150,8 @@ class Report:
     def save(self, path: str | Path) -> None:
         """Write the report as JSON; values that are not finite become null."""
         content = finite({**asdict(self), "passed": self.passed})
-        Path(path).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        with whole_file(path) as file:
+            file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def print(self, console: Console | None = None) -> None:
         """Print the report as tables on a `rich.console.Console`."""

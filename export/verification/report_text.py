@@ -87,7 +87,7 @@ def facts(report: Report) -> dict[str, str]:
     if report.arena_bytes is not None:
         found["arena"] = (
             f"{report.arena_bytes:,} bytes used by TFLite Micro on this host, with 8-byte "
-            "pointers; about half on 32-bit devices. Allocation needs up to half as much more"
+            "pointers; 56 to 73 % of it on 32-bit devices. Allocation needs up to 1.7 times as much"
         )
     if report.disagreement is not None:
         found["runtimes"] = f"differ from each other by at most {percent(report.disagreement)}"

@@ -10,7 +10,7 @@ from export.data import Data, as_sequences, as_whole_sequences, noise, verificat
 from export.forms.model_graph import read_graph
 from export.forms.step import to_step
 from export.recipes import Recipe
-from export.targets import STEP, Target
+from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import cost, flatbuffer
 from export.tflite_file.interface import (
     recipe_of,
@@ -18,6 +18,7 @@ from export.tflite_file.interface import (
     require_same_sequence,
     target_of,
 )
+from export.tflite_file.verifier import require_readable
 from export.verification.measure_sequences import measure_sequences, sequence_noise
 from export.verification.measure_steps import measure_steps
 from export.verification.provenance import provenance
@@ -71,6 +72,7 @@ def verify(
         ValueError: The file or the data do not fit the model, or an argument is out of range.
     """
     require_at_least(2, "steps", steps)
+    require_readable(content)
     recipe = recipes.get(recipe) if recipe else recipe_of(content)
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     target = targets.get(target) if target else target_of(content)
@@ -90,6 +92,7 @@ def verify(
         multiply_accumulates=cost.multiply_accumulates(content),
         operations=cost.operations(content),
         tolerance=recipe.tolerance,
+        minimum_runtime=recipe.runtime.name if target.name == "phone" else "",
         **provenance(model, content),
         **vars(replace(measured, warnings=(*measured.warnings, *_float_warnings(content, recipe)))),
     )
@@ -98,6 +101,8 @@ def verify(
 def _verify_steps(model, content, inputs, true_outputs, target, recipe, steps) -> Measurements:
     step = to_step(model, fold_scaling=recipe.is_integer)
     require_same_interface(content, step)
+    if SEQUENCE in flatbuffer.signature_names(content):
+        require_same_sequence(content, step.graph)
     data = noise(model, steps) if inputs is None else inputs
     sequences = as_sequences(step, data, "inputs")
     # A task's error is measured on all data.

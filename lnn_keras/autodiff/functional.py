@@ -4,18 +4,8 @@ from collections.abc import Callable
 
 import keras
 
+from lnn_keras.compat import weights_as, weights_dtype
 from lnn_keras.tensors import Tensor, ops
-
-
-class _MethodLayer(keras.layers.Layer):
-    """A method as a layer, so that Keras casts the weights to the compute dtype."""
-
-    def __init__(self, method, dtype):
-        super().__init__(dtype=dtype, name="pure")
-        self.method = method
-
-    def call(self, *args, **kwargs):
-        return self.method(*args, **kwargs)
 
 
 def weights_of(layer: keras.layers.Layer) -> list[Tensor]:
@@ -32,15 +22,18 @@ def pure(layer: keras.layers.Layer, method: Callable) -> Callable:
 
     Returns:
         Function (weights, *args, **kwargs), with weights in the order of `weights_of`. With an
-        empty list it reads the layer's own weights.
+        empty list it reads the layer's own weights. It reads them in the dtype in which Keras
+        reads weights now, for instance in the compute dtype of the layer that is being called.
     """
-    wrapped = _MethodLayer(method, layer.dtype_policy)
+    # A gradient may call the function when the layer's own call, and its dtype, have ended.
+    dtype = weights_dtype()
 
     def function(weights, *args, **kwargs):
-        if not weights:
-            return method(*args, **kwargs)
-        mapping = list(zip(layer.weights, weights, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return wrapped(*args, **kwargs)
+        with weights_as(dtype):
+            if not weights:
+                return method(*args, **kwargs)
+            mapping = list(zip(layer.weights, weights, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return method(*args, **kwargs)
 
     return function

@@ -10,6 +10,8 @@ from lnn_keras.tensors import Tensor, ops
 def vjp(function: Callable, inputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
     """Compute the gradients of sum(cotangents * function(*inputs)) with respect to the inputs.
 
+    The gradients can be differentiated again, with respect to the inputs and the cotangents.
+
     Args:
         function: Pure function of tensors that returns a list of tensors.
         inputs: Floating-point tensors.
@@ -24,6 +26,8 @@ def vjp(function: Callable, inputs: Sequence[Tensor], cotangents: Sequence[Tenso
 def _tensorflow(function, inputs, cotangents):
     import tensorflow as tf
 
+    # A tape would add up the gradients of one tensor that is two inputs.
+    inputs = [tf.identity(tensor) for tensor in inputs]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         outputs = function(*inputs)
@@ -45,8 +49,15 @@ def _jax(function, inputs, cotangents):
 def _torch(function, inputs, cotangents):
     import torch  # pyright: ignore[reportMissingImports] - an optional backend
 
+    recorded = torch.is_grad_enabled()
     with torch.enable_grad():
-        inputs = [tensor.detach().requires_grad_() for tensor in inputs]
+        # Views of their own, which an outer derivative can see through.
+        inputs = [
+            tensor.view_as(tensor)
+            if recorded and tensor.requires_grad
+            else tensor.detach().requires_grad_()
+            for tensor in inputs
+        ]
         # torch raises an error for a result that does not depend on the inputs.
         pairs = [
             (output, cotangent)
@@ -58,6 +69,7 @@ def _torch(function, inputs, cotangents):
             inputs,
             [cotangent for _, cotangent in pairs],
             allow_unused=True,
+            create_graph=recorded,
         )
     return [
         ops.zeros_like(tensor) if gradient is None else gradient

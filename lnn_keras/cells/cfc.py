@@ -38,7 +38,9 @@ class CfCCell(DenseCell):
         no_gate:   h <- before + after gate
         pure:      h <- A (1 - before exp(-t (|w_tau| + |before|)))
 
-    with t the elapsed time. Unlike the state of an ODE, this state may change at t = 0.
+    with t the elapsed time. Unlike the state of an ODE, this state may change at t = 0. In mode
+    "pure" the authors' code has no activation of `before`: head_activation="linear" gives it,
+    without a bound of the state. `from_ncps` sets it.
 
     Args:
         units: Number of neurons.

@@ -6,15 +6,24 @@ from typing import Any
 import keras
 
 from lnn_keras import elapsed as elapsed_time
-from lnn_keras.compat import DropoutRNNCell
+from lnn_keras.compat import DropoutRNNCell, weights_as
 from lnn_keras.tensors import Tensor, ops
+
+# Finite inputs beyond these are replaced by them, so that products and sums of inputs are finite.
+LARGEST_INPUT, LARGEST_HALF_INPUT = 1e15, 1e4
 
 
 class ContinuousTimeCell(keras.layers.Layer, DropoutRNNCell):
     """Base class of the cells: a Keras RNN cell that advances its state by an elapsed time.
 
     `call` is `project`, which depends on the inputs only, followed by `advance`. `LiquidRNN`
-    projects a whole sequence at once and then scans `advance`.
+    projects a whole sequence at once and then scans `advance`. In half precision, `project`
+    computes in it and `advance` in float32, with float32 weights: elapsed times and solver steps
+    need its range. `keras.layers.RNN` of half precision rounds an elapsed time that is the last
+    feature; `keras.layers.RNN(cell, dtype="float32")` does not.
+
+    Integer inputs are taken as floats. Finite inputs beyond 1e15, in float16 beyond 1e4, count as
+    these; an elapsed time beyond 1e15 counts as 1e15.
 
     Args:
         state_size: Size of the state, or a list with the size of each state.
@@ -34,7 +43,9 @@ class ContinuousTimeCell(keras.layers.Layer, DropoutRNNCell):
         The output (batch, output_size), and the list of the new states.
 
     Raises:
-        ValueError: `elapsed` is invalid, or given both as a feature and as a call argument.
+        ValueError: `elapsed` is invalid, or given both as a feature and as a call argument. In a
+            compiled graph, which cannot raise, the output of a step with an invalid elapsed time
+            is NaN, and the time counts as 0.
 
     Attributes:
         dropout: Fraction of the input features that `call` drops in training.
@@ -59,6 +70,19 @@ class ContinuousTimeCell(keras.layers.Layer, DropoutRNNCell):
         self.output_size = output_size
         self.elapsed = elapsed_time.validate(elapsed)
         self._feature_count: int | None = None
+
+    @property
+    def input_dtype(self) -> str:
+        """The dtype of inputs before they are projected: elapsed times need float32."""
+        return step_dtype(self)
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        """`keras.layers.Layer.add_weight`; half precision gets its initial values from float32."""
+        # Backends lack the decomposition of orthogonal initial values in half precision.
+        initializer = kwargs.get("initializer")
+        if initializer is not None and self.variable_dtype in ("float16", "bfloat16"):
+            kwargs["initializer"] = _in_float32(keras.initializers.get(initializer))
+        return super().add_weight(*args, **kwargs)
 
     def features_of(self, input_shape: tuple[int | None, ...]) -> int:
         """The number of data features in inputs of this shape, without the elapsed time.
@@ -152,17 +176,26 @@ class ContinuousTimeCell(keras.layers.Layer, DropoutRNNCell):
         elapsed: float | Tensor | None = None,
         training: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
+        dtype = step_dtype(self)
         features, elapsed = self.separate_elapsed(inputs, elapsed)
         if len(getattr(elapsed, "shape", ())) == 1:
             elapsed = ops.expand_dims(elapsed, -1)
-        constants = None
+        elapsed, valid = elapsed_time.refuse_invalid(elapsed, dtype)
+        features = ops.cast(bounded(features, self.compute_dtype), self.compute_dtype)
         if training and self.dropout:
-            features = features * self.get_dropout_mask(features)
-        if training and self.recurrent_dropout:
-            mask = self.get_recurrent_dropout_mask(first_state(states))
-            constants = self.constants(recurrent_mask=mask)
-        projected = self.project(features, training=training)
-        return self.advance(projected, states, elapsed, constants, training=training)
+            features = features * ops.cast(self.get_dropout_mask(features), features.dtype)
+        with weights_as(self.compute_dtype):
+            projected = self.project(features, training=training)
+        projected, states = ops.cast(projected, dtype), _cast_states(states, dtype)
+        constants = None
+        with weights_as(dtype):
+            if training and self.recurrent_dropout:
+                mask = self.get_recurrent_dropout_mask(first_state(states))
+                constants = self.constants(recurrent_mask=ops.cast(mask, dtype))
+            output, states = self.advance(projected, states, elapsed, constants, training=training)
+        if valid is not None:
+            output = ops.where(valid, output, float("nan"))
+        return ops.cast(output, self.compute_dtype), _cast_states(states, self.compute_dtype)
 
     def get_dropout_mask(self, step_input: Tensor) -> Tensor | None:
         """The mask of the data features (batch, features), cached until the RNN layer resets it."""
@@ -211,3 +244,26 @@ def as_list(state_size: Any) -> list[int]:
 def masked(state: Tensor, mask: Tensor | None = None) -> Tensor:
     """The state times a dropout mask, if there is one."""
     return state if mask is None else state * mask
+
+
+def _in_float32(initializer: Any) -> Any:
+    return lambda shape, dtype=None: ops.cast(initializer(shape, dtype="float32"), dtype)
+
+
+def step_dtype(cell: Any) -> str:
+    """The dtype of a cell's steps: its compute dtype, or float32 where that is half precision."""
+    return keras.backend.result_type(cell.compute_dtype, "float32")
+
+
+def bounded(inputs: Tensor, dtype: str) -> Tensor:
+    """Inputs within the limits of a compute dtype; NaN and infinite ones stay as they are."""
+    largest = LARGEST_HALF_INPUT if dtype == "float16" else LARGEST_INPUT
+    inputs = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+    if elapsed_time.in_device_file():
+        return inputs
+    return ops.where(ops.isfinite(inputs), ops.clip(inputs, -largest, largest), inputs)
+
+
+def _cast_states(states: Any, dtype: str) -> list[Tensor]:
+    states = list(states) if isinstance(states, (list, tuple)) else [states]
+    return [ops.cast(state, dtype) for state in states]

@@ -167,8 +167,10 @@ class CTGRUCell(DenseCell):
 
     def _scale_weights(self, log_tau):
         """Softmax weights of the time scales (batch, units, scales), largest at the nearest."""
-        scales = ops.cast(np.log(self.tau), log_tau.dtype)
-        return ops.softmax(-ops.square(ops.expand_dims(log_tau, -1) - scales), axis=-1)
+        # The softmax of -(x - a)^2 is that of 2 x a - a^2, in which no large numbers cancel.
+        scales = np.log(self.tau)
+        slopes, offsets = (ops.cast(v, log_tau.dtype) for v in (2 * scales, -(scales**2)))
+        return ops.softmax(ops.expand_dims(log_tau, -1) * slopes + offsets, axis=-1)
 
     def get_recurrent_dropout_mask(self, step_input: Tensor) -> Tensor | None:
         """The mask of the units (batch, units), which sum the traces that the state holds."""

@@ -145,6 +145,11 @@ class CTRNNCell(DenseODECell):
         rate = delta * leak
         return rate * z, rate
 
+    def fastest_rate(self) -> Tensor:
+        """(1 + gain of the recurrent kernel) / tau."""
+        gain = ops.sum(ops.abs(self.recurrent_kernel), axis=0)
+        return ops.exp(-self.log_tau) * (1 + gain)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

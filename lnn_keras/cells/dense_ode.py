@@ -149,6 +149,10 @@ class DenseODECell(DenseCell, ODECell):
         """x kernel + bias: (..., features) -> (..., units)."""
         return dense(inputs, self.kernel, self.bias)
 
+    def fastest_rate(self) -> Tensor:
+        """1 / tau + 1, since gates are at most 1."""
+        return ops.exp(-self.log_tau) + 1
+
     def get_config(self) -> dict[str, Any]:
         tau_initializer = keras.initializers.serialize(self.tau_initializer)
         return {**super().get_config(), "tau_initializer": tau_initializer}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lnn_keras.compat import custom_gradient
+from lnn_keras.autodiff.linear_map import linear_map
 from lnn_keras.tensors import Tensor, ops
 
 
@@ -54,20 +54,19 @@ class FanInLayout:
         if self._is_fully_connected:
             return ops.expand_dims(values, 0)
 
-        @custom_gradient
+        # No size is inferred (-1), which is impossible where there is no synapse.
+        batch = ops.shape(values)[-1]
+
         def gather(values):
-            # No size is inferred (-1), which is impossible where there is no synapse.
-            batch = ops.shape(values)[-1]
-
-            def backward(upstream):
-                flat = ops.reshape(upstream, (self._rows * self._width, batch))
-                flat = ops.pad(flat, [(0, 1), (0, 0)])
-                return ops.sum(ops.take(flat, self._slots_of_source, axis=0), axis=1)
-
             gathered = ops.take(values, self._source_of_slot, axis=0)
-            return ops.reshape(gathered, (self._rows, self._width, batch)), backward
+            return ops.reshape(gathered, (self._rows, self._width, batch))
 
-        return gather(values)
+        def sum_of_slots(slots):
+            flat = ops.reshape(slots, (self._rows * self._width, batch))
+            flat = ops.pad(flat, [(0, 1), (0, 0)])
+            return ops.sum(ops.take(flat, self._slots_of_source, axis=0), axis=1)
+
+        return linear_map(gather, sum_of_slots, values)
 
     def pad_units(self, sums: Tensor) -> Tensor:
         """Append zeros for neurons without a row: (rows, batch) -> (units, batch)."""

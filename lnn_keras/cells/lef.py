@@ -6,7 +6,7 @@ import keras
 
 from lnn_keras import families
 from lnn_keras.argument_checks import require_at_least, require_choice
-from lnn_keras.cells.continuous_time import masked
+from lnn_keras.cells.continuous_time import masked, step_dtype
 from lnn_keras.cells.dense import dense
 from lnn_keras.cells.dense_ode import DenseODECell
 from lnn_keras.cells.initializers import (
@@ -15,12 +15,11 @@ from lnn_keras.cells.initializers import (
     initializer_or,
     uniform_or,
 )
+from lnn_keras.compat import weights_as
 from lnn_keras.tensors import Tensor, ops
 from lnn_keras.types import Constraint, Initializer, Regularizer
 
 PARAMETERS = ("mean", "natural")
-# Beyond this elapsed time a step has reached its limit in every float format.
-MAX_DELTA = 1e20
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
@@ -195,16 +194,20 @@ class LEFCell(DenseODECell):
     @property
     def prior(self) -> Tensor:
         """The natural parameters eta0 of the prior (units * components,)."""
-        return self._natural(ops.cast(self.raw_prior, self.compute_dtype))
+        with weights_as(step_dtype(self)):
+            return self._natural(ops.convert_to_tensor(self.raw_prior))
 
     def natural_parameters(self, state: Tensor) -> Tensor:
         """The natural parameters eta of a state, both (..., units * components)."""
-        return state + self.prior
+        prior = self.prior
+        return ops.cast(state, prior.dtype) + prior
 
     def project(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Gates, and evidence minus prior: (..., features) -> (..., units + state_size)."""
-        evidence = self._natural(dense(inputs, self.evidence_kernel, self.evidence_bias))
-        return ops.concatenate([super().project(inputs), evidence - self.prior], axis=-1)
+        raw = dense(inputs, self.evidence_kernel, self.evidence_bias)
+        # Natural parameters are products, which overflow half precision.
+        gates, raw = (ops.cast(part, step_dtype(self)) for part in (super().project(inputs), raw))
+        return ops.concatenate([gates, self._natural(raw) - self.prior], axis=-1)
 
     def increments(
         self,
@@ -216,8 +219,6 @@ class LEFCell(DenseODECell):
         leak, *mask = constants
         gates, evidence = projected[..., : self.units], projected[..., self.units :]
         f = ops.sigmoid(gates + ops.matmul(masked(h, *mask), self.recurrent_kernel))
-        shorter = ops.minimum if hasattr(delta, "shape") else min
-        delta = shorter(delta, MAX_DELTA)
         leak, f = self._repeat_per_component(leak), self._repeat_per_component(f)
         return delta * f * evidence, delta * (leak + f)
 

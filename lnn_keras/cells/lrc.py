@@ -67,6 +67,11 @@ class LRCCell(ODECell):
     near 0, where it is steep and the state has no constant part (docs/defaults.md). The paper's
     affine maps of inputs and outputs are left to other layers.
 
+    The authors' code draws e from [-0.2, 0.2]
+    (`leak_reversal_initializer=keras.initializers.RandomUniform(-0.2, 0.2)`), and scales and
+    shifts each input and each output by weights of its own. This cell does not: W, sigma and mu
+    hold such factors for the inputs, and a Dense layer after the cell for the outputs.
+
     Args:
         units: Number of neurons.
         unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
@@ -196,6 +201,10 @@ class LRCCell(ODECell):
         if self.elastance == "asymmetric":
             return ops.sigmoid(o)
         return ops.sigmoid(o + self.elastance_width) - ops.sigmoid(o - self.elastance_width)
+
+    def fastest_rate(self) -> Tensor:
+        """1, since elastance and forget gate are at most 1."""
+        return ops.ones_like(self.leak)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.initializers.serialize

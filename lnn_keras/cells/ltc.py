@@ -48,7 +48,7 @@ class LTCCell(ODECell):
         max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
             do not suffice. Backpropagation on JAX always computes all of them.
         adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
-            state instead of storing every step.
+            state instead of storing every step. It can be differentiated again, in the same memory.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Call arguments:
@@ -231,6 +231,11 @@ class LTCCell(ODECell):
     def read_out(self, h: Tensor) -> Tensor:
         """The motor neurons, each with its scale and bias."""
         return h[..., : self.output_size] * self.output_scale + self.output_bias
+
+    def fastest_rate(self) -> Tensor:
+        """(g + sum of w) / C of each neuron."""
+        decay = self.leak + self.sensory.total_weight() + self.recurrent.total_weight()
+        return ops.exp(-self.log_capacitance) * decay
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

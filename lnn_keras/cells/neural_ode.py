@@ -141,6 +141,10 @@ class NODECell(DenseODECell):
         z = projected + ops.matmul(masked(h, *mask), self.recurrent_kernel)
         return delta * self.activation(z), delta * leak
 
+    def fastest_rate(self) -> Tensor:
+        """1 / tau, and the gain of the recurrent kernel."""
+        return ops.exp(-self.log_tau) + ops.sum(ops.abs(self.recurrent_kernel), axis=0)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

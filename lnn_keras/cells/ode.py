@@ -1,13 +1,26 @@
 """ODECell: the base class of cells that solve a differential equation."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from lnn_keras.argument_checks import require_at_least, require_choice, require_positive
 from lnn_keras.autodiff.functional import pure, weights_of
 from lnn_keras.cells.continuous_time import ContinuousTimeCell, first_state
-from lnn_keras.solvers import SOLVERS, STEP_FUNCTIONS, Dopri5, FixedSteps, adjoint, solve
-from lnn_keras.tensors import Tensor, ops
+from lnn_keras.elapsed import LONGEST
+from lnn_keras.solvers import (
+    EXPLICIT_ORDERS,
+    SOLVERS,
+    STEP_FUNCTIONS,
+    Dopri5,
+    FixedSteps,
+    adjoint,
+    solve,
+)
+from lnn_keras.tensors import Tensor, concrete_values, ops
+
+# Logarithm of the largest growth of a state within a call: squares of it are finite float32.
+LOG_GROWTH = math.log(1e18)
 
 
 class ODECell(ContinuousTimeCell):
@@ -29,7 +42,7 @@ class ODECell(ContinuousTimeCell):
         max_steps: Maximum number of steps of "dopri5" per call. The state becomes NaN if they
             do not suffice. Backpropagation on JAX always computes all of them.
         adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
-            state instead of storing every step.
+            state instead of storing every step. It can be differentiated again, in the same memory.
         state_size: Size of the state; `units` by default.
         output_size: Size of the output; `units` by default.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
@@ -46,7 +59,8 @@ class ODECell(ContinuousTimeCell):
 
     Raises:
         ValueError: `units`, `unfolds` or `max_steps` below 1, `rtol` or `atol` not above 0,
-            unknown `solver`, invalid `elapsed`.
+            unknown `solver`, invalid `elapsed`; on the call, an elapsed time over which an
+            explicit solver ("euler", "midpoint", "rk4") overflows, where its value is known.
     """
 
     def __init__(
@@ -85,6 +99,55 @@ class ODECell(ContinuousTimeCell):
             *constants: Result of `constants`.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `increments`.")
+
+    def fastest_rate(self) -> Tensor:
+        """Rates of change (units,) that bound how fast an explicit solver step can grow."""
+        raise NotImplementedError(f"{type(self).__name__} does not bound its rates.")
+
+    def separate_elapsed(
+        self, inputs: Tensor, elapsed: float | Tensor | None = None
+    ) -> tuple[Tensor, float | Tensor]:
+        """As in the base class; also refuse times over which an explicit solver overflows.
+
+        An explicit step multiplies the state by up to 1 + z + z^2 / 2! + ... up to its order, with
+        z = delta times the fastest rate of the cell. Over `unfolds` steps this must stay below
+        1e18, so that squares are finite. In a compiled graph, where the values are not known, the
+        state then becomes infinite or NaN.
+
+        Raises:
+            ValueError: Also if the solver is explicit and the elapsed time too long for it.
+        """
+        inputs, elapsed = super().separate_elapsed(inputs, elapsed)
+        if self._explicit_order and self.built:
+            self._require_finite_growth(elapsed)
+        return inputs, elapsed
+
+    @property
+    def _explicit_order(self):
+        """The order of an explicit solver; 0 for other solvers."""
+        return EXPLICIT_ORDERS.get(self.solver, 0)
+
+    def _require_finite_growth(self, elapsed):
+        times = concrete_values(elapsed)
+        if times is None or not times.size:
+            return
+        try:
+            rates = concrete_values(self.fastest_rate())
+        except NotImplementedError:
+            return
+        if rates is None:
+            return
+        longest = min(float(times.max()), LONGEST)
+        z = longest / self.unfolds * float(rates.max())
+        order = self._explicit_order
+        log_growth = self.unfolds * (order * math.log(max(z, 1)) - math.lgamma(order + 1))
+        if log_growth > LOG_GROWTH:
+            raise ValueError(
+                f"The explicit solver {self.solver!r} overflows over an elapsed time of "
+                f"{longest:g} in {self.unfolds} steps: each is {z:.3g} times the fastest time "
+                f"constant of {self.name!r}. Use solver='dopri5', or 'semi_implicit' if the "
+                "equation decays; more `unfolds`; or elapsed times in a longer unit."
+            )
 
     def read_out(self, h: Tensor) -> Tensor:
         """The output as a function of the new state (batch, state_size)."""

@@ -27,7 +27,9 @@ class ODERNNCell(DenseCell, ODECell):
         hidden_units: Width of the hidden layer of dh/dt; `units` by default.
         unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
         solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive). The equation
-            has no decay term, so "semi_implicit" equals "euler".
+            has no decay term, so "semi_implicit" equals "euler". All but "dopri5" are explicit:
+            with elapsed times far above 1, states and gradients grow with every step, until
+            they overflow. Scale elapsed times to about 1.
         use_bias: Whether dh/dt, the gates and the candidate have biases.
         kernel_initializer: Initializer of `hidden_kernel` (units, hidden_units), `out_kernel`
             (hidden_units, units) and the input weights W (features, 3 units).
@@ -184,6 +186,16 @@ class ODERNNCell(DenseCell, ODECell):
         candidate = ops.tanh(projected[..., 2 * self.units :] + candidate)
         h = update * h + (1 - update) * candidate
         return h, [h]
+
+    @property
+    def _explicit_order(self):
+        """As in the base class; without a decay, "semi_implicit" is explicit too."""
+        return 1 if self.solver == "semi_implicit" else super()._explicit_order
+
+    def fastest_rate(self) -> Tensor:
+        """The gains of both layers of dh/dt."""
+        gains = ops.sum(ops.abs(self.hidden_kernel), axis=0)
+        return ops.matmul(gains, ops.abs(self.out_kernel))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden_units": self.hidden_units}

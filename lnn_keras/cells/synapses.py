@@ -71,6 +71,10 @@ class Synapses:
             ops.matmul(conductance, target_matrix),
         )
 
+    def total_weight(self) -> Tensor:
+        """The sum of w of each neuron (units,)."""
+        return ops.matmul(self.weight, ops.cast(self._target_matrix, self.weight.dtype))
+
     def constants(self, scale: Tensor) -> list[Tensor]:
         """The arguments of `currents_batch_last` that depend on weights only.
 

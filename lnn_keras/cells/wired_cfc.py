@@ -49,6 +49,7 @@ class WiredCfCCell(DenseCell):
         wiring: A `lnn_keras.wirings.Wiring`.
         mode: "default", "no_gate" or "pure".
         head_activation: Activation of the heads `before` and `after`; "tanh" bounds the state.
+            The authors' code has none in mode "pure" ("linear").
         use_bias: Whether the layers have biases.
         kernel_initializer: Initializer of the input weights of each layer.
         recurrent_initializer: Initializer of the state's weights of each layer.

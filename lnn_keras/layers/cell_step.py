@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lnn_keras.autodiff.functional import pure, weights_of
+from lnn_keras.cells.continuous_time import step_dtype
+from lnn_keras.compat import weights_as
 from lnn_keras.layers.step_inputs import StepInputs
 from lnn_keras.tensors import Tensor, ops
 
@@ -25,6 +27,9 @@ def with_training(method: Callable, training: bool) -> Callable:
 
 class CellStep:
     """Projects the inputs of a cell, and advances its states by one step.
+
+    In half precision the inputs are projected in half precision, and all else is computed in
+    float32 (`step_dtype`).
 
     Args:
         cell: The cell.
@@ -49,12 +54,16 @@ class CellStep:
     ):
         self._cell, self._elapsed = cell, elapsed
         self.batch_last = bool(constants) and hasattr(cell, "advance_batch_last")
-        self._advance = pure(cell, self._advance_with_constants)
+        self._dtype = step_dtype(cell)
         self._method = with_training(
             cell.advance_batch_last if self.batch_last else cell.advance, training
         )
-        self._project = pure(cell, with_training(cell.project, training))
-        weights = weights_of(cell) if recomputed else []
+        with weights_as(self._dtype):
+            self._advance = pure(cell, self._advance_with_constants)
+        with weights_as(cell.compute_dtype):
+            self._project = pure(cell, with_training(cell.project, training))
+        with weights_as(None):
+            weights = weights_of(cell) if recomputed else []
         # Their gradients are sums over all steps, which need the precision of the weights.
         constants = [ops.cast(constant, cell.variable_dtype) for constant in constants]
         self.parameters, self._weight_count = [*weights, *constants], len(weights)
@@ -62,8 +71,9 @@ class CellStep:
     def project(self, inputs: StepInputs, parameters: list[Tensor] | None = None) -> StepInputs:
         """Replace the features by their projection."""
         parameters = self.parameters if parameters is None else parameters
-        projected = self._project(parameters[: self._weight_count], inputs.features)
-        return inputs._replace(features=projected)
+        features = ops.cast(inputs.features, self._cell.compute_dtype)
+        projected = self._project(parameters[: self._weight_count], features)
+        return inputs._replace(features=ops.cast(projected, self._dtype))
 
     def __call__(
         self, inputs: StepInputs, states: list[Tensor], parameters: list[Tensor]
@@ -78,12 +88,13 @@ class CellStep:
         elapsed = self._elapsed if elapsed is None else elapsed
         if not constants:
             return self._method(projected, states, elapsed)
-        constants = [ops.cast(constant, projected.dtype) for constant in constants]
+        constants = [ops.cast(constant, self._dtype) for constant in constants]
         return self._method(projected, states, elapsed, constants=constants)
 
     def read_out(self, h: Tensor) -> Tensor:
         """The output of a cell with one state, from the state after the step."""
-        return self._cell.read_out(h)
+        with weights_as(self._dtype):
+            return self._cell.read_out(h)
 
     def zero_output(self, inputs: StepInputs) -> Tensor:
         """The output before the first step (batch, output_size)."""

@@ -8,7 +8,8 @@ import keras
 
 from lnn_keras import elapsed as elapsed_time
 from lnn_keras.argument_checks import require_at_least
-from lnn_keras.compat import DropoutRNNCell, dropout_seed_states
+from lnn_keras.cells.continuous_time import bounded, step_dtype
+from lnn_keras.compat import DropoutRNNCell, dropout_seed_states, weights_as
 from lnn_keras.layers.cell_step import CellStep, accepts
 from lnn_keras.layers.chunked_scan import chunked_scan
 from lnn_keras.layers.full_scan import full_scan
@@ -37,6 +38,15 @@ class LiquidRNN(keras.layers.RNN):
     those of `keras.layers.RNN(cell)`, with fewer and larger operations. By default the gradient
     recomputes solver steps instead of storing their intermediate values (rematerialization).
 
+    With `go_backwards` each step takes the elapsed time of the gap behind it
+    (`lnn_keras.elapsed.backwards`): the results are those of the reversed series.
+    `keras.layers.RNN` cannot do so, since it hides its direction from the cell.
+    `lnn_keras.Bidirectional` takes `elapsed` for both directions.
+
+    The cell computes in its own dtype policy, and the layer returns results in the layer's. In
+    half precision, `cell.project` computes in it; elapsed times, states and `cell.advance` are
+    float32.
+
     Args:
         cell: A cell of `lnn_keras`, or an RNN cell with the methods `project`, `advance` and
             `separate_elapsed` of `lnn_keras.ContinuousTimeCell`.
@@ -44,25 +54,30 @@ class LiquidRNN(keras.layers.RNN):
             gradient. Memory is least at about the square root of the length. None stores all
             intermediate values, as `keras.layers.RNN` does. "auto" takes 1 for cells with solver
             steps and None for others, whichever is faster. A cell with non-trainable variables is
-            never recomputed, since its steps may write to them.
+            never recomputed, since its steps may write to them. Derivatives of every order are
+            those of a plain scan; on JAX also in forward mode.
         parallel: None for a scan. On JAX also "newton" or "quasi_newton": all steps at once,
             iterated until the states are those of the scan
             (`lnn_keras.layers.parallel_scan`). It takes cells with one state and `read_out`, for
             instance LiquidCell and CfCCell.
         **kwargs: Arguments of `keras.layers.RNN`: return_sequences, return_state, go_backwards,
-            stateful, unroll, zero_output_for_mask.
+            stateful, unroll, zero_output_for_mask; and `dtype`, by default that of the cell.
 
     Call arguments:
-        sequences: (batch, time, features).
+        sequences: (batch, time, features); integers are taken as floats. Finite values beyond
+            1e15, in float16 beyond 1e4, count as these.
         initial_state: Optional list of states (batch, size).
         mask: Optional booleans (batch, time). A masked step keeps the states.
         training: Whether dropout is active; passed to the cell.
         elapsed: Optional elapsed times (batch, time) or (batch, time, 1), or one number for all
-            steps. Keyword only. By default the cell's own.
+            steps. Keyword only. By default the cell's own. Times beyond 1e15 count as 1e15.
 
     Raises:
-        ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape, `remat` is
-            not one of the values above, or the backend or the cell does not support `parallel`.
+        ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape or a value
+            that is negative or not finite, `remat` is not one of the values above, or the
+            backend or the cell does not support `parallel`. In a compiled graph, which cannot
+            raise, the outputs are NaN from the step with an invalid elapsed time on; it counts
+            as 0, so that the states stay finite.
 
     Example:
 
@@ -85,6 +100,11 @@ class LiquidRNN(keras.layers.RNN):
         super().__init__(cell, **kwargs)
         self.remat = _checked_remat(remat)
         self.parallel = require_supported(parallel, self)
+
+    @property
+    def input_dtype(self) -> str:
+        """The dtype of inputs before they are projected: elapsed times need float32."""
+        return step_dtype(self.cell)
 
     def build(
         self,
@@ -114,6 +134,8 @@ class LiquidRNN(keras.layers.RNN):
         *,
         elapsed: Tensor | float | None = None,
     ) -> Any:
+        # Integers are not converted by `Layer.__call__`.
+        sequences = ops.cast(sequences, self.input_dtype)
         if elapsed is not None:
             if not hasattr(elapsed, "shape"):
                 elapsed = ops.full_like(sequences[..., :1], elapsed_time.validate(elapsed))
@@ -128,8 +150,9 @@ class LiquidRNN(keras.layers.RNN):
         mask: Tensor | None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        inputs, elapsed = self._separate_inputs(sequences, mask)
-        states = list(initial_state)
+        inputs, elapsed, valid = self._separate_inputs(sequences, mask)
+        dtype = step_dtype(self.cell)
+        states = [ops.cast(state, dtype) for state in initial_state]
         recurrent_mask = None
         if training and isinstance(self.cell, DropoutRNNCell):
             # Drawn by `keras.layers.RNN.call`, for all steps of this call.
@@ -137,7 +160,8 @@ class LiquidRNN(keras.layers.RNN):
             recurrent_mask = self.cell.get_recurrent_dropout_mask(states[0])
         if self.go_backwards:
             inputs = inputs.map(lambda tensor: ops.flip(tensor, axis=1))
-        constants = self._constants(elapsed, recurrent_mask)
+        with weights_as(dtype):
+            constants = self._constants(elapsed, recurrent_mask)
         recomputed = self._recomputes()
         step = CellStep(self.cell, constants, elapsed, training, recomputed)
         outputs, last_output, states = self._driver(recomputed)(step, inputs, states, self.unroll)
@@ -145,19 +169,39 @@ class LiquidRNN(keras.layers.RNN):
             outputs, last_output = outputs * inputs.mask, last_output * inputs.mask[:, -1]
         if not self.return_sequences:
             outputs = ops.expand_dims(last_output, 1)
+        if valid is not None:
+            outputs, last_output = self._mark_invalid(outputs, last_output, valid)
         return last_output, outputs, states
 
-    def _separate_inputs(self, sequences, mask) -> tuple[StepInputs, float | None]:
-        """The inputs of the steps by name, and their elapsed time if it is one number."""
+    def _separate_inputs(self, sequences, mask) -> Any:
+        """The inputs of the steps by name; their elapsed time if it is one number; which are valid.
+
+        Backwards, each step takes the elapsed time of the gap behind it.
+        """
         elapsed = None
         if sequences.shape[-1] > self._features:
             sequences, elapsed = elapsed_time.split(sequences)
+        dtype = step_dtype(self.cell)
         features, elapsed = self.cell.separate_elapsed(sequences, elapsed)
+        elapsed, valid = elapsed_time.refuse_invalid(elapsed, dtype)
         if mask is not None:
-            mask = ops.cast(ops.expand_dims(mask, -1), features.dtype)
+            mask = ops.cast(ops.expand_dims(mask, -1), dtype)
+        features = bounded(features, self.cell.compute_dtype)
         if not hasattr(elapsed, "shape"):
-            return StepInputs(features, mask=mask), elapsed
-        return StepInputs(features, ops.cast(elapsed, features.dtype), mask), None
+            return StepInputs(features, mask=mask), elapsed, valid
+        if self.go_backwards:
+            elapsed = elapsed_time.backwards(elapsed, mask)
+        return StepInputs(features, elapsed, mask), None, valid
+
+    def _mark_invalid(self, outputs, last_output, valid):
+        """Replace outputs by NaN from the step with an invalid elapsed time on."""
+        if self.go_backwards:
+            valid = ops.flip(valid, axis=1)
+        so_far = ops.cumprod(ops.cast(valid, outputs.dtype), axis=1) > 0
+        last_output = ops.where(so_far[:, -1], last_output, float("nan"))
+        if not self.return_sequences:
+            return ops.expand_dims(last_output, 1), last_output
+        return ops.where(so_far, outputs, float("nan")), last_output
 
     def _constants(self, elapsed, recurrent_mask) -> list[Tensor]:
         """Tensors that the cell computes once for all steps."""
@@ -228,4 +272,4 @@ def _with_dropout(inputs: StepInputs, mask: Tensor | None) -> StepInputs:
         return inputs
     # The mask was drawn for the features and, behind them, the elapsed time.
     mask = ops.expand_dims(mask[..., : inputs.features.shape[-1]], 1)
-    return inputs._replace(features=inputs.features * mask)
+    return inputs._replace(features=inputs.features * ops.cast(mask, inputs.features.dtype))

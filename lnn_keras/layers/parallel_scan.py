@@ -11,8 +11,9 @@ operations. After k iterations at least the first k states are exact. States tha
 their past need few iterations, for sequences of any length. "quasi_newton" keeps only
 the diagonal of J_t: no matrix products, but more iterations.
 
-Gradients follow from the implicit function theorem: one linear recurrence backwards in time,
-with full Jacobians in both methods, then one gradient of the step at all times at once.
+Derivatives follow from the implicit function theorem. A gradient is one linear recurrence backwards
+in time, with full Jacobians in both methods, then one gradient of the step at all times at once.
+A forward-mode derivative is the recurrence forwards in time. Both can be differentiated again.
 
 Cost, for d units: the Jacobians are tensors of time * batch * d^2 values, a few of which exist at
 a time in the iterations and in the gradient (between the two only the states are stored). Each
@@ -26,17 +27,27 @@ of nonlinear RNNs, NeurIPS 2024 (the diagonal).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from lnn_keras.argument_checks import require_choice
+from lnn_keras.autodiff.jax_primitives import linear_map, with_derivative
 from lnn_keras.cells.continuous_time import as_list
+from lnn_keras.layers.linear_recurrence import (
+    newton_change,
+    parallel_backward,
+    quasi_newton_change,
+    sequential_backward,
+    sequential_forward,
+)
 from lnn_keras.tensors import Tensor
 
 METHODS = ("newton", "quasi_newton")
 TOLERANCE = 1e-6
 MAX_ITERATIONS = 64
+_CHANGES = {"newton": newton_change, "quasi_newton": quasi_newton_change}
 
 
 def require_supported(method: str | None, layer: Any) -> str | None:
@@ -119,41 +130,104 @@ def parallel_scan(
         step, weights = jax.closure_convert(step, initial, first)
     steps = jax.vmap(lambda h, inputs, weights: step(h, inputs, *weights), in_axes=(0, 0, None))
 
-    @jax.custom_vjp
-    def states_of(initial, inputs, weights):
+    problem = _Problem(step, steps, jax.tree.structure(inputs), method, tolerance, max_iterations)
+    states, iterations, converged = problem.solve([initial, *jax.tree.leaves(inputs), *weights])
+    return states, iterations.astype("int32"), converged > 0
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """All states of a recurrence, as a function of [initial state, *inputs, *weights].
+
+    Args:
+        step: Function (h, inputs of a step, *weights) -> new h.
+        steps: The step at all times at once (states before, inputs, weights) -> states.
+        structure: The structure of the inputs.
+        method: As `parallel_scan` takes it.
+        tolerance: As `parallel_scan` takes it.
+        max_iterations: As `parallel_scan` takes it.
+    """
+
+    step: Callable
+    steps: Callable
+    structure: Any
+    method: str
+    tolerance: float
+    max_iterations: int
+
+    def solve(self, tensors: list[Tensor]) -> list[Tensor]:
+        """The states, the number of iterations, and 1 if they converged, else 0."""
+        return with_derivative(lambda *tensors: self._solve(tensors), self._derivative, tensors)
+
+    def _solve(self, tensors):
+        import jax
+        from jax import numpy as jnp
+
+        initial, inputs, weights = self._separate(tensors)
         guess, iterations, converged = _iterate(
-            lambda before: steps(before, inputs, weights),
+            lambda before: self.steps(before, inputs, weights),
             initial,
-            jax.tree.leaves(inputs)[0].shape[0],
-            _CHANGES[method],
-            tolerance,
-            max_iterations,
+            tensors[1].shape[0],
+            _CHANGES[self.method],
+            self.tolerance,
+            self.max_iterations,
         )
         states = jax.lax.cond(
-            converged, lambda: guess, lambda: _scan(step, initial, inputs, weights)
+            converged, lambda: guess, lambda: _scan(self.step, initial, inputs, weights)
         )
-        return states, iterations, converged
+        # Only floating-point results have tangents.
+        return states, *(jnp.asarray(number, states.dtype) for number in (iterations, converged))
 
-    def forward(initial, inputs, weights):
-        # `states_of` has a gradient, so that these gradients can be differentiated again.
-        states, iterations, converged = states_of(initial, inputs, weights)
-        return (states, iterations, converged), (initial, inputs, weights, states, converged)
+    def _derivative(self, tensors, tangents):
+        states, iterations, converged = self.solve(tensors)
+        residuals = [*tensors, states, converged]
+        of_states = linear_map(self._tangents, self._gradients, residuals, tangents, like=[states])
+        return [*of_states, 0 * iterations, 0 * converged]
 
-    def backward(residuals, upstream):
-        initial, inputs, weights, states, converged = residuals
+    def _tangents(self, residuals, vectors):
+        """Solve tangent_t = J_t tangent_{t-1} + the direct effect of the vectors at t."""
+        import jax
+        from jax import numpy as jnp
+
+        *tensors, states, converged = residuals
+        initial, inputs, weights = self._separate(tensors)
+        of_initial, *directions = self._separate(vectors)
         before = _before(initial, states)
-        _, pull_back = jax.vjp(steps, before, inputs, weights)
-        cotangents = jax.lax.cond(
-            converged,
-            lambda upstream: _parallel_backward(lambda v: pull_back(v)[0], upstream),
-            lambda upstream: _sequential_backward(step, before, inputs, weights, upstream),
-            upstream[0],
+        of_before = _before(of_initial, jnp.zeros_like(states))
+        _, effects = jax.jvp(self.steps, (before, inputs, weights), (of_before, *directions))
+        push = jax.linearize(lambda before: self.steps(before, inputs, weights), before)[1]
+        solution = jax.lax.cond(
+            converged > 0,
+            lambda effects: newton_change(push, effects),
+            lambda effects: sequential_forward(self.step, before, inputs, weights, effects),
+            effects,
         )
-        of_before, of_inputs, of_weights = pull_back(cotangents)
-        return of_before[0], of_inputs, of_weights
+        return [solution]
 
-    states_of.defvjp(forward, backward)
-    return states_of(initial, inputs, weights)
+    def _gradients(self, residuals, cotangents):
+        """The transpose of `_tangents`."""
+        import jax
+
+        *tensors, states, converged = residuals
+        initial, inputs, weights = self._separate(tensors)
+        before = _before(initial, states)
+        _, pull_back = jax.vjp(self.steps, before, inputs, weights)
+        solution = jax.lax.cond(
+            converged > 0,
+            lambda upstream: parallel_backward(lambda v: pull_back(v)[0], upstream),
+            lambda upstream: sequential_backward(self.step, before, inputs, weights, upstream),
+            cotangents[0],
+        )
+        of_before, of_inputs, of_weights = pull_back(solution)
+        return [of_before[0], *jax.tree.leaves(of_inputs), *of_weights]
+
+    def _separate(self, tensors):
+        """The initial state, the inputs in their structure, and the weights."""
+        import jax
+
+        initial, *rest = tensors
+        count = self.structure.num_leaves
+        return initial, jax.tree.unflatten(self.structure, rest[:count]), list(rest[count:])
 
 
 def _iterate(steps, initial, length, change_of, tolerance, max_iterations):
@@ -182,47 +256,6 @@ def _iterate(steps, initial, length, change_of, tolerance, max_iterations):
     return states, iterations, size <= tolerance
 
 
-def _newton(push, residual):
-    """The change of all states, with full Jacobians."""
-    jacobians = _columns(push, residual)
-    return _linear_recurrence(jacobians, residual[..., None], _matmul)[..., 0]
-
-
-def _quasi_newton(push, residual):
-    """The change of all states, with the diagonals of the Jacobians."""
-    from jax import numpy as jnp
-
-    diagonals = jnp.diagonal(_columns(push, residual), axis1=-2, axis2=-1)
-    return _linear_recurrence(diagonals, residual, jnp.multiply)
-
-
-_CHANGES = {"newton": _newton, "quasi_newton": _quasi_newton}
-
-
-def _parallel_backward(pull_back, upstream):
-    """Solve gradient_t = upstream_t + J_{t+1}^T gradient_{t+1} for all t at once."""
-    from jax import numpy as jnp
-
-    transposed = _columns(pull_back, upstream)
-    following = jnp.concatenate([transposed[1:], jnp.zeros_like(transposed[:1])])
-    return _linear_recurrence(following, upstream[..., None], _matmul, reverse=True)[..., 0]
-
-
-def _sequential_backward(step, before, inputs, weights, upstream):
-    """Solve the same recurrence one step after the other."""
-    import jax
-    from jax import numpy as jnp
-
-    def step_back(carried, at_step):
-        before, inputs, upstream = at_step
-        gradient = upstream + carried
-        _, pull_back = jax.vjp(lambda h: step(h, inputs, *weights), before)
-        return pull_back(gradient)[0], gradient
-
-    start = jnp.zeros_like(upstream[0])
-    return jax.lax.scan(step_back, start, (before, inputs, upstream), reverse=True)[1]
-
-
 def _scan(step, initial, inputs, weights):
     """The states, one step after the other."""
     import jax
@@ -239,31 +272,3 @@ def _before(initial, states):
     from jax import numpy as jnp
 
     return jnp.concatenate([initial[None], states[:-1]])
-
-
-def _columns(linear_map, like):
-    """The matrices (..., units, units) of a linear map of (..., units), column by column."""
-    import jax
-    from jax import numpy as jnp
-
-    units = jnp.eye(like.shape[-1], dtype=like.dtype)
-    return jax.vmap(lambda unit: linear_map(jnp.broadcast_to(unit, like.shape)), out_axes=-1)(units)
-
-
-def _linear_recurrence(factors, terms, product, reverse=False):
-    """x_t = product(factors_t, x_{t-1}) + terms_t, with 0 before the first."""
-    import jax
-
-    def join(earlier, later):
-        return (
-            product(later[0], earlier[0]),
-            product(later[0], earlier[1]) + later[1],
-        )
-
-    return jax.lax.associative_scan(join, (factors, terms), reverse=reverse)[1]
-
-
-def _matmul(a, b):
-    from jax import numpy as jnp
-
-    return jnp.matmul(a, b, precision="highest")

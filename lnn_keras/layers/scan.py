@@ -9,8 +9,11 @@ Reference: Griewank and Walther, Algorithm 799: Revolve, 2000.
 
 from collections.abc import Callable
 
+import keras
+
+from lnn_keras.autodiff.custom_gradient import with_gradient
 from lnn_keras.autodiff.vjp import vjp
-from lnn_keras.compat import custom_gradient, time_loop
+from lnn_keras.compat import time_loop
 from lnn_keras.layers.step_inputs import StepInputs
 from lnn_keras.tensors import Tensor, ops
 
@@ -69,6 +72,8 @@ def scan(
         return step(packing.separate(packed), states, parameters)
 
     loop = _remat_loop if remat else _plain_loop
+    if remat and keras.backend.backend() == "jax":
+        loop = _checkpointed_loop
     outputs, states = loop(packed_step, packed, list(states), list(parameters), unroll, axis)
     if batch_last:
         outputs, states = ops.transpose(outputs), [ops.transpose(state) for state in states]
@@ -87,6 +92,15 @@ def _plain_loop(step, packed, states, parameters, unroll, axis):
     )
 
 
+def _checkpointed_loop(step, packed, states, parameters, unroll, axis):
+    """As `_remat_loop`, by the rematerialization of JAX, which has forward-mode derivatives too."""
+    import jax
+
+    # Within a loop, the compiler cannot merge the recomputation with the first computation.
+    step = jax.checkpoint(step, prevent_cse=unroll)
+    return _plain_loop(step, packed, states, parameters, unroll, axis)
+
+
 def _remat_loop(step, packed, states, parameters, unroll, axis):
     """The loop, with a gradient that recomputes every step from the states before it."""
     count, sizes = len(states), [state.shape[axis] for state in states]
@@ -98,19 +112,17 @@ def _remat_loop(step, packed, states, parameters, unroll, axis):
         stored = new if output is new[0] else [output, *new]
         return ops.concatenate(stored, axis=axis), new
 
-    @custom_gradient
     def trace_of(packed, *tensors):
-        states, parameters = tensors[:count], tensors[count:]
-        trace, _ = _plain_loop(traced_step, packed, states, parameters, unroll, axis)
+        states, parameters = list(tensors[:count]), list(tensors[count:])
+        return [_plain_loop(traced_step, packed, states, parameters, unroll, axis)[0]]
 
-        def pull_back(upstream):
-            return _backward_loop(
-                traced_step, packed, trace, states, parameters, upstream, unroll, axis
-            )
+    def gradient(tensors, traces, upstreams):
+        packed, *rest = tensors
+        return _backward_loop(
+            traced_step, packed, traces[0], rest[:count], rest[count:], upstreams[0], unroll, axis
+        )
 
-        return trace, pull_back
-
-    trace = trace_of(packed, *states, *parameters)
+    (trace,) = with_gradient(trace_of, gradient, [packed, *states, *parameters])
     stored_output_size = trace.shape[axis] - sum(sizes)
     output_size = stored_output_size or sizes[0]
     outputs = trace[:output_size] if axis == 0 else trace[..., :output_size]
@@ -142,4 +154,4 @@ def _backward_loop(step, packed, trace, states, parameters, upstream, unroll, ax
     joined = ops.flip(ops.concatenate([packed, states_before, upstream], axis=axis), axis=1)
     zeros = [ops.zeros_like(tensor) for tensor in [*states, *parameters]]
     of_packed, cotangents = time_loop(step_back, joined, zeros, unroll)
-    return ops.flip(of_packed, axis=1), *cotangents
+    return [ops.flip(of_packed, axis=1), *cotangents]

@@ -9,11 +9,19 @@ number of steps.
 from lnn_keras.solvers import adjoint
 from lnn_keras.solvers.adaptive import Dopri5, dopri5
 from lnn_keras.solvers.fixed import FixedSteps, solve
-from lnn_keras.solvers.steps import STEP_FUNCTIONS, euler, midpoint, rk4, semi_implicit
+from lnn_keras.solvers.steps import (
+    EXPLICIT_ORDERS,
+    STEP_FUNCTIONS,
+    euler,
+    midpoint,
+    rk4,
+    semi_implicit,
+)
 
 SOLVERS = (*STEP_FUNCTIONS, "dopri5")
 
 __all__ = [
+    "EXPLICIT_ORDERS",
     "SOLVERS",
     "STEP_FUNCTIONS",
     "Dopri5",

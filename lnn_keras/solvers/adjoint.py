@@ -11,10 +11,12 @@ checkpointing, 2010.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lnn_keras.autodiff.differentiable import evaluate
+from lnn_keras.autodiff.jvp import jvp
 from lnn_keras.autodiff.vjp import vjp
-from lnn_keras.compat import custom_gradient
 from lnn_keras.tensors import Tensor, ops
 
 SNAPSHOTS = 16
@@ -26,7 +28,7 @@ STRIDE = 3
 def solve_with_snapshots(
     method: Any, field: Callable, h: Tensor, elapsed: Tensor, arguments: list[Tensor]
 ) -> Tensor:
-    """Solve over `elapsed`, with gradients for h, elapsed and the arguments.
+    """Solve over `elapsed`, with derivatives for h, elapsed and the arguments.
 
     Args:
         method: `FixedSteps` or `Dopri5`.
@@ -39,34 +41,92 @@ def solve_with_snapshots(
         The state at the end.
     """
     start = method.start(field(arguments), h, elapsed)
-    size = len(start)
 
     def iterate(progress, arguments):
         return list(method.iterate(field(arguments), progress))
 
-    @custom_gradient
-    def end_of(*tensors):
-        start, arguments = tensors[:size], tensors[size:]
-        count, end = _run(method, lambda progress: iterate(progress, arguments), start)
-
-        def pull_back(upstream):
-            cotangents = [upstream, *(ops.zeros_like(tensor) for tensor in end[1:])]
-            return tuple(_backpropagate(iterate, start, arguments, count, cotangents, method.limit))
-
-        return method.finish(end), pull_back
-
-    return end_of(*start, *arguments)
+    iterations = _Iterations(iterate, method.unfinished, method.limit, len(start))
+    return method.finish(evaluate(iterations, [*start, *arguments]))
 
 
-def _run(method, iterate, start):
-    """Run all iterations: their number, and the progress at the end."""
-    count, *end = ops.while_loop(
-        lambda count, *progress: method.unfinished(progress),
-        lambda count, *progress: (count + 1, *iterate(progress)),
-        (0, *start),
-        maximum_iterations=method.limit,
-    )
-    return count, end
+@dataclass(frozen=True)
+class _Iterations:
+    """The progress at the end as a function of the progress at the start and the arguments.
+
+    Args:
+        iterate: Function (progress, arguments) -> progress after one more step.
+        unfinished: Function of a progress.
+        limit: The greatest number of iterations.
+        size: Number of tensors of the progress.
+        groups: Number of groups of tensors, each with a progress and arguments: one, and as many
+            again for each tangent.
+    """
+
+    iterate: Callable
+    unfinished: Callable
+    limit: int
+    size: int
+    groups: int = 1
+
+    def forward(self, tensors: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Run all iterations: the progress at the end, and the number of iterations."""
+        start, arguments = self._separate(tensors)
+        count, *end = ops.while_loop(
+            lambda count, *progress: self.unfinished(progress),
+            lambda count, *progress: (count + 1, *self.iterate(progress, arguments)),
+            (0, *start),
+            maximum_iterations=self.limit,
+        )
+        # Only floating-point tensors have tangents. The number is exact up to 2^24.
+        return end, ops.cast(count, "float32")
+
+    def backward(
+        self, tensors: list[Tensor], kept: Tensor, cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Propagate the cotangents of the end to the start and to the arguments."""
+        start, arguments = self._separate(tensors)
+        count = ops.cast(kept, "int32")
+        of_start, of_arguments = _backpropagate(
+            self.iterate, start, arguments, count, cotangents, self.limit
+        )
+        return self._join(of_start, of_arguments)
+
+    def tangent(self) -> "_Iterations":
+        """The same iterations with the tangents of the progress, by the chain rule."""
+        size = self.size * self.groups
+
+        def iterate(progress, arguments):
+            count = len(arguments) // 2
+            values, of_values = jvp(
+                lambda *tensors: self.iterate(tensors[:size], tensors[size:]),
+                [*progress[:size], *arguments[:count]],
+                [*progress[size:], *arguments[count:]],
+            )
+            return [*values, *of_values]
+
+        def unfinished(progress):
+            return self.unfinished(progress[:size])
+
+        return replace(self, iterate=iterate, unfinished=unfinished, groups=2 * self.groups)
+
+    def _separate(self, tensors):
+        """The progress of all groups, and the arguments of all groups."""
+        length = len(tensors) // self.groups
+        groups = [tensors[i : i + length] for i in range(0, len(tensors), length)]
+        start = [tensor for group in groups for tensor in group[: self.size]]
+        return start, [tensor for group in groups for tensor in group[self.size :]]
+
+    def _join(self, start, arguments):
+        """Undo `_separate`."""
+        count = len(arguments) // self.groups
+        return [
+            tensor
+            for i in range(self.groups)
+            for tensor in (
+                *start[i * self.size : (i + 1) * self.size],
+                *arguments[i * count : (i + 1) * count],
+            )
+        ]
 
 
 def _backpropagate(iterate, start, arguments, count, cotangents, limit):
@@ -114,7 +174,7 @@ def _backpropagate(iterate, start, arguments, count, cotangents, limit):
         step_back,
         (count, 0, positions, *snapshots, *cotangents, *gradients),
     )
-    return state[3 + size :]
+    return state[3 + size : 3 + 2 * size], state[3 + 2 * size :]
 
 
 def _read(snapshots, slot):

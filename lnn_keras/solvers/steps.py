@@ -4,6 +4,7 @@ Each takes a function `increments` and the state h at the start of the step, and
 at its end. `increments` maps h to (delta drive, delta decay), with delta the length of the step:
 so a cell can multiply delta into its constants once.
 The explicit steps diverge where delta is long against 1 / decay; the semi-implicit one does not.
+Where they would overflow, cells refuse the elapsed time (`ODECell.separate_elapsed`).
 """
 
 from collections.abc import Callable
@@ -56,3 +57,5 @@ STEP_FUNCTIONS = {
     "midpoint": midpoint,
     "rk4": rk4,
 }
+# The orders of the explicit steps, whose growth is a polynomial of this degree in delta.
+EXPLICIT_ORDERS = {"euler": 1, "midpoint": 2, "rk4": 4}

@@ -1,12 +1,16 @@
 """The converter's process: a crash becomes an error, and the next conversion works."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
-from export_models import calibrated, sequential
+from export_models import calibrated, reset_names_and_seeds, sequential
 
 from export.convert import converter
 from export.converter_process import SAMPLES
+from export.forms.step import to_step
 from export.graph import tf_graph
+from export.tflite_file.flatbuffer import read_signature
 from lnn_keras import LiquidRNN, NODECell
 
 INT8 = {"activations": "int8", "weights": "int8"}
@@ -30,3 +34,22 @@ def test_a_failure_of_the_converter_is_an_error_with_its_message(tmp_path):
         converter.convert(
             str(tmp_path), ["step"], {"activations": "float32", "weights": "int8"}, "nothing"
         )
+
+
+def test_threads_convert_one_after_another(tmp_path):
+    """They share a process and its pipes."""
+    reset_names_and_seeds()
+    names = ("stateless", "simple")
+    folders = [tmp_path / str(number) for number in range(len(names))]
+    for name, folder in zip(names, folders, strict=True):
+        tf_graph.save({"step": tf_graph.trace(to_step(sequential(name)).model, 1)}, folder)
+
+    def convert(folder):
+        settings = {"activations": "float32", "weights": "float32"}
+        content = converter.convert(str(folder), ["step"], settings, folder.name)
+        return len(read_signature(content).inputs)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        inputs = list(pool.map(convert, folders))
+    # The recurrent layer has a state.
+    assert inputs == [1, 2]

@@ -19,6 +19,8 @@ from export.tflite_file.layout import TensorLayout
 
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
 LIMITS = {"int8": (-128, 127), "int16": (-32768, 32767), "float32": (-np.inf, np.inf)}
+# lnn::Status
+INPUT_NOT_FINITE, INTERPRETER_FAILED, OUTPUT_NOT_FINITE = 1, 2, 3
 INPUTS, OUTPUTS = [(1, 1), (1, 2), (1, 1), (1, 3)], [(1, 3), (1, 2), (1, 1), (1, 1)]
 
 
@@ -87,12 +89,13 @@ def write(file, folder):
 def test_several_inputs_outputs_and_states(dtype, content, random, tmp_path, capfd):
     file = toy_file(dtype, content, random)
     write(file, tmp_path)
-    working, broken = toy_invoke(dtype), []
+    working, broken, infinite = toy_invoke(dtype), [], []
 
     def invoke(inputs):
         if broken:
             raise ArithmeticError
-        return working(inputs)
+        outputs = working(inputs)
+        return [*outputs[:3], outputs[3] * np.inf] if infinite else outputs
 
     inputs, outputs = ([(shape, dtype) for shape in shapes] for shapes in (INPUTS, OUTPUTS))
     device = Device(tmp_path, tmp_path, inputs, outputs, invoke)
@@ -107,15 +110,23 @@ def test_several_inputs_outputs_and_states(dtype, content, random, tmp_path, cap
         np.testing.assert_array_equal(device.step(row, 3), outputs)
     # A step that fails leaves the states unchanged.
     broken.append(True)
-    assert device.step(inputs[5], 3) is None
+    assert device.step(inputs[5], 3) is None and device.status == INTERPRETER_FAILED
     broken.clear()
+    if dtype == "float32":
+        # So does a sensor that is broken, and a result that is no number.
+        assert device.step([1, np.nan, 1], 3) is None and device.status == INPUT_NOT_FINITE
+        infinite.append(True)
+        assert device.step(inputs[5], 3) is None and device.status == OUTPUT_NOT_FINITE
+        infinite.clear()
     np.testing.assert_array_equal(device.step(inputs[5], 3), expected[5])
     device.reset()
     np.testing.assert_array_equal(device.step(inputs[0], 3), expected[0])
     # All inputs share one array, and each has its scale.
     quantized = np.zeros(3, dtype)
-    device.quantize(1, [1e30], quantized)
-    device.quantize(0, [1.0, 2.0], quantized)
+    assert device.quantize(1, [1e30], quantized) == 0
+    assert device.quantize(0, [1.0, 2.0], quantized) == 0
+    for broken_value in (np.nan, np.inf, -np.inf):
+        assert device.quantize(0, [1.0, broken_value], quantized.copy()) == INPUT_NOT_FINITE
     zero_point = file.layout[0].zero_point
     largest = quantized[2] if dtype == "float32" else LIMITS[dtype][1]
     assert quantized.tolist() == [zero_point, zero_point + 4, largest] and largest > 0
@@ -178,6 +189,22 @@ def test_cmake_takes_a_target_or_a_folder_and_names_missing_parts(content, rando
     built = tmp_path / "built"
     assert cmake("-S", out, "-B", built, f"-DTFLM_DIR={checkout}").returncode == 0
     assert cmake("--build", built).returncode == 0
+    # A library without the texts of errors needs a definition in all code that includes it.
+    for folder, options, defined in (
+        ("host", ("-DTFLM_DEFINITIONS=TF_LITE_STRIP_ERROR_STRINGS",), True),
+        ("linux_x86_64_release_gcc", (), True),
+        ("linux_x86_64_release_with_logs_gcc", (), False),
+    ):
+        moved = checkout / "gen" / folder / "lib" / library.name
+        if not moved.exists():
+            moved.parent.mkdir(parents=True)
+            shutil.copy(library, moved)
+        arguments = (f"-DTFLM_DIR={checkout}", f"-DTFLM_LIBRARY={moved}", *options)
+        told = "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"
+        stripped = tmp_path / f"{folder}{len(options)}"
+        assert cmake("-S", out, "-B", stripped, told, *arguments).returncode == 0
+        commands = (stripped / "compile_commands.json").read_text()
+        assert ("-DTF_LITE_STRIP_ERROR_STRINGS" in commands) == defined
     # As part of a project that builds TensorFlow Lite Micro itself.
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(firmware CXX)\n"

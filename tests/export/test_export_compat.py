@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from export import compat
-from export.runtimes.litert import make_interpreter
+from export.runtimes.interpreters import make_interpreter
 from export.runtimes.micro import Micro
 from export.tflite_file import flatbuffer
 

@@ -12,6 +12,8 @@ from export.tflite_file import flatbuffer
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
+# lnn::Status
+INPUT_NOT_FINITE = 1
 FILES = {
     "model.tflite",
     "report.json",
@@ -98,11 +100,19 @@ def test_folder_holds_the_file(exported):
     assert state.initial[0] > state.zero_point
     readme = (folder / "README.md").read_text()
     assert "recipe `int8`, numbers of type `int8_t`" in readme
-    assert "lnn::Quantize(lnn::input::x, x, inputs);   // float x[3]" in readme
+    assert "float x[3];" in readme
+    assert "if (lnn::Quantize(lnn::input::x, x, inputs) != lnn::Status::kOk) {" in readme
     # Allocating the tensors takes more memory than stays in use.
     header = (folder / "lnn_model.h").read_text()
     arena = int(re.search(r"define LNN_ARENA_BYTES (\d+)", header)[1])
-    assert arena >= 1.5 * report.arena_bytes and arena % 16 == 0
+    assert arena >= 1.75 * report.arena_bytes and arena % 16 == 0
+    # It is enough on this host, where pointers are larger than on devices.
+    from tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_bytes(content, arena_size=arena)
+    for position, tensor in enumerate(flatbuffer.read_signature(content).inputs):
+        interpreter.set_input(np.zeros(tensor.shape, tensor.dtype), position)
+    interpreter.invoke()
 
 
 @needs_compiler
@@ -111,11 +121,14 @@ def test_the_device_quantizes_and_dequantizes_as_the_layout_says(exported, mixed
     x, output, _ = report.layout
     device = device_of(exported("liquid").folder, tmp_path)
     assert device.model_bytes == report.bytes
-    for real in [*mixed_units[0, :20], [1e9, -1e9, np.nan], [np.inf, -np.inf, 0]]:
+    for broken in ([0, 0, np.nan], [np.inf, 0, 0], [0, -np.inf, 0]):
         quantized = np.zeros(3, "int8")
-        device.quantize(0, real, quantized)
+        assert device.quantize(0, broken, quantized) == INPUT_NOT_FINITE
+    for real in [*mixed_units[0, :20], [1e9, -1e9, 1e38], [3e38, -3e38, 0]]:
+        quantized = np.zeros(3, "int8")
+        assert device.quantize(0, real, quantized) == 0
         exact = (np.asarray(real) - x.offset) / x.scale + x.zero_point
-        expected = np.clip(np.nan_to_num(exact, nan=-128), -128, 127)
+        expected = np.clip(exact, -128, 127)
         # float32 on the device may round a tie the other way.
         np.testing.assert_allclose(quantized, expected, atol=0.501)
     quantized = np.array([-128, 127, 5], "int8")

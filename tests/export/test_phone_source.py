@@ -4,13 +4,18 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from export.recipes import RECIPES
 from export.source import DeviceFile, source_files
 from export.tflite_file.layout import TensorLayout
 
 SIZES = {"int8": (1, "Int8"), "int16": (2, "Int16"), "float32": (4, "Float")}
+SWIFT, KOTLIN = "LiquidModel.swift", "LiquidModel.kt"
+# TensorFlowLiteSwift has no type for int8.
+CLASSES = [(dtype, KOTLIN) for dtype in SIZES] + [("int16", SWIFT), ("float32", SWIFT)]
 AWKWARD = 'di\\r "$x'
 
 
@@ -39,8 +44,7 @@ def without_strings_and_comments(text):
     return re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("dtype", SIZES)
-@pytest.mark.parametrize("name", ["LiquidModel.kt", "LiquidModel.swift"])
+@pytest.mark.parametrize(("dtype", "name"), CLASSES)
 def test_brackets_balance_and_no_placeholder_is_left(dtype, name):
     text = source_files("phone", phone_file(dtype))[name]
     assert "@{" not in text
@@ -54,30 +58,65 @@ def test_brackets_balance_and_no_placeholder_is_left(dtype, name):
     assert max(map(len, text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("dtype", SIZES)
-def test_both_classes_hold_the_names_and_values_of_the_file(dtype):
-    files = source_files("phone", phone_file(dtype))
-    kotlin, swift = files["LiquidModel.kt"], files["LiquidModel.swift"]
-    for text in (kotlin, swift):
-        for name in ("sensors", "steering", "liquid_state_0", "next_", "step", "sequence"):
-            assert f'"{name}"' in text
-        for value in ("0.125", "1e-09", "-2.0", "0.75", "0.0625", "640.0", "3.5"):
-            assert re.search(rf"[ (]{re.escape(value)}f?,", text)
-        initial = ("0.625", "-2.5") if dtype == "float32" else ("41", "-42")
-        assert re.search(rf"{initial[0]}(\.0f|f)?, {initial[1]}(\.0f|f)?,", text)
+@pytest.mark.parametrize(("dtype", "name"), CLASSES)
+def test_classes_hold_the_names_and_values_of_the_file(dtype, name):
+    text = source_files("phone", phone_file(dtype))[name]
+    for word in ("sensors", "steering", "liquid_state_0", "next_", "step", "sequence"):
+        assert f'"{word}"' in text
+    for value in ("0.125", "1e-09", "-2.0", "0.75", "0.0625", "640.0", "3.5"):
+        assert re.search(rf"[ (]{re.escape(value)}f?,", text)
+    initial = ("0.625", "-2.5") if dtype == "float32" else ("41", "-42")
+    assert re.search(rf"{initial[0]}(\.0f|f)?, {initial[1]}(\.0f|f)?,", text)
     size, swift_type = SIZES[dtype]
-    assert f"allocateDirect({size} * size)" in kotlin
-    assert f"typealias Number = {swift_type}\n" in swift
     # Quotes and dollar signs in names are escaped.
-    assert json.dumps(AWKWARD) in swift
-    assert json.dumps(AWKWARD).replace("$", "\\$") in kotlin
+    if name == SWIFT:
+        assert f"typealias Number = {swift_type}\n" in text and json.dumps(AWKWARD) in text
+    else:
+        assert f"allocateDirect({size} * size)" in text
+        assert json.dumps(AWKWARD).replace("$", "\\$") in text
 
 
-def test_only_integer_types_are_rounded_and_clamped():
-    for dtype in SIZES:
-        files = source_files("phone", phone_file(dtype))
-        assert ("coerceIn" in files["LiquidModel.kt"]) == (dtype != "float32")
-        assert ("rounded(" in files["LiquidModel.swift"]) == (dtype != "float32")
+@pytest.mark.parametrize(("dtype", "name"), CLASSES)
+def test_only_integer_types_are_rounded_and_clamped(dtype, name):
+    text = source_files("phone", phone_file(dtype))[name]
+    assert ("coerceIn" in text or "rounded(" in text) == (dtype != "float32")
+
+
+@pytest.mark.parametrize(("dtype", "name"), CLASSES)
+def test_a_broken_sensor_and_a_result_that_is_no_number_are_errors(dtype, name):
+    text = source_files("phone", phone_file(dtype))[name]
+    # Inputs before they are sent; outputs and states before the states change.
+    step = text[text.index("step(") : text.index("sequence(")]
+    checks = ("required(", "runSignature(", "requireFinite(", "buffer.put(next)")
+    if name == SWIFT:
+        checks = ("required(", "invoke(", "requireFinite(", "states = nextStates")
+    places = [step.index(check) for check in checks]
+    assert places == sorted(places)
+    assert text.count("requireFinite(") >= 3
+
+
+def test_an_int8_file_has_no_swift_class_and_says_why():
+    files = source_files("phone", phone_file("int8"))
+    assert set(files) == {KOTLIN, "README.md"}
+    assert "no type for 8-bit integers" in " ".join(files["README.md"].split())
+    assert SWIFT in source_files("phone", phone_file("int16"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "runtime", "words"),
+    [
+        ("float32", "TensorFlow Lite 2.14", "tensorflow-lite:2.14.0` or later"),
+        ("int16x8", "TensorFlow Lite 2.14", "Releases from 2.14 run this file"),
+        ("float16", "LiteRT 1.1.2", "wrong numbers without an error"),
+        ("dynamic", "LiteRT 1.1.2", "too old for this file"),
+        ("int8", "LiteRT 1.4", "DIV"),
+    ],
+)
+def test_the_readme_states_the_earliest_runtime(recipe, runtime, words):
+    dtype = {"int8": "int8", "int16x8": "int16"}.get(recipe, "float32")
+    file = replace(phone_file(dtype), recipe=recipe, runtime=RECIPES[recipe].runtime)
+    readme = " ".join(source_files("phone", file)["README.md"].split())
+    assert f"**Runtime.** {runtime} or later" in readme and words in readme
 
 
 def test_a_file_without_a_sequence_has_no_such_method():
@@ -95,7 +134,7 @@ def test_readme_names_inputs_outputs_and_dependencies():
 
 
 @pytest.mark.skipif(not shutil.which("swiftc"), reason="no Swift compiler here")
-@pytest.mark.parametrize("dtype", SIZES)
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
 def test_swift_parses(dtype, tmp_path):
     path = tmp_path / "LiquidModel.swift"
     path.write_text(source_files("phone", phone_file(dtype))[path.name])

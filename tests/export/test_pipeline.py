@@ -10,7 +10,7 @@ import pytest
 from export_models import compiled, sequential
 
 import export
-from export.runtimes.litert import make_interpreter
+from export.runtimes.interpreters import make_interpreter
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 layers = keras.layers

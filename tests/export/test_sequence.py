@@ -7,7 +7,7 @@ from export_models import CELLS, RECURRENT, irregular, sequential
 
 from export import recipes, targets, to_sequence, to_step
 from export.convert import convert
-from export.runtimes.litert import make_interpreter
+from export.runtimes.interpreters import make_interpreter
 from export.tflite_file import flatbuffer
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN
 

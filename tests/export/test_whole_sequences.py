@@ -6,7 +6,8 @@ import pytest
 from independent_runner import interpreter_of, largest_difference, run_sequence
 
 import export
-from lnn_keras import LiquidCell, LiquidRNN
+import lnn_keras
+from lnn_keras import CfCCell, LiquidCell, LiquidRNN
 
 layers = keras.layers
 EQUAL = 3e-6
@@ -28,6 +29,18 @@ def initial_state():
     return keras.Model([x, start], layers.GRU(4)(x, initial_state=start))
 
 
+def both_ways_in_time():
+    """Elapsed times forwards and backwards, as an argument and as the last feature, with a mask."""
+    x, times = keras.Input((None, 3), name="x"), keras.Input((None,), name="times")
+    elapsed = keras.ops.abs(times)
+    masked = layers.Masking()(x)
+    rnn = LiquidRNN(LiquidCell(4, unfolds=2), return_sequences=True)
+    hidden = lnn_keras.Bidirectional(rnn)(masked, elapsed=elapsed)
+    timed = layers.Concatenate()([hidden, keras.ops.expand_dims(elapsed, -1)])
+    back = LiquidRNN(CfCCell(3, backbone_units=4, elapsed="last_feature"), go_backwards=True)
+    return keras.Model([x, times], back(timed))
+
+
 def static_input():
     x, static = keras.Input((None, 3), name="x"), keras.Input((5,), name="static")
     joined = layers.Concatenate()([layers.GRU(4)(x), layers.Dense(3)(static)])
@@ -42,6 +55,7 @@ MODELS = {
     "masking": lambda: sequential(
         layers.Masking(), layers.GRU(4, return_sequences=True), layers.LSTM(3)
     ),
+    "both ways in time": both_ways_in_time,
     "embedding": lambda: sequential(
         layers.Embedding(10, 4, mask_zero=True), layers.LSTM(3), shape=(None,), dtype="int32"
     ),

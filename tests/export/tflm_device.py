@@ -54,16 +54,16 @@ class Device:
         self._library.probe_reset()
 
     def step(self, inputs, size):
-        """Run one step: its `size` outputs, or None if the interpreter failed."""
+        """Run one step: its `size` outputs, or None if it failed; `status` says why."""
         outputs = np.zeros(size, self.dtype)
         values = np.ascontiguousarray(inputs, self.dtype)
-        failed = self._library.probe_step(_pointer(values), _pointer(outputs))
-        return None if failed else outputs
+        self.status = self._library.probe_step(_pointer(values), _pointer(outputs))
+        return None if self.status else outputs
 
     def quantize(self, index, real, quantized):
-        """Quantize the real values of input `index` into the array of all inputs."""
+        """Quantize the real values of input `index` into the array of all inputs; the status."""
         values = np.ascontiguousarray(real, "float32")
-        self._library.probe_quantize(index, _pointer(values), _pointer(quantized))
+        return self._library.probe_quantize(index, _pointer(values), _pointer(quantized))
 
     def dequantize(self, index, quantized, size):
         """The `size` real values of output `index` in the array of all outputs."""

@@ -1,5 +1,6 @@
 """Elapsed time in all its forms, and errors for invalid elapsed times."""
 
+import datetime
 import types
 
 import keras
@@ -128,7 +129,7 @@ def test_a_cell_refuses_an_elapsed_time_that_is_not_a_number(x):
 def test_numbers_are_valid_elapsed_times(value):
     elapsed_time.require_valid(value)
     elapsed_time.require_valid(keras.ops.cast(np.atleast_1d(value), "bfloat16"))
-    elapsed_time.require_valid(keras.Variable(value))
+    elapsed_time.require_valid(keras.Variable(value, trainable=False))
 
 
 def test_elapsed_times_without_values_pass(x, elapsed):
@@ -144,15 +145,66 @@ def test_timestamps():
     stamps = np.array([[1.7e9, 1.7e9 + 0.5, 1.7e9 + 2.0]])
     np.testing.assert_allclose(elapsed_time.from_timestamps(stamps), [[0, 0.5, 1.5]])
     np.testing.assert_allclose(elapsed_time.from_timestamps(stamps, first=1), [[1, 0.5, 1.5]])
-    with pytest.raises(ValueError, match=r"must not decrease.*fall by 3 after index \(1,\)"):
+    with pytest.raises(ValueError, match=r"must not decrease.*fall from 5 to 2 after index \(1,\)"):
         elapsed_time.from_timestamps([0, 5, 2])
     with pytest.raises(ValueError, match="must be finite"):
         elapsed_time.from_timestamps([0, np.nan])
 
 
+@pytest.mark.parametrize(
+    ("timestamps", "expected"),
+    [
+        (np.array([10, 20, 250], "uint8"), [0, 10, 230]),
+        (np.array([-100, 100], "int8"), [0, 200]),
+        ([-(2**63), 2**63 - 1], [0, 2.0**64]),
+        (np.array([0.0, 2.5], "float16"), [0, 2.5]),
+        (np.array(["2026-01-01", "2026-01-02"], "datetime64[D]"), [0, 86_400]),
+        (np.array([0, 1500], "timedelta64[ms]"), [0, 1.5]),
+        ([datetime.datetime(2026, 1, 1), datetime.datetime(2026, 1, 1, 0, 1)], [0, 60]),
+        ([datetime.date(2026, 1, 1), datetime.date(2026, 1, 2)], [0, 86_400]),
+        (np.zeros((2, 0)), np.zeros((2, 0))),
+    ],
+)
+def test_timestamps_of_every_type(timestamps, expected):
+    np.testing.assert_array_equal(elapsed_time.from_timestamps(timestamps), expected)
+
+
+def test_timestamps_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    hours = pandas.date_range("2026-01-01", periods=3, freq="h")
+    for stamps in (hours, pandas.Series(hours), hours.tz_localize("Europe/Berlin")):
+        np.testing.assert_array_equal(elapsed_time.from_timestamps(stamps), [0, 3600, 3600])
+        np.testing.assert_array_equal(elapsed_time.from_timestamps(stamps, unit="h"), [0, 1, 1])
+    np.testing.assert_array_equal(elapsed_time.from_timestamps(pandas.Series([1, 2, 4])), [0, 1, 2])
+    for missing in ([hours[0], pandas.NaT], pandas.Series([1, None], dtype="Int64")):
+        with pytest.raises(ValueError, match="`timestamps` must be finite"):
+            elapsed_time.from_timestamps(missing)
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "options", "message"),
+    [
+        (np.array([10, 5, 20], "uint32"), {}, r"fall from 10 to 5 after index \(0,\)"),
+        (np.array([250, 5], "uint8"), {}, "fall from 250 to 5"),
+        (np.array(["2026-01-02", "2026-01-01"], "datetime64[D]"), {}, "fall from 2026-01-02 to"),
+        (np.array(["2026-01-01", "NaT"], "datetime64[D]"), {}, "a missing value"),
+        (["1", "2"], {}, "must be numbers or dates; received values of type <U1"),
+        ([True, False], {}, "must be numbers or dates; received values of type bool"),
+        (3.0, {}, "must have a time axis"),
+        ([1, 2], {"unit": "h"}, "`unit` is for dates"),
+        (np.zeros(2, "datetime64[s]"), {"unit": "y"}, "Unknown unit 'y'; allowed: D, W"),
+        ([1, 2], {"first": -1}, "`first` must be a finite number of at least 0; received -1"),
+        ([0, 1e300], {}, "below 3.4e38"),
+    ],
+)
+def test_bad_timestamps_are_named(timestamps, options, message):
+    with pytest.raises(ValueError, match=message):
+        elapsed_time.from_timestamps(timestamps, **options)
+
+
 def test_the_module_lists_its_public_names_only():
     names = dir(elapsed_time)
-    assert {"LAST_FEATURE", "append", "from_timestamps", "split"} <= set(names)
+    assert {"LAST_FEATURE", "append", "backwards", "from_timestamps", "split"} <= set(names)
     for name in names:
         value = getattr(elapsed_time, name)
         assert not isinstance(value, types.ModuleType)

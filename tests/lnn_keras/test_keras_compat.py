@@ -11,7 +11,6 @@ import pytest
 from keras import ops
 
 from lnn_keras import LiquidCell, LiquidRNN, compat
-from lnn_keras.autodiff.vjp import vjp
 
 
 class DropoutCell(compat.DropoutRNNCell, keras.layers.Layer):
@@ -87,18 +86,6 @@ def test_the_time_loop(unroll):
     assert float(states[1][0, 0]) == 3, why
 
 
-def test_a_custom_gradient_gets_its_upstream_gradient():
-    @compat.custom_gradient
-    def doubled(x, y):
-        return 2 * x * y, lambda upstream: (10 * upstream, 100 * upstream)
-
-    x, y, upstream = (ops.convert_to_tensor(np.full((2,), value, "float32")) for value in (3, 5, 7))
-    of_x, of_y = vjp(lambda x, y: [doubled(x, y)], [x, y], [upstream])
-    why = "remat and adjoint: keras.ops.custom_gradient has another calling convention"
-    np.testing.assert_array_equal(ops.convert_to_numpy(of_x), [70, 70], err_msg=why)
-    np.testing.assert_array_equal(ops.convert_to_numpy(of_y), [700, 700], err_msg=why)
-
-
 def test_seed_states_of_inner_cells():
     inner = DropoutCell(0.5)
     outer = keras.layers.Wrapper(inner)
@@ -118,3 +105,22 @@ def test_parts_of_a_layer_are_found_at_any_depth():
         "Sequential",
         "Dense",
     ], why
+
+
+def test_the_dtype_in_which_weights_are_read():
+    class Reading(keras.layers.Layer):
+        def build(self, shape):
+            self.weight = self.add_weight(shape=(1,))
+
+        def call(self, inputs):
+            weight = ops.convert_to_tensor(self.weight)
+            return compat.weights_dtype(), keras.backend.standardize_dtype(weight.dtype)
+
+    why = "half precision: solver steps would compute with rounded weights, or in mixed types"
+    layer = Reading(dtype="mixed_float16")
+    assert layer(ops.ones((1, 1))) == ("float16", "float16"), why
+    assert compat.weights_dtype() is None, why
+    for dtype, expected in (("float16", "float16"), ("float32", "float32"), (None, "float32")):
+        with compat.weights_as(dtype):
+            weight = ops.convert_to_tensor(layer.weight)
+            assert keras.backend.standardize_dtype(weight.dtype) == expected, why

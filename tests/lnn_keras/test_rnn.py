@@ -5,6 +5,8 @@ The fast tests run all cells where a cell's equations matter, and otherwise one 
 for a fixed elapsed time) and "mixed-ltc" (several states). `-m slow` runs all cells everywhere.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from gradients import gradients
 from matrix import CELLS, TOLERANCE, numbers, same
 
 from lnn_keras import CfCCell, LiquidCell, LiquidRNN, LTCCell, NODECell
+from lnn_keras import elapsed as elapsed_time
 
 BACKEND = keras.backend.backend()
 KINDS = ("liquid", "ltc-ncp", "cfc", "mixed-ltc")
@@ -47,11 +50,21 @@ def skip_where_the_stock_layer_errs(name, driver=keras.layers.RNN):
         pytest.skip("masks of keras.layers.RNN on JAX need a state that is the output")
 
 
+def with_gaps_behind(inputs, mask):
+    """keras.layers.RNN hides its direction from the cell, so it needs the gaps in its order."""
+    features, elapsed = elapsed_time.split(keras.ops.convert_to_tensor(inputs))
+    mask = None if mask is None else mask[..., None]
+    return elapsed_time.append(features, elapsed_time.backwards(elapsed, mask))
+
+
 def assert_drivers_agree(name, options, inputs, elapsed="last_feature", **kwargs):
     if "mask" in kwargs:
         skip_where_the_stock_layer_errs(name)
     cell = CELLS[name](elapsed=elapsed)
-    stock, liquid = (driver(cell, **options)(inputs, **kwargs) for driver in DRIVERS)
+    liquid = LiquidRNN(cell, **options)(inputs, **kwargs)
+    if options.get("go_backwards") and elapsed == "last_feature":
+        inputs = with_gaps_behind(inputs, kwargs.get("mask"))
+    stock = keras.layers.RNN(cell, **options)(inputs, **kwargs)
     for a, b in zip(keras.tree.flatten(stock), keras.tree.flatten(liquid), strict=True):
         same(a, b)
 
@@ -82,6 +95,51 @@ def test_drivers_agree_with_all_options(name, x, elapsed, mask):
 def test_drivers_agree_with_each_option(name, options, masked, x, elapsed, mask):
     timed = np.concatenate([x, elapsed[..., None]], axis=-1)
     assert_drivers_agree(name, options, timed, **({"mask": mask} if masked else {}))
+
+
+VARIANTS = list(
+    itertools.product(
+        ("liquid", "cfc", "mixed-ltc"), (False, True), (False, True), (False, True), (None, 1, 2)
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "variant"),
+    [
+        (n, v) if n % 6 == 0 else pytest.param(n, v, marks=pytest.mark.slow)
+        for n, v in enumerate(VARIANTS)
+    ],
+)
+def test_drivers_agree_in_every_variant(number, variant, x, elapsed, mask):
+    """Cell, all outputs, backwards, masked and rematerialization; other options alternate."""
+    name, return_sequences, go_backwards, masked, remat = variant
+    options = {
+        "return_sequences": return_sequences,
+        "go_backwards": go_backwards,
+        "return_state": True,
+        "unroll": number % 4 == 1,
+        "zero_output_for_mask": number % 3 == 0,
+        "stateful": number % 2 == 0,
+    }
+    arguments = {"mask": mask} if masked else {}
+    if masked:
+        skip_where_the_stock_layer_errs(name)
+    cell = CELLS[name](elapsed="last_feature")
+    timed = np.concatenate([x, elapsed[..., None]], axis=-1)
+    behind = with_gaps_behind(timed, mask if masked else None) if go_backwards else timed
+    stock = keras.layers.RNN(cell, **options)
+    liquid = LiquidRNN(cell, remat=remat, **options)
+    starts = [None]
+    if options["stateful"]:
+        starts *= 2
+    else:
+        stock.build(timed.shape)
+        starts.append([0.1 + numbers(s) for s in stock.get_initial_state(len(x))])
+    for start in starts:
+        expected = stock(behind, initial_state=start, **arguments)
+        for a, b in zip(liquid(timed, initial_state=start, **arguments), expected, strict=True):
+            same(a, b)
 
 
 @every_cell

@@ -129,7 +129,9 @@ def test_the_gradient_recomputes_steps(rate, x):
         loss = lambda layer=layer: ops.sum(layer(x, training=True))  # noqa: E731
         gradients(loss, layer.trainable_variables)
         counts[remat] = len(calls)
-    assert counts == {None: x.shape[1], 1: 2 * x.shape[1]}
+    # JAX traces a step that it recomputes once, whatever the number of steps.
+    recomputed = 1 if keras.backend.backend() == "jax" else 2 * x.shape[1]
+    assert counts == {None: x.shape[1], 1: recomputed}
 
 
 def test_one_trace_per_shape(random):

@@ -33,6 +33,10 @@ class JaxProcess:
             self._process.kill()
         assert self._process.exitcode == code, self._log.read_text()
 
+    def output(self) -> str:
+        """What the process wrote to standard output and error."""
+        return self._log.read_text()
+
 
 class JaxProcesses:
     """Starts processes that share the compilation cache in a folder."""

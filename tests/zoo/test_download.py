@@ -16,7 +16,8 @@ import pytest
 
 import zoo
 from zoo import registry
-from zoo.hub import download, store
+from zoo.hub import download, model_config
+from zoo.local_files import sha256
 
 
 class Server:
@@ -54,6 +55,9 @@ class Server:
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         start = 0 if fault == "no ranges" else start
         request.send_response(206 if start else 200)
+        if start:
+            span = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            request.send_header("Content-Range", span)
         body = content[start:]
         if fault == "tampers":
             body, fault = bytes(len(body)), None
@@ -73,7 +77,7 @@ class Server:
 def server(small_model, tmp_path, monkeypatch):
     site = tmp_path / "site"
     zoo.save(small_model, site / "presets/mine", card="# mine")
-    digest = store.sha256(site / "presets/mine/metadata.json")
+    digest = sha256(site / "presets/mine/metadata.json")
     manifest = {"presets": {"mine": {"metadata.json": digest}}}
     (site / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setenv("LNN_HOME", str(tmp_path / "home"))
@@ -91,7 +95,8 @@ def assert_same(model, loaded, random):
 
 
 def cached():
-    return list(download.cache_folder().glob("*")) if download.cache_folder().exists() else []
+    """The presets in the cache, without the parts of interrupted downloads."""
+    return [path for path in download.cache_folder().glob("*") if path.name[0] != "."]
 
 
 def test_by_address_and_by_name(server, small_model, random):
@@ -185,11 +190,13 @@ def test_hugging_face_address(server, small_model, random, monkeypatch):
     assert_same(small_model, zoo.load("hf://user/repo@v1"), random)
 
 
-def test_a_lambda_is_not_loaded(server):
-    """Keras refuses to load code from a downloaded preset."""
+def test_a_lambda_is_not_loaded(server, monkeypatch):
+    """Code in a downloaded preset is refused before Keras sees it."""
     lambda_model = keras.Sequential([keras.Input((None, 3)), keras.layers.Lambda(lambda x: x)])
-    zoo.save(lambda_model, server.folder / "presets/code")
-    with pytest.raises((ValueError, TypeError), match=r"[Ll]ambda"):
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(model_config, "checked", lambda config, *others: config)
+        zoo.save(lambda_model, server.folder / "presets/code")
+    with pytest.raises(ValueError, match=r"class 'keras\.layers\.Lambda' is not allowed"):
         zoo.load(f"{server.url}/presets/code")
 
 
@@ -208,3 +215,136 @@ def test_a_published_folder_can_be_loaded(recipes, server, tmp_path, monkeypatch
     exports = json.loads((folder / "manifest.json").read_text())["presets"][name]["exports"]
     assert exports == [f"exports/{name}/micro-{recipe}" for recipe in recipes]
     assert all((Path(folder) / path / "model.tflite").is_file() for path in exports)
+
+
+def manifest_of(server, **changes):
+    """Write the manifest of the preset with its sizes."""
+    folder = server.folder / "presets/mine"
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    entry = {"metadata.json": sha256(folder / "metadata.json"), "files": sizes, **changes}
+    (server.folder / "manifest.json").write_text(json.dumps({"presets": {"mine": entry}}))
+    return entry
+
+
+def test_a_preset_published_anew_is_fetched_anew(server, small_model, random):
+    old = download.folder_named("mine")
+    small_model.layers[-1].bias.assign([1.0, 2.0])
+    zoo.save(small_model, server.folder / "presets/mine", card="# new")
+    manifest_of(server)
+    assert_same(small_model, zoo.load("mine"), random)
+    assert zoo.card("mine") == "# new"
+    # Another process may still read the old one.
+    assert old.is_dir() and old != download.folder_named("mine")
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+@pytest.mark.parametrize("name", ["metadata.json", "model.weights.h5", "card.md", "extra"])
+def test_a_damaged_copy_is_downloaded_again_once(name, by_name, server, small_model, random):
+    def load():
+        if by_name:
+            return download.folder_named("mine")
+        return download.folder_at(f"{server.url}/presets/mine")
+
+    (load() / name).write_text("damaged")
+    before = len(server.requests)
+    folder = load()
+    assert_same(small_model, zoo.load(folder), random)
+    fetched = [path for path, _ in server.requests[before:] if path != "manifest.json"]
+    assert len(fetched) == len(set(fetched)) == 4
+    load()
+    assert len(server.requests) <= before + 4 + 2 * by_name
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_damaged_copy_is_kept_where_nothing_can_be_downloaded(server, monkeypatch):
+    address = f"{server.url}/presets/mine"
+    folder = download.folder_at(address)
+    (folder / "card.md").write_text("damaged")
+    monkeypatch.setenv("LNN_OFFLINE", "1")
+    with pytest.raises(zoo.DownloadError, match=r"is damaged in the cache .*LNN_OFFLINE forbids"):
+        zoo.load(address)
+    assert folder.is_dir()
+
+
+def test_a_killed_download_of_a_preset_resumes(server, small_model, random):
+    """What a killed process left, of this publication and of an earlier one."""
+    folder = download.folder_named("mine")
+    work = folder.with_name(f".{folder.name}.download")
+    folder.rename(work)
+    earlier = folder.with_name(f".{folder.name[:-16]}{'0' * 16}.download")
+    earlier.mkdir()
+    weights = work / "model.weights.h5"
+    content = weights.read_bytes()
+    (work / f".model.weights.h5.{sha256(weights)[:16]}.part").write_bytes(content[:5000])
+    weights.unlink()
+    before = len(server.requests)
+    assert_same(small_model, zoo.load("mine"), random)
+    assert server.requests[before:] == [("manifest.json", None), (weights.name, "bytes=5000-")]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metadata.json": None}, "states no sha256 of metadata.json"),
+        ({"metadata.json": "A" * 64}, "states no sha256 of metadata.json"),
+        ({"files": []}, "states sizes that are no numbers of bytes"),
+        ({"files": {"metadata.json": -1}}, "states sizes that are no numbers of bytes"),
+        ({"files": {"metadata.json": True}}, "states sizes that are no numbers of bytes"),
+        ({"files": {"card.md": 5}}, "must state the size of metadata.json"),
+        ({"files": {"metadata.json": 1}}, "announces .* bytes, not 1"),
+        ({"files": {"metadata.json": 1, "../x": 1}}, "names '../x', which is no file"),
+        ({"files": {str(number): 1 for number in range(17)}}, "has at most 16"),
+        ({"files": {"metadata.json": 1 << 30, "card.md": 1}}, "at most 1024 MiB in all"),
+    ],
+)
+def test_bad_entries_of_a_manifest(changes, message, server):
+    manifest_of(server, **changes)
+    with pytest.raises(zoo.DownloadError, match=message) as failure:
+        zoo.load("mine")
+    assert server.url in str(failure.value) and cached() == []
+
+
+def test_no_more_than_the_stated_files_and_bytes(server):
+    sizes = manifest_of(server)["files"]
+    manifest_of(server, files={**sizes, "card.md": sizes["card.md"] - 1})
+    with pytest.raises(zoo.DownloadError, match=r"card\.md: the server announces 6 bytes, not 5"):
+        zoo.load("mine")
+    del sizes["card.md"]
+    manifest_of(server, files=sizes)
+    with pytest.raises(zoo.DownloadError, match="lists other files than the manifest"):
+        zoo.load("mine")
+    assert cached() == []
+
+
+def test_a_hostile_list_of_presets_is_shown_in_one_line(server):
+    names = {f"\x1b[31m{number}\n": {} for number in range(1000)}
+    (server.folder / "manifest.json").write_text(json.dumps({"presets": names}))
+    with pytest.raises(ValueError, match="has no preset 'mine'; it has: ") as failure:
+        zoo.load("mine")
+    assert str(failure.value).isprintable() and len(str(failure.value)) < 1000
+
+
+@pytest.mark.parametrize("home", ["file", "file/below", "x" * 300, "/proc/self"])
+def test_a_home_that_cannot_be_written(home, server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("LNN_HOME", str(tmp_path / home))
+    with pytest.raises(zoo.DownloadError, match=r"^Cannot write http.* to .*: .*; LNN_HOME names"):
+        zoo.load("mine")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_home_with_an_odd_name(server, small_model, random, tmp_path, monkeypatch):
+    monkeypatch.setenv("LNN_HOME", str(tmp_path / "with spaces, ünïcode 液, [brackets]*?"))
+    for _ in range(2):
+        assert_same(small_model, zoo.load("mine"), random)
+    assert len(cached()) == 1
+
+
+def test_a_file_in_the_place_of_the_local_copy(server):
+    address = f"{server.url}/presets/mine"
+    folder = download.folder_at(address)
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    assert download.folder_at(address) == folder and folder.is_dir()
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+import export
+import zoo
+from export.targets import MICRO
 from zoo import registry
 from zoo.control import half_cheetah
 from zoo.control.half_cheetah import HalfCheetahConfig
@@ -41,3 +44,19 @@ def test_training_beats_the_published_number(real_data, tmp_path):
     preset = registry.get(NAME)
     result = runs.run(preset, "liquid", 0, tmp_path)
     assert result["test"] < preset.bars[0].value
+
+
+@pytest.mark.parametrize(("recipe", "tolerance"), [("int8", 0.045), ("int16x8", 0.025)])
+def test_shipped_files_stay_close_in_every_test_trace(real_data, recipe, tolerance):
+    """Two traces rear up to three times the pitch of the training traces."""
+    model, content = zoo.load(NAME), zoo.exported(NAME, recipe)
+    inputs, _ = half_cheetah.load_evaluation()
+    expected = model.predict(inputs, verbose=0)
+    predictions = export.predict_file(content, model, inputs, [MICRO])[MICRO]
+    errors = [rms(p - e) / e.std() for p, e in zip(predictions, expected, strict=True)]
+    assert max(errors) < tolerance
+    assert max(errors) < 3 * min(errors)
+
+
+def rms(values):
+    return np.sqrt(np.mean(np.square(values)))

@@ -198,7 +198,7 @@ def test_steering_weighs_most():
 
 def test_bundled_model_drives(monkeypatch):
     """The first ten seconds of two test tracks."""
-    if not task.PRESETS[0].weights_sha256:
+    if not task.PRESETS[0].metadata_sha256:
         pytest.skip("not released")
     monkeypatch.setattr(car_racing_env, "FRAMES", 500)
     inputs = {"track": np.array([0, 1]), "noise": np.array([0.0, 0.2])}

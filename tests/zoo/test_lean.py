@@ -28,7 +28,7 @@ EXPORT = (
     "flatbuffers",
     "tflite_micro",
 )
-TOOLS = ("typer", "pooch", "requests", "sklearn", "joblib", "matplotlib")
+TOOLS = ("typer", "platformdirs", "requests", "sklearn", "joblib", "matplotlib")
 
 
 def run_without(packages, program, **environment):
@@ -61,7 +61,8 @@ except ImportError as error:
 """
     output = run_without((*EXPORT, *TOOLS), program, KERAS_BACKEND="jax")
     assert output.strip() == (
-        "The package 'pooch' is not installed. Install the extra: pip install 'lnn-keras[zoo]'."
+        "The package 'platformdirs' is not installed. "
+        "Install the extra: pip install 'lnn-keras[zoo]'."
     )
 
 

@@ -76,7 +76,7 @@ def test_a_run_extends_the_recorded_results(saved_runs, tmp_path):
     released, bundled = store.load(folder), store.load(NAME)
     for a, b in zip(released.get_weights(), bundled.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert digest == store.sha256(folder / store.WEIGHTS)
+    assert digest == store.sha256(folder / "metadata.json")
     assert "over 6 seeds" in store.card(folder)
     assert len(store.exported(folder, "float32")) == after["exports"]["float32"]["bytes"]
 

@@ -1,11 +1,15 @@
 """The training loop: reproducible, resumable with the same result, stopped by validation."""
 
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
 import pytest
 
+from zoo import registry
+from zoo.experiments import runs
+from zoo.training import checkpoint
 from zoo.training.loop import train
 from zoo.training.recipe import TrainingRecipe
 
@@ -99,6 +103,85 @@ def test_checkpoint_of_another_recipe_is_refused(data, finished):
     folder, _, _ = finished
     with pytest.raises(ValueError, match="made with another recipe and seed"):
         run(data, folder, seed=9, recipe=replace(RECIPE, noise=0.0))
+
+
+def damage(folder, way):
+    """Damage a checkpoint as a full disk, a bad disk or an editor does."""
+    weights, state = folder / "weights.npz", folder / "state.json"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    text = state.read_text()
+    {
+        "empty": lambda: weights.write_bytes(b""),
+        "cut": lambda: weights.write_bytes(content[:-30]),
+        "bit": lambda: weights.write_bytes(content),
+        "missing": weights.unlink,
+        "history": lambda: state.write_text(text.replace('"loss": ', '"loss": 1')),
+        "brackets": lambda: state.write_text("[" * 100_000),
+        "no state": state.unlink,
+    }[way]()
+
+
+@pytest.mark.parametrize(
+    "way", ["empty", "cut", "bit", "missing", "history", "brackets", "no state"]
+)
+def test_a_damaged_checkpoint_is_set_aside(way, finished, tmp_path, capsys):
+    shutil.copytree(finished[0] / "checkpoint", tmp_path / "checkpoint")
+    damage(tmp_path / "checkpoint", way)
+    left = {path.name: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()}
+    state = restored(tmp_path)
+    assert state.history == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is damaged" in line and "renamed to checkpoint.damaged" in line
+    aside = tmp_path / "checkpoint.damaged"
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == left
+
+
+def restored(folder):
+    model = make_model()
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    model.compile(keras.optimizers.AdamW(schedule), "mse")
+    return checkpoint.restore(folder, {"recipe": asdict(RECIPE), "seed": 1}, model)
+
+
+def test_an_earlier_damaged_checkpoint_is_kept(finished, tmp_path):
+    for _ in range(3):
+        shutil.copytree(finished[0] / "checkpoint", tmp_path / "checkpoint")
+        damage(tmp_path / "checkpoint", "cut")
+        restored(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["checkpoint.damaged", "checkpoint.damaged-2", "checkpoint.damaged-3"]
+
+
+def test_a_checkpoint_of_another_model_is_refused(finished):
+    model = keras.Sequential([keras.Input((None, 2)), keras.layers.Dense(3)])
+    model.compile("adamw", "mse")
+    with pytest.raises(ValueError, match="is one of another model: the shapes of its weights"):
+        checkpoint.restore(finished[0], {"recipe": asdict(RECIPE), "seed": 1}, model)
+    assert (finished[0] / "checkpoint").is_dir()
+
+
+def test_a_checkpoint_is_found_after_a_kill_between_two_renames(finished, tmp_path):
+    """Where the system cannot exchange folders, a hidden one holds the checkpoint meanwhile."""
+    shutil.copytree(finished[0] / "checkpoint", tmp_path / ".checkpoint-old.lnn-keras")
+    assert len(restored(tmp_path).history) == len(finished[2])
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    preset = registry.get("half-cheetah-micro")
+    path = runs.folder_of(tmp_path, preset, "liquid", 0) / runs.RESULT
+    path.parent.mkdir(parents=True)
+    for text in ("", "[]", "{}", '{"kind": "liquid", "seed"'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"result\.json is damaged.*Remove it"):
+            runs.results(tmp_path, preset)
+
+
+def test_a_run_that_cannot_be_written_ends_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"^Cannot write .*result\.json: .*\.$"):
+        runs.run(registry.get("half-cheetah-micro"), "liquid", 0, tmp_path / "file")
 
 
 def test_bad_recipes_and_losses(data, tmp_path):

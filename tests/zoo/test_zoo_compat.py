@@ -16,6 +16,31 @@ def test_keras_names_the_state_of_seed_generators():
     )
 
 
+def test_keras_shares_objects_of_a_config():
+    shared = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}}
+    config = [{**shared, "registered_name": None, "shared_object_id": 7}] * 2
+    with compat.object_sharing():
+        first, second = keras.saving.deserialize_keras_object(config)
+    assert first is second, (
+        "Keras renamed ObjectSharingScope: models load with copies of layers that they share"
+    )
+
+
+def test_keras_makes_variables_without_values():
+    def build(units):
+        return keras.Sequential([keras.Input((units,)), keras.layers.Dense(units)])
+
+    with compat.without_values():
+        # 4 TB, if Keras made its values.
+        model = build(1_000_000)
+    assert model.count_params() == 10**12 + 10**6
+    with keras.StatelessScope():
+        small = build(2)
+    assert np.all(np.isfinite(small.get_weights()[0])), (
+        "Keras changed its list of variables without values: a check of sizes leaves some on it"
+    )
+
+
 def test_keras_tuner_has_a_retry_queue(tmp_path):
     keras_tuner = pytest.importorskip("keras_tuner")
     tuner = keras_tuner.RandomSearch(

@@ -5,8 +5,9 @@ the template change it only a little:
 
     template += 0.1 max(r, 0.05)^2 (beat - template)      r: correlation of their QRS complexes
 
-The RR intervals before and after a beat are compared with earlier RR intervals. The features depend
-on the time of the next beat and on nothing later, so they are known as soon as it comes.
+The RR intervals before and after a beat are compared with earlier RR intervals. The features of a
+beat depend on the signal until 0.5 s after its R peak and on the time of the next R peak. Where the
+next beat is nearer than 0.5 s, they include a part of it.
 """
 
 from typing import Any

@@ -255,6 +255,7 @@ PRESETS = (
         },
         dataset=data.DATASET,
         load_splits=load_splits,
+        split_by_seed=True,
         load_samples=load_samples,
         prepare=prepare,
         recipe=TrainingRecipe(
@@ -274,7 +275,7 @@ PRESETS = (
             Bar(0.840, "CfC: Hasani et al., Closed-form continuous-time neural networks, 2022"),
         ),
         license="Apache-2.0",
-        weights_sha256="103885ba4bbc0fc2a1dc6ec87e457e8d3b7964d73e7609bbd53f8212e83816a2",
+        metadata_sha256="00dc96fb21d17a53a913d79b568242fb151da920f013e07aaed5fc928c2295b5",
         loss=rows_cross_entropy,
         validation_loss=validation_entropy,
         for_training=every_row,

@@ -49,13 +49,14 @@ def require_tolerances(tolerance: float | None, metric_tolerance: float | None) 
 def require_model(source: str) -> None:
     """Raise a ValueError if a name, folder or file names no model; addresses are not checked."""
     from zoo.hub import download, store
+    from zoo.readers import files
 
     if download.is_address(source):
         return
-    if Path(source).suffix != ".keras":
+    if Path(source).suffix == ".keras":
+        files.require_file(source)
+    else:
         store.find(source)
-    elif not Path(source).is_file():
-        raise ValueError(f"There is no file {source}.")
 
 
 def require_calibration(recipe: str, data: Any) -> None:

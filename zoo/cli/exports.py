@@ -83,30 +83,37 @@ def verify(
     metric_tolerance: MetricTolerance = None,
 ) -> None:
     """Verify an exported file against its Keras model again."""
-    from zoo.cli import input_files
+    from zoo.readers import files
 
     if target is not None:
         arguments.require_target(target)
     arguments.require_steps(steps)
     arguments.require_tolerances(tolerance, metric_tolerance)
-    content = input_files.content(file)
+    # Whether there is such a file, before the seconds that loading Keras takes.
+    files.content(file)
     arguments.require_model(model)
     _, evaluation = _data(model, input)
     load_keras()
+    from export import read_file
     from export import verify as verify_file
     from zoo.hub import store
 
     inputs, targets = evaluation if isinstance(evaluation, tuple) else (evaluation, None)
-    report = verify_file(
-        store.load(model),
-        content,
-        inputs,
-        targets,
-        target=target,
-        steps=steps,
-        tolerance=tolerance,
-        metric_tolerance=metric_tolerance,
-    )
+    content = read_file(file)
+    try:
+        report = verify_file(
+            store.load(model),
+            content,
+            inputs,
+            targets,
+            target=target,
+            steps=steps,
+            tolerance=tolerance,
+            metric_tolerance=metric_tolerance,
+        )
+    except RuntimeError as error:
+        # A runtime that dies or hangs on the file.
+        raise ValueError(f"{file}: {error}") from error
     report.print(console())
     if not report.passed:
         raise typer.Exit(1)
@@ -129,8 +136,11 @@ def compare(
     calibration_data, evaluation = _data(source, calibration)
     load_keras()
     from export import compare as compare_recipes
+    from lnn_keras.atomic_folder import require_writable, whole_file
     from zoo.hub import store
 
+    if out:
+        require_writable(out)
     model = store.load(source)
     with progress("Comparing") as update:
         comparison = compare_recipes(
@@ -147,7 +157,8 @@ def compare(
     if out is None:
         typer.echo(texts[form]())
         return
-    out.write_text(texts[form]() + "\n", "utf-8")
+    with whole_file(out) as file:
+        file.write_text(texts[form]() + "\n", "utf-8")
 
 
 def _data(source: str, path: Path | None) -> tuple[Any, Any]:
@@ -160,5 +171,4 @@ def _data(source: str, path: Path | None) -> tuple[Any, Any]:
         return data, data
     if source.endswith(".keras"):
         return None, None
-    samples = store.samples(source)
-    return samples["calibration"], store.evaluation(samples)
+    return input_files.sample(source, "calibration"), store.evaluation(store.samples(source))

@@ -1,11 +1,16 @@
 """Input files of the user: .npz and .npy arrays, and CSV tables for presets with columns."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo import registry
 from zoo.data import csv_table
+from zoo.hub import store
+from zoo.readers import arrays, files
+from zoo.readers.files import FileError, shown
+from zoo.readers.text import printable
 from zoo.training.arrays import Inputs
 
 SUFFIXES = (".npz", ".npy", ".csv")
@@ -23,21 +28,25 @@ def read(path: Path, source: str) -> Inputs:
             names the columns.
     """
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} must be an .npz, .npy or .csv file.")
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
-    return _table(path, source) if path.suffix == ".csv" else _arrays(path)
+        raise FileError(f"{shown(path)} must be an .npz, .npy or .csv file.")
+    if path.suffix == ".csv":
+        return _table(files.require_file(path), source)
+    loaded = arrays.read(path)
+    if isinstance(loaded, dict) and len(loaded) == 1:
+        return next(iter(loaded.values()))
+    return loaded
 
 
-def content(path: Path) -> bytes:
-    """Read the bytes of a file.
+def sample(source: str, name: str) -> Any:
+    """A part of the sample data of a preset: "calibration" or "inputs".
 
     Raises:
-        ValueError: There is no such file.
+        ValueError: The preset ships no such data.
     """
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}.")
-    return path.read_bytes()
+    found = store.samples(source)
+    if name not in found:
+        raise ValueError(f"{printable(source)} ships no {name}; give the data in a file.")
+    return found[name]
 
 
 def _table(path: Path, source: str) -> Inputs:
@@ -45,19 +54,13 @@ def _table(path: Path, source: str) -> Inputs:
     if preset is None or preset.from_table is None:
         named = [name for name, preset in registry.PRESETS.items() if preset.columns]
         raise ValueError(
-            f"{path}: only these presets define the columns of a CSV file: {', '.join(named)}. "
-            "For other models, use an .npz or .npy file of arrays."
+            f"{shown(path)}: only these presets define the columns of a CSV file: "
+            f"{', '.join(named)}. For other models, use an .npz or .npy file of arrays."
         )
-    return preset.from_table(csv_table.read(path, preset.columns))
-
-
-def _arrays(path: Path) -> Inputs:
+    table = csv_table.read(path, preset.columns)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            arrays = dict(loaded)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as arrays: {error}") from error
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+        # Values beyond float32 become infinite, which the checks of the inputs name.
+        with np.errstate(all="ignore"):
+            return preset.from_table(table)
+    except ValueError as error:
+        raise FileError(f"{shown(path)}: {error}") from error

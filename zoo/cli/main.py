@@ -4,10 +4,12 @@ import sys
 from typing import Any
 
 from zoo.extras import MissingExtraError, extra
+from zoo.readers.text import printable
+from zoo.training.prediction import NotFiniteError
 
 
 def main() -> None:
-    """Run `lnn`. Errors that the user can correct are printed in one line, with exit status 2."""
+    """Run `lnn`. Errors are printed in one line: status 2, or 1 if results are not valid."""
     try:
         with extra("zoo"):
             from zoo.cli.app import app
@@ -24,9 +26,10 @@ def main() -> None:
             report.print(Console())
             print(f"lnn: {_failed(error)}", file=sys.stderr)
             raise SystemExit(1) from error
-        first, *details = str(error).strip().splitlines() or [type(error).__name__]
-        print(f"lnn: {first}", *details, sep="\n", file=sys.stderr)
-        raise SystemExit(2) from error
+        # Names and values in files can hold characters that control the terminal.
+        text = printable(str(error).strip(), keep="\n") or type(error).__name__
+        print(f"lnn: {text}", file=sys.stderr)
+        raise SystemExit(1 if isinstance(error, NotFiniteError) else 2) from error
 
 
 def _failed(error: Any) -> str:

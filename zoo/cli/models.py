@@ -1,7 +1,7 @@
 """The commands `lnn demo`, `predict` and `evaluate`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,18 +31,21 @@ def predict(
     import numpy as np
 
     load_keras()
-    from export import as_sequences, to_step
+    from lnn_keras.atomic_folder import require_writable, whole_file
     from zoo.cli import input_files
+    from zoo.cli.predictions import predictions_of
     from zoo.hub import store
 
-    model = store.load(source)
-    data = input_files.read(input, source) if input else store.samples(source)["inputs"]
-    step = to_step(model)
-    sequences = as_sequences(step, data, str(input or "the bundled sample"))
-    ordered = [sequences[name] for name in step.inputs]
-    predictions: Any = model.predict(ordered if len(ordered) > 1 else ordered[0], verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
     if out:
-        np.savez_compressed(out, prediction=predictions)
+        # NumPy appends the suffix to other names.
+        out = out if out.suffix == ".npz" else Path(f"{out}.npz")
+        require_writable(out)
+    model = store.load(source)
+    data = input_files.read(input, source) if input else input_files.sample(source, "inputs")
+    predictions = predictions_of(model, data, source, input)
+    if out:
+        with whole_file(out) as file:
+            np.savez_compressed(file, prediction=predictions)
     where = f", written to {out}" if out else ""
     last = np.ravel(predictions[-1])[-predictions.shape[-1] :]
     values = ", ".join(f"{value:.4g}" for value in last)
@@ -62,10 +65,14 @@ def evaluate(
     """Compute the metrics of a preset on a split of its dataset."""
     from zoo import registry
     from zoo.argument_checks import require_choice
-    from zoo.cli.input_files import content as read_content
     from zoo.hub import store
+    from zoo.readers import files
+    from zoo.training.prediction import require_finite_metrics
 
     preset = registry.get(name)
+    if tflite:
+        # Whether there is such a file, before the seconds that loading Keras takes.
+        files.content(tflite)
     load_keras()
     from zoo.experiments import runs
 
@@ -74,12 +81,18 @@ def evaluate(
     splits = preset.load_splits(seed)
     inputs, targets = splits[require_choice("split", split, splits)]
     values = runs.evaluate(preset, loaded, inputs, targets)
+    require_finite_metrics(values, model or name)
     lines = [
         f"Keras: {split} {metric} {value:.4f} on {len(targets):,} sequences"
         for metric, value in values.items()
     ]
     if tflite:
-        measured = runs.evaluate_export(preset, read_content(tflite), loaded, inputs, targets)
+        from export import read_file
+
+        content = read_file(tflite)
+        measured = runs.evaluate_export(preset, content, loaded, inputs, targets)
+        for runtime, metrics in measured.items():
+            require_finite_metrics(metrics, f"{tflite} in {runtime}")
         lines += [
             f"{runtime}: {split} {metric} {value:.4f}{_relative(value, values[metric])}"
             for runtime, metrics in measured.items()

@@ -26,7 +26,7 @@ def preset_table() -> Table:
 
 
 def _results(preset: Preset) -> list[str]:
-    if not preset.weights_sha256:
+    if not preset.metadata_sha256:
         return ["not released"]
     recorded = store.metadata(preset.name)
     metrics = recorded["metrics"]

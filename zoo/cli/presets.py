@@ -46,11 +46,8 @@ def release(
     load_keras()
     from zoo.hub.release import release, rewrite_card
 
-    if card:
-        say(str(rewrite_card(preset, out)))
-        return
-    folder, digest = release(preset, runs, out)
-    say(f"{folder}\nweights sha256 {digest}")
+    folder, digest = rewrite_card(preset, out) if card else release(preset, runs, out)
+    say(f"{folder}\nmetadata sha256 {digest}")
 
 
 def publish(

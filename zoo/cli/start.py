@@ -3,8 +3,11 @@
 import os
 
 
-def load_keras() -> None:
+def load_keras(start: bool = True) -> None:
     """Import Keras and start its backend with stderr closed.
+
+    Args:
+        start: Whether to start the backend. JAX must connect to other hosts before it starts.
 
     TensorFlow writes notices to the file descriptor of stderr that no setting suppresses.
     """
@@ -14,7 +17,8 @@ def load_keras() -> None:
     try:
         import keras
 
-        keras.ops.zeros(())
+        if start:
+            keras.ops.zeros(())
     finally:
         os.dup2(saved, 2)
         os.close(saved)

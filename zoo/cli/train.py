@@ -25,17 +25,21 @@ def train(
         str, typer.Option(help="HOST:PORT,HOST,... of all processes; the first one coordinates.")
     ] = "",
     index: Annotated[int | None, typer.Option(help="Index of this process, from 0.")] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait for the processes on other hosts.", min=1)
+    ] = 60.0,
 ) -> None:
     """Train a preset from scratch; an interrupted run resumes from its checkpoint."""
     from zoo import registry
 
     preset = registry.get(name)
-    load_keras()
+    addresses = [host for host in hosts.split(",") if host]
+    load_keras(start=len(addresses) < 2)
     from zoo.experiments import runs as zoo_runs
     from zoo.training.distribution import distributed, process
 
-    addresses = [host for host in hosts.split(",") if host]
-    with distributed(distribute, addresses, index):
+    task = f"{name} {model} seed {seed}"
+    with distributed(distribute, addresses, index, task, timeout):
         is_first = process()[0] == 0
 
         def print_epoch(epoch: "Epoch") -> None:

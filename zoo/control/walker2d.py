@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data import walker2d as data
-from zoo.data.csv_table import NUMBER, stacked
+from zoo.data.csv_table import DURATION, NUMBER, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import NamedInputs, Tensor
@@ -156,10 +156,10 @@ PRESETS = (
             Bar(0.777, "MLP on the last 2 observations, measured on these files"),
         ),
         license="Apache-2.0",
-        weights_sha256="3dca520e35aab78e38abde77c61ce61c621a375ac14fe97326862fd7a78cb4cd",
+        metadata_sha256="10f35eaf7d99c3880ac9db5c918319adc88f3ffeb163f1b37a1db050298e75c8",
         target="phone",
         export_recipes=("float32", "dynamic"),
-        columns=dict.fromkeys((*data.COLUMNS, "elapsed"), NUMBER),
+        columns={**dict.fromkeys(data.COLUMNS, NUMBER), "elapsed": DURATION},
         from_table=inputs_of,
     ),
 )

@@ -16,6 +16,7 @@ from zoo.data.car_racing_env import ACTIONS, HOLD, PIXELS, SIDE, Lap
 from zoo.data.car_racing_expert import BRISK, CALM, ScriptedDriver
 from zoo.data.simulated import Recorded, with_progress_bar
 from zoo.extras import extra
+from zoo.readers import arrays as array_files
 
 # Pictures, uint8 (steps, 1024), and the actions of the careful driver, float32 (steps, 2).
 RecordedLap = tuple[np.ndarray, np.ndarray]
@@ -100,10 +101,10 @@ def laps(split: str, dataset: Recorded = DATASET) -> list[RecordedLap]:
     """The recorded laps of a split."""
     require_choice("split", split, RECORDED)
     (path,) = dataset.fetch().values()
-    with np.load(path, allow_pickle=False) as arrays:
-        ends = np.cumsum(arrays[f"{split}/lengths"])[:-1]
-        pictures = np.split(arrays[f"{split}/pictures"], ends)
-        actions = np.split(arrays[f"{split}/actions"], ends)
+    recorded = array_files.read_named(path)
+    ends = np.cumsum(recorded[f"{split}/lengths"])[:-1]
+    pictures = np.split(recorded[f"{split}/pictures"], ends)
+    actions = np.split(recorded[f"{split}/actions"], ends)
     return list(zip(pictures, actions, strict=True))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.argument_checks import require_choice
 from zoo.data.dataset import Dataset
+from zoo.readers import arrays
 
 FEATURES = 17
 _JOINTS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
@@ -36,7 +37,7 @@ def traces(split: str) -> np.ndarray:
     """The traces of a split: float32 (traces, 1000, 17)."""
     indices = SPLITS[require_choice("split", split, SPLITS)]
     paths = DATASET.fetch()
-    loaded = [np.load(paths[f"trace_{n:04d}.npy"], allow_pickle=False) for n in indices]
+    loaded = [arrays.read_array(paths[f"trace_{n:04d}.npy"]) for n in indices]
     return np.stack(loaded).astype("float32")
 
 

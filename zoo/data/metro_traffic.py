@@ -51,7 +51,7 @@ def times(column: np.ndarray) -> list[datetime]:
     times = []
     for line, text in enumerate(column, start=2):
         try:
-            times.append(datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S"))
+            times.append(csv_table.parse_time(str(text)))
         except ValueError as error:
             raise ValueError(
                 f"Line {line}: column 'date_time' holds {str(text)!r}, not a time such as "

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,9 +56,16 @@ class Recorded(Dataset):
             return {name: Path(local) / self.name / name}
         path = dataset_folder(self.name) / name
         if not path.is_file():
-            print(f"Recording {self.name} to {path}; this takes long.", file=sys.stderr)
-            _write(path, self.record())
+            self._record(path)
         return {name: path}
+
+    def _record(self, path: Path) -> None:
+        from lnn_keras.atomic_folder import whole_file
+
+        # The file is opened first: a folder that cannot be written is an error at once.
+        with whole_file(path) as temporary:
+            print(f"Recording {self.name} to {path}; this takes long.", file=sys.stderr)
+            np.savez_compressed(temporary, **self.record())  # pyright: ignore[reportArgumentType] # dict to **
 
 
 def with_progress_bar(items: Iterable[T], total: int, title: str) -> Iterator[T]:
@@ -70,17 +76,3 @@ def with_progress_bar(items: Iterable[T], total: int, title: str) -> Iterator[T]
 
     console, hidden = Console(stderr=True), not sys.stderr.isatty()
     yield from track(items, title, total, console=console, disable=hidden)
-
-
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write a file that appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".npz", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType] # dict to **
-        # mkstemp makes files that only their owner can read.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

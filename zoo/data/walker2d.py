@@ -7,6 +7,7 @@ their closed-form continuous-time networks. MIT.
 import numpy as np
 
 from zoo.data.dataset import Dataset
+from zoo.readers import arrays
 
 FEATURES = 17
 _JOINTS = ("thigh", "leg", "foot", "left_thigh", "left_leg", "left_foot")
@@ -33,7 +34,7 @@ DATASET = Dataset(
 def rollouts() -> list[np.ndarray]:
     """All rollouts in the order of their file names: float64 (steps, 17)."""
     paths = DATASET.fetch()
-    return [np.load(paths[name], allow_pickle=False) for name in sorted(paths)]
+    return [arrays.read_array(paths[name]) for name in sorted(paths)]
 
 
 def splits(stride: int = STRIDE) -> dict[str, tuple[dict[str, np.ndarray], np.ndarray]]:

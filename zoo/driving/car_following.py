@@ -210,7 +210,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=56),
         },
         export_recipes=("float32", "int16x8"),
-        weights_sha256="c0a2966c83a0fff5c78de9709446af7a1ae6acc866a7b1929b40aa3651c9ee5f",
+        metadata_sha256="cf93f2f5dfddc92a92d83bac9c0065606e4e1f47afc69f954510f3b9368bb85b",
     ),
     _preset(
         name="car-following-micro",
@@ -220,7 +220,7 @@ PRESETS = (
             "gru": CarFollowingConfig(cell="gru", units=39),
         },
         export_recipes=("int8", "int16x8", "float32"),
-        weights_sha256="a55163163831e38b9498f9de5c8f0b205a65ca13f7ba16862462b0ee7335444d",
+        metadata_sha256="e50a8a404e39c697c5e3bbb05db74968450e6093ea698a93c862c7a756b42253",
         shipped_recipes=("int8", "int16x8"),
     ),
 )

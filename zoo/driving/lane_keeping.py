@@ -281,7 +281,7 @@ PRESETS = (
             Bar(915.4, "the scripted driver that it learned from, measured on these tracks"),
         ),
         license="Apache-2.0",
-        weights_sha256="dc542930e7fb31d9092f488620bc7755415538cd418b5bc1564a6b4802770774",
+        metadata_sha256="3dbb188d3bbdd8f542c43b1dae09c2528f1654036d6666099deda56591600820",
         loss=action_loss,
         validation_loss=action_error,
         for_training=with_augmentation,

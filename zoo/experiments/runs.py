@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from lnn_keras.atomic_folder import require_writable, whole_file
 from zoo.argument_checks import require_choice
 from zoo.preset import Preset
 from zoo.training import distribution
@@ -50,7 +51,7 @@ def run(
     """
     config = preset.configs[require_choice("model", kind, preset.configs)]
     folder = folder_of(runs, preset, kind, seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder / RESULT)
     preset.register_loss()
     keras.utils.set_random_seed(seed)
     model = preset.build(config)
@@ -85,8 +86,11 @@ def run(
         "history": [asdict(epoch) for epoch in history],
     }
     if distribution.process()[0] == 0:
-        model.save(folder / MODEL)
-        (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+        # The other processes have nothing to save: no operation may ask for their part.
+        with distribution.replicated(), whole_file(folder / MODEL) as file:
+            model.save(file)
+        with whole_file(folder / RESULT) as file:
+            file.write_text(json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -122,10 +126,28 @@ def trainable_parameters(model: keras.Model) -> int:
     return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
+def read_result(path: Path) -> dict[str, Any]:
+    """The saved result of a run.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    try:
+        result = json.loads(path.read_text())
+        if not {"kind", "seed", "validation"} <= result.keys():
+            raise KeyError
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        raise ValueError(
+            f"{path} is damaged: it holds no result of a run. Remove it; `lnn train` makes it "
+            "again from the checkpoint."
+        ) from None
+    return result
+
+
 def results(runs: str | Path, preset: Preset) -> dict[str, list[dict[str, Any]]]:
     """The saved results of a preset by kind, sorted by seed."""
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((Path(runs) / preset.name).glob(f"*/{RESULT}")):
-        result = json.loads(path.read_text())
+        result = read_result(path)
         by_kind.setdefault(result["kind"], []).append(result)
     return {kind: sorted(found, key=lambda r: r["seed"]) for kind, found in by_kind.items()}

@@ -33,6 +33,8 @@ HEARTBEAT, SILENCE = 2.0, 30.0
 # Seconds between two requests for a trial.
 POLL_INTERVAL = 0.5
 CHIEF = "chief"
+# The name of the preset in the space of hyperparameters.
+_PRESET = "preset"
 
 Trial = dict[str, Any]
 
@@ -81,9 +83,20 @@ def lead(preset: Preset, trials: list[Trial], runs: str | Path, address: str) ->
 
 
 def work(preset: Preset, runs: str | Path, address: str) -> None:
-    """Train trials of the chief at host:port until none is left."""
+    """Train trials of the chief at host:port until none is left.
+
+    Raises:
+        ValueError: The chief sweeps another preset, or the address is malformed.
+    """
     _set_address(f"{socket.gethostname()}-{os.getpid()}", address)
-    _tuner(preset, [], runs).search()
+    tuner = _tuner(preset, [], runs)
+    chiefs = tuner.oracle.get_space().values.get(_PRESET)
+    if chiefs != preset.name:
+        raise ValueError(
+            f"The chief at {address} sweeps the preset {chiefs!r}, not {preset.name!r}; "
+            "start the worker with that one."
+        )
+    tuner.search()
 
 
 def summary(results: list[Trial]) -> list[tuple[str, int, float, float]]:
@@ -101,8 +114,12 @@ def summary(results: list[Trial]) -> list[tuple[str, int, float, float]]:
 class _Oracle(keras_tuner.Oracle):
     """Distributes the trials of a list in order, and repeats the trials of lost workers."""
 
-    def __init__(self, trials: list[Trial]):
+    def __init__(self, trials: list[Trial], preset: str):
+        # Workers read it before they ask for a trial.
+        space = keras_tuner.HyperParameters()
+        space.Fixed(_PRESET, preset)
         super().__init__(
+            hyperparameters=space,
             objective=keras_tuner.Objective(OBJECTIVE, "min"),
             max_trials=max(len(trials), 1),
             # A failed trial would fail again; only lost workers are a reason to repeat one.
@@ -148,7 +165,8 @@ class _Tuner(keras_tuner.Tuner):
         time.sleep(POLL_INTERVAL)
 
     def run_trial(self, trial: Any) -> dict[str, float]:  # pyright: ignore[reportIncompatibleMethodOverride] # KerasTuner documents dicts as results
-        values = dict(trial.hyperparameters.values)
+        values = {**trial.hyperparameters.values}
+        values.pop(_PRESET, None)
         finished = threading.Event()
 
         def send_heartbeats() -> None:
@@ -169,7 +187,7 @@ class _Tuner(keras_tuner.Tuner):
 def _saved_result(preset: Preset, seed: int, folder: Path) -> dict[str, Any] | None:
     """The result of a run that was finished earlier."""
     path = zoo_runs.folder_of(folder, preset, "liquid", seed) / zoo_runs.RESULT
-    return json.loads(path.read_text()) if path.is_file() else None
+    return zoo_runs.read_result(path) if path.is_file() else None
 
 
 def _tuner(preset: Preset, trials: list[Trial], runs: str | Path) -> _Tuner:
@@ -178,7 +196,7 @@ def _tuner(preset: Preset, trials: list[Trial], runs: str | Path) -> _Tuner:
     return _Tuner(
         preset,
         runs,
-        oracle=_Oracle(trials),
+        oracle=_Oracle(trials, preset.name),
         directory=str(runs),
         project_name=f"sweep-{preset.name}-{digest}",
     )

@@ -1,13 +1,13 @@
 """ETTh1: forecast the next 96 hours of an electricity transformer from its last 14 days."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.data import etth1 as data
-from zoo.data.csv_table import NUMBER, TEXT
+from zoo.data.csv_table import NUMBER, TEXT, parse_time
 from zoo.forecasting import linear_map
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
@@ -189,7 +189,7 @@ def _require_hourly(column: np.ndarray) -> None:
     before = None
     for line, text in enumerate(column, start=2):
         try:
-            date = datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S")
+            date = parse_time(str(text))
         except ValueError as error:
             raise ValueError(
                 f"Line {line}: column 'date' holds {str(text)!r}, not a time such as "
@@ -231,7 +231,7 @@ PRESETS = (
             Bar(0.370, "shared linear map, measured on this split"),
         ),
         license="Apache-2.0",
-        weights_sha256="d25e775f5f367a3b26d04dfa58a335465ee5718d5764a58c40095911dfd12368",
+        metadata_sha256="074a4aee6445a1ce852e540c51be2794e5a064f9160272a45360b9e3b6487e3a",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns={"date": TEXT, **dict.fromkeys(data.COLUMNS, NUMBER)},

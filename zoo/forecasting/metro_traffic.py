@@ -259,7 +259,7 @@ PRESETS = (
             Bar(0.044, "gradient boosting, measured on this split"),
         ),
         license="Apache-2.0",
-        weights_sha256="6928def70ce6fde5bdfc3ef58b85fd9c200de8e6904ecb6a0b20429816d65238",
+        metadata_sha256="a20deda2b9dcf8e5f2144695dbf9cf5bd6050271f2ba041c36ef9b6ffbb02859",
         target="phone",
         export_recipes=("float32", "dynamic"),
         columns=data.INPUTS,

@@ -1,5 +1,6 @@
 """The card of a preset in Markdown, from its metadata."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ with the same recipe, and their weights were selected on the validation split.
 
 {bars(preset, liquid["test_mean"])}
 
-The bundled weights are from seed {recorded["seed"]}, which had the best validation loss.
+{_bundled(preset, recorded)}
 
 ## On devices
 
@@ -66,6 +67,29 @@ def bars(preset: Preset, value: float) -> str:
     return "\n".join([f"Results to beat in {preset.metric.name}:", "", *lines])
 
 
+def _bundled(preset: Preset, recorded: dict[str, Any]) -> str:
+    """The seed of the bundled weights, and their metrics if they are recorded."""
+    lines = [
+        f"The bundled weights are from seed {recorded['seed']}, which had the best validation loss."
+    ]
+    if preset.split_by_seed:
+        lines.append(
+            "Each seed has its own validation split, so the losses of two seeds are not of the "
+            "same data: the best one does not show that its weights are the best."
+        )
+    if "bundled" in recorded:
+        values = [
+            f"{metric.name} {recorded['bundled'][metric.name]:.4g}{_unit(metric.unit)}"
+            for metric in preset.metrics
+        ]
+        lines.append(f"On the test split these weights have {', '.join(values)}.")
+    return textwrap.fill(" ".join(lines), 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _unit(unit: str) -> str:
+    return f" {unit}" if unit else ""
+
+
 def _over(seeds: list[int]) -> str:
     if len(seeds) == 1:
         return "one seed"
@@ -77,7 +101,9 @@ def _spread(summary: dict[str, Any]) -> str:
 
 
 def _results(preset: Preset, metrics: dict[str, Any]) -> str:
-    others = [metric.name for metric in preset.metrics[1:]]
+    # Runs that were made before a metric was added lack it.
+    recorded = [set(summary["means"]) for summary in metrics.values()]
+    others = [m.name for m in preset.metrics[1:] if all(m.name in names for names in recorded)]
     rows = [
         [
             kind,
@@ -113,7 +139,7 @@ def _exports(preset: Preset, exports: dict[str, Any]) -> str:
 Exports for `{preset.target}`, verified over {steps} closed-loop steps on real test data. The
 columns of the runtimes contain: RMS error of the outputs relative to their standard deviation /
 median time per step on the training host / test {preset.metric.name} of the file. The arena is
-measured with 8-byte pointers; a 32-bit device needs about half.
+measured with 8-byte pointers; a 32-bit device needs 56 to 73 % of it.
 Recommended: {preset.export_recipes[0]}.{_shipped(preset)}
 
 {_table(["recipe", "bytes", "arena", *runtimes], rows)}"""

@@ -1,18 +1,28 @@
 """Preset folders from a web server: downloaded once, verified, and complete or absent."""
 
+import contextlib
 import hashlib
 import os
+import re
 import shutil
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from zoo import downloads
+from zoo import addresses, downloads
 from zoo.downloads import DownloadError
+from zoo.http_client import Budget
+from zoo.hub import preset_files
+from zoo.hub.preset_files import METADATA, Published
 from zoo.local_files import presets_folder
 
-METADATA = "metadata.json"
 MANIFEST = "manifest.json"
 HUB = "https://huggingface.co"
+_HUGGING_FACE = re.compile(
+    r"hf://(?P<repository>[\w.-]+/[\w.-]+)(?P<inside>(?:/[\w.-]+)*)/?(?:@(?P<revision>[\w./-]+))?",
+    re.ASCII | re.IGNORECASE,
+)
+# Names of presets of a host that an error lists.
+_LISTED = 20
 
 
 def cache_folder() -> Path:
@@ -22,13 +32,15 @@ def cache_folder() -> Path:
 
 def is_address(source: str) -> bool:
     """Whether a source is a web address: https://... or hf://user/repo."""
-    return source.startswith(("https://", "http://", "hf://"))
+    return source.lower().startswith(("https://", "http://", "hf://"))
 
 
 def folder_at(source: str) -> Path:
     """The local copy of the preset folder at an address, downloaded at the first call.
 
-    Remove the local copy to download it again.
+    Later calls ask no server, so they do not see a preset that is published anew at that address:
+    remove the local copy, or name another revision of a repository. A local copy that is damaged is
+    downloaded again.
 
     Args:
         source: https://host/folder, hf://user/repo or hf://user/repo@revision.
@@ -37,11 +49,13 @@ def folder_at(source: str) -> Path:
         ValueError: The address is malformed or not encrypted.
         DownloadError: It cannot be downloaded, or a file differs from its digest.
     """
-    return _cached_folder(_url_of(source), None)
+    return _cached_folder(_url_of(source), Published())
 
 
 def folder_named(name: str) -> Path:
     """The local copy of the preset with that name on the host `LNN_ZOO_URL`.
+
+    The manifest of the host says whether the local copy is still the published preset.
 
     Raises:
         ValueError: The host has no preset with that name.
@@ -49,9 +63,14 @@ def folder_named(name: str) -> Path:
     """
     host = _url_of(os.environ["LNN_ZOO_URL"])
     presets = downloads.fetch_json(f"{host}/{MANIFEST}").get("presets", {})
+    if not isinstance(presets, dict):
+        raise DownloadError(f"{host}/{MANIFEST} lists no presets.")
     if name not in presets:
-        raise ValueError(f"{host} has no preset {name!r}; it has: {', '.join(sorted(presets))}.")
-    return _cached_folder(f"{host}/presets/{name}", presets[name].get(METADATA))
+        listed = ", ".join(addresses.shown(known) for known in sorted(presets)[:_LISTED])
+        raise ValueError(f"{host} has no preset {name!r}; it has: {listed or 'none'}.")
+    url = f"{host}/presets/{name}"
+    preset_files.require_names([name], f"{host}/{MANIFEST}")
+    return _cached_folder(url, preset_files.published(presets[name], url))
 
 
 def host_is_set() -> bool:
@@ -60,54 +79,111 @@ def host_is_set() -> bool:
 
 
 def _url_of(source: str) -> str:
-    if not source.startswith("hf://"):
-        return downloads.require_encrypted(source)
-    path, _, revision = source[len("hf://") :].strip("/").partition("@")
-    if path.count("/") < 1 or not all(path.split("/")):
-        raise ValueError(f"{source} must be hf://user/repo or hf://user/repo@revision.")
-    user, repository, *inside = path.split("/")
-    return "/".join([HUB, user, repository, "resolve", revision or "main", *inside])
+    if not source.lower().startswith("hf://"):
+        return addresses.require_accepted(source)
+    match = _HUGGING_FACE.fullmatch(source)
+    parts = re.split("[/@]", source[len("hf://") :].rstrip("/"))
+    if match is None or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(
+            f"{addresses.shown(source)} must be hf://user/repo or hf://user/repo@revision."
+        )
+    inside = match["inside"] or ""
+    return f"{HUB}/{match['repository']}/resolve/{match['revision'] or 'main'}{inside}"
 
 
-def _cached_folder(url: str, metadata_digest: str | None) -> Path:
-    name = f"{url.rsplit('/', 1)[-1]}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
-    folder = cache_folder() / name
-    if (folder / METADATA).is_file():
+def _cached_folder(url: str, published: Published) -> Path:
+    folder, work = _folders(url, published.digest)
+    if preset_files.is_whole(folder, published.digest):
         return folder
     if os.environ.get("LNN_OFFLINE"):
+        state = "is damaged" if folder.exists() else "is not"
         raise DownloadError(
-            f"{url} is not in the cache {cache_folder()}, and LNN_OFFLINE forbids to download it."
+            f"{url} {state} in the cache {cache_folder()}, and LNN_OFFLINE forbids to download it."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    from lnn_keras.atomic_folder import recover, replace_folder
+
     try:
-        _download(url, temporary, metadata_digest)
-        temporary.rename(folder)
+        with downloads.lock(work), _removed_if_empty(work):
+            recover(folder)
+            # Another process may have downloaded it meanwhile.
+            if not preset_files.is_whole(folder, published.digest):
+                _download(url, work, published)
+                replace_folder(work, folder)
+                _remove_parts_of_others(url, work)
+    except DownloadError as error:
+        if not error.resumes:
+            shutil.rmtree(work, ignore_errors=True)
+        raise
     except OSError as error:
-        # Another process may have finished first; it verified its folder in the same way.
-        if not (folder / METADATA).is_file():
-            raise DownloadError(f"Cannot write {url} to {folder.parent}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+        raise DownloadError(
+            f"Cannot write {url} to {folder.parent}: {error.strerror or error}; "
+            "LNN_HOME names another folder."
+        ) from error
     return folder
 
 
-def _download(url: str, folder: Path, metadata_digest: str | None) -> None:
+def _folders(url: str, digest: str | None) -> tuple[Path, Path]:
+    """The folder of a preset in the cache, and the hidden folder in which it is downloaded."""
+    name = _name_of(url) + (f"-{digest[:16]}" if digest else "")
+    return cache_folder() / name, cache_folder() / f".{name}.download"
+
+
+def _name_of(url: str) -> str:
+    """A name for the folders of an address: its end, and a digest of all of it."""
+    end = re.sub(r"[^A-Za-z0-9._-]", "_", url.rsplit("/", 1)[-1]).strip(".")[:64]
+    return f"{end}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+
+
+def _download(url: str, folder: Path, published: Published) -> None:
+    """Fill a folder with the files of a preset; files that it already holds are kept."""
+    budget = Budget(published.bytes)
+    room = published.bytes
     with downloads.progress_bar(f"Downloading {url.rsplit('/', 1)[-1]}") as progress:
-        metadata = downloads.fetch_files(
-            url,
-            folder,
-            {METADATA: metadata_digest},
-            max_bytes=downloads.MAX_JSON_BYTES,
+        path = folder / METADATA
+        downloads.fetch_file(
+            f"{url}/{METADATA}",
+            path,
+            published.digest,
+            budget,
+            downloads.MAX_JSON_BYTES,
+            size=published.size(METADATA),
             progress=progress,
-        )[METADATA]
-        digests = downloads.parse_json_object(metadata.read_bytes(), url).get("sha256")
-        if not isinstance(digests, dict) or not digests:
-            raise DownloadError(f"{url} holds no preset: its {METADATA} records no digests.")
-        for name, digest in digests.items():
-            # A name with a folder in it could point outside of the local folder.
-            if Path(name).name != name or name == METADATA or not isinstance(digest, str):
-                raise DownloadError(
-                    f"{url}: {METADATA} names {name!r}, which is no file of a preset."
-                )
-        downloads.fetch_files(url, folder, digests, progress=progress)
+        )
+        listed = preset_files.digests(path.read_bytes(), url)
+        if published.sizes and published.sizes.keys() != {METADATA, *listed}:
+            raise DownloadError(f"{url}: {METADATA} lists other files than the manifest.")
+        for name, digest in listed.items():
+            downloads.fetch_file(
+                f"{url}/{name}",
+                folder / name,
+                digest,
+                budget,
+                room,
+                size=published.size(name),
+                progress=progress,
+            )
+            room -= (folder / name).stat().st_size
+    for path in folder.iterdir():
+        if path.name != METADATA and path.name not in listed:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _remove_parts_of_others(url: str, work: Path) -> None:
+    """Delete what was received of earlier publications at the same address."""
+    from lnn_keras.folder_lock import try_lock
+
+    for other in work.parent.glob(f".{_name_of(url)}-*.download"):
+        with contextlib.suppress(OSError):
+            if other != work and (held := try_lock(other)):
+                shutil.rmtree(other, ignore_errors=True)
+                held.release()

@@ -18,7 +18,8 @@ def publish(
 ) -> Path:
     """Write presets and their exports in the layout that `LNN_ZOO_URL` requires.
 
-        manifest.json                        {"presets": {name: {"metadata.json": sha256, ...}}}
+        manifest.json                        {"presets": {name: {"metadata.json": sha256,
+                                                                 "files": {file: bytes}, ...}}}
         presets/NAME/                        the folder of the preset
         exports/NAME/TARGET-RECIPE/          one folder for each of its export recipes
 
@@ -35,9 +36,11 @@ def publish(
         OSError: The folder cannot be written, or holds other files.
     """
     import export
-    from lnn_keras.atomic_folder import whole_folder
+    from lnn_keras.atomic_folder import require_replaceable, whole_folder
 
-    released = [name for name, preset in registry.PRESETS.items() if preset.weights_sha256]
+    # Exports take minutes: what would be refused in the end is refused before.
+    require_replaceable(folder, MANIFEST, ("presets", "exports"))
+    released = [name for name, preset in registry.PRESETS.items() if preset.metadata_sha256]
     manifest = {}
     with whole_folder(folder, proof=MANIFEST) as new:
         for name in names or released:
@@ -60,6 +63,7 @@ def publish(
             recorded = store.metadata(name)
             manifest[name] = {
                 METADATA: sha256(source / METADATA),
+                "files": {path.name: path.stat().st_size for path in sorted(source.iterdir())},
                 "domain": preset.domain,
                 "task": preset.task,
                 "license": preset.license,

@@ -11,8 +11,10 @@ import numpy as np
 
 from zoo.hub import store
 from zoo.hub.card import render_card
+from zoo.hub.model_file import METADATA
 from zoo.local_files import sha256
 from zoo.preset import Preset, Samples
+from zoo.readers import json_text
 from zoo.training.arrays import Arrays
 from zoo.training.recipe import TrainingRecipe
 
@@ -34,7 +36,7 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
         folder: The folder to write; by default the folder in this package.
 
     Returns:
-        The folder, and the SHA-256 of its weights.
+        The folder, and the SHA-256 of its metadata, for the preset's `metadata_sha256`.
 
     Raises:
         ValueError: Runs of the preset or of a baseline are missing.
@@ -60,37 +62,42 @@ def release(preset: Preset, runs: str | Path, folder: str | Path | None = None) 
     return _write(preset, model, trained, folder)
 
 
-def rewrite_card(preset: Preset, folder: str | Path | None = None) -> Path:
+def rewrite_card(preset: Preset, folder: str | Path | None = None) -> tuple[Path, str]:
     """Write the card of a released preset again from its metadata, and update its digest.
 
-    All other files stay as they are.
+    The metrics of its weights are measured if the metadata lack them. All other files stay as they
+    are.
 
     Args:
         preset: The preset.
         folder: Its folder; by default the folder in this package.
 
     Returns:
-        The folder.
+        The folder, and the SHA-256 of its metadata.
 
     Raises:
         ValueError: The preset is not released.
         CorruptPresetError: A file is missing or differs from its digest.
     """
     from lnn_keras.atomic_folder import whole_folder
+    from zoo.experiments import runs as zoo_runs
 
     source = store.find(folder or preset.name)
-    recorded = json.loads((source / store.METADATA).read_text())
-    with whole_folder(source, proof=store.METADATA) as new:
+    recorded = json_text.read_object(source / METADATA)
+    if set(recorded.get("bundled", ())) != {metric.name for metric in preset.metrics}:
+        test = preset.load_splits(recorded["seed"])["test"]
+        recorded["bundled"] = zoo_runs.evaluate(preset, store.load(source), *test)
+    with whole_folder(source, proof=METADATA) as new:
         shutil.copytree(source, new, dirs_exist_ok=True)
-        (new / store.CARD).write_text(render_card(preset, recorded))
+        (new / store.CARD).write_text(render_card(preset, recorded), "utf-8")
         digests = {**recorded["sha256"], store.CARD: sha256(new / store.CARD)}
         store.write_metadata(new, {**recorded, "sha256": digests})
-    return source
+    return source, sha256(source / METADATA)
 
 
 def _recorded(preset: Preset) -> dict[str, Any]:
     """Results in the bundled folder of each kind with an unchanged recipe and config."""
-    if not preset.weights_sha256:
+    if not preset.metadata_sha256:
         return {}
     recorded = store.metadata(preset.name)
     if TrainingRecipe(**recorded["recipe"]) != preset.recipe:
@@ -114,12 +121,15 @@ def _weights(preset: Preset, runs: str | Path, seed: int) -> Path:
 def _write(
     preset: Preset, model: "keras.Model", trained: dict[str, Any], folder: str | Path | None
 ) -> tuple[Path, str]:
-    """Measure the exports of a model, and write its folder with card and metadata."""
+    """Measure a model and its exports, and write its folder with card and metadata."""
+    from zoo.experiments import runs as zoo_runs
+
     test = preset.load_splits(trained["seed"])["test"]
     samples = preset.load_samples()
     exports, files = {}, {}
     for recipe in preset.export_recipes:
         exports[recipe], files[recipe] = _export(preset, model, recipe, samples, test)
+    trained["bundled"] = zoo_runs.evaluate(preset, model, *test)
     recorded = {
         "name": preset.name,
         "domain": preset.domain,
@@ -138,8 +148,7 @@ def _write(
         files={recipe: files[recipe] for recipe in preset.shipped_recipes},
         **recorded,
     )
-    digests = json.loads((folder / store.METADATA).read_text())["sha256"]
-    return folder, digests[store.WEIGHTS]
+    return folder, sha256(folder / METADATA)
 
 
 def summarize(
@@ -186,6 +195,11 @@ def _export(
     import export
     from zoo.experiments import runs as zoo_runs
 
+    if preset.load_evaluation is None:
+        options: dict[str, Any] = {"evaluation": store.evaluation(samples)}
+    else:
+        inputs, targets = preset.load_evaluation()
+        options = {"evaluation": (inputs, targets), "steps": targets.shape[0] * targets.shape[1]}
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / recipe
         report = export.to_tflite(
@@ -194,7 +208,7 @@ def _export(
             target=preset.target,
             recipe=recipe,
             calibration=samples["calibration"],
-            evaluation=store.evaluation(samples),
+            **options,
         )
         content = (folder / "model.tflite").read_bytes()
     measured = {

@@ -9,24 +9,24 @@ import numpy as np
 
 from zoo import registry
 from zoo.argument_checks import require_choice
-from zoo.hub import download
-from zoo.hub.download import METADATA
+from zoo.hub import download, model_config, model_file
+from zoo.hub.model_file import CONFIG, METADATA, WEIGHTS
+from zoo.hub.verified_folder import CorruptPresetError, verified
 from zoo.local_files import sha256
 from zoo.preset import Preset, Samples
+from zoo.readers import arrays, files, hdf5, json_text
+from zoo.readers.files import FileError, shown
+from zoo.readers.text import printable, printable_values
 from zoo.training.arrays import Inputs
 
 if TYPE_CHECKING:
     import keras
 
-WEIGHTS = "model.weights.h5"
 CARD = "card.md"
 SAMPLES = "samples.npz"
 EXPORT = ".tflite"
+MAX_CARD_BYTES = 1 << 20
 _PACKAGE = Path(__file__).parent.parent
-
-
-class CorruptPresetError(RuntimeError):
-    """A file of a preset is missing or differs from the published one."""
 
 
 def bundled_folder(preset: Preset) -> Path:
@@ -37,7 +37,8 @@ def bundled_folder(preset: Preset) -> Path:
 def load(source: str | Path) -> "keras.Model":
     """Load a pretrained model.
 
-    Preset folders contain no code, and Keras loads them in safe mode.
+    The source need not be trusted: before Keras reads it, its files, the classes that its config
+    names and its sizes are checked (SECURITY.md). The model is not compiled.
 
     Args:
         source: The name of a preset that ships with the package or lies on the host `LNN_ZOO_URL`;
@@ -48,8 +49,9 @@ def load(source: str | Path) -> "keras.Model":
         The model.
 
     Raises:
-        ValueError: There is no such preset, folder or file.
-        CorruptPresetError: A file differs from its published digest.
+        ValueError: There is no such preset, folder or file; or the model has a class, a function
+            or a size that is not allowed, or weights that do not fit or are not finite.
+        CorruptPresetError: A file is missing, not listed, or differs from its published digest.
         DownloadError: A file cannot be downloaded, or differs from its digest.
 
     Example:
@@ -60,21 +62,8 @@ def load(source: str | Path) -> "keras.Model":
     """
     path = Path(source)
     if path.suffix == ".keras" and not download.is_address(str(source)):
-        if not path.is_file():
-            raise ValueError(f"There is no file {path}.")
-        return _load_model(path)
-    return _load_model(find(source))
-
-
-def _load_model(path: Path) -> "keras.Model":
-    import keras
-
-    # Loading requires that the cells and the loss functions are registered with Keras.
-    import lnn_keras  # noqa: F401
-
-    registry.register_losses()
-    model: Any = keras.saving.load_model(path)
-    return model
+        return model_file.load_archive(path)
+    return model_file.load_folder(find(source))
 
 
 def find(source: str | Path) -> Path:
@@ -87,34 +76,41 @@ def find(source: str | Path) -> Path:
     """
     name = str(source)
     if download.is_address(name):
-        return _verified(download.folder_at(name))
+        return verified(download.folder_at(name))
     if name not in registry.PRESETS and Path(source).is_dir():
-        return _verified(Path(source))
+        return verified(Path(source))
     if name not in registry.PRESETS and download.host_is_set():
-        return _verified(download.folder_named(name))
+        return verified(download.folder_named(name))
     preset = registry.get(name)
-    if not preset.weights_sha256:
+    if not preset.metadata_sha256:
         raise ValueError(
             f"Preset {preset.name!r} is not released; `lnn train {preset.name}` trains it."
         )
-    folder = _verified(bundled_folder(preset))
-    digest = sha256(folder / WEIGHTS)
-    if digest != preset.weights_sha256:
+    folder = verified(bundled_folder(preset))
+    digest = sha256(folder / METADATA)
+    if digest != preset.metadata_sha256:
         raise CorruptPresetError(
-            f"The weights of {preset.name!r} are not the published ones: their sha256 is "
-            f"{digest[:12]}..., published is {preset.weights_sha256[:12]}..."
+            f"The files of {preset.name!r} are not the published ones: the sha256 of {METADATA} is "
+            f"{digest[:12]}..., published is {preset.metadata_sha256[:12]}..."
         )
     return folder
 
 
 def metadata(source: str | Path) -> dict[str, Any]:
-    """The metadata of a preset: versions, digests, metrics, parameters, licence."""
-    return json.loads((find(source) / METADATA).read_text())
+    """The metadata of a preset: versions, digests, metrics, parameters, licence.
+
+    Texts hold no characters that control a terminal.
+    """
+    return printable_values(json_text.read_object(find(source) / METADATA))
 
 
 def card(source: str | Path) -> str:
-    """The card of a preset in Markdown."""
-    return (find(source) / CARD).read_text()
+    """The card of a preset in Markdown, without characters that control a terminal.
+
+    Raises:
+        ValueError: The preset has no card.
+    """
+    return printable(files.read_text(find(source) / CARD, MAX_CARD_BYTES), keep="\n\t")
 
 
 def samples(source: str | Path) -> dict[str, Any]:
@@ -133,13 +129,12 @@ def samples(source: str | Path) -> dict[str, Any]:
             return dict(registry.get(str(source)).load_samples())
         raise ValueError(f"{source} ships no samples; give the data in a file.")
     nested: dict[str, Any] = {}
-    with np.load(path, allow_pickle=False) as arrays:
-        for key, array in arrays.items():
-            name, _, input_name = key.partition("/")
-            if input_name:
-                nested.setdefault(name, {})[input_name] = array
-            else:
-                nested[name] = array
+    for key, array in arrays.read_named(path).items():
+        name, _, input_name = key.partition("/")
+        group = nested.setdefault(name, {}) if input_name else nested
+        if not isinstance(group, dict) or (input_name or name) in group:
+            raise FileError(f"{shown(path)} names {name[:80]!r} as an array and as several.")
+        group[input_name or name] = array
     return nested
 
 
@@ -157,15 +152,22 @@ def exported(source: str | Path, recipe: str) -> bytes:
     shipped = [path.name.removesuffix(EXPORT) for path in folder.glob(f"*{EXPORT}")]
     if not shipped:
         raise ValueError(f"{source} ships no exported files; `lnn export {source}` makes them.")
-    return (folder / f"{require_choice('recipe', recipe, shipped)}{EXPORT}").read_bytes()
+    return files.content(folder / f"{require_choice('recipe', recipe, shipped)}{EXPORT}")
 
 
 def evaluation(samples: Samples) -> Inputs | tuple[Inputs, np.ndarray]:
-    """The evaluation data for `to_tflite` and `verify`: inputs, with targets if there are any."""
+    """The evaluation data for `to_tflite` and `verify`: inputs, with targets if there are any.
+
+    Raises:
+        ValueError: There are no inputs, or the targets are several arrays.
+    """
+    if "inputs" not in samples:
+        raise ValueError("The preset ships no sample of inputs; give the data in a file.")
     if "targets" not in samples:
         return samples["inputs"]
     targets = samples["targets"]
-    assert isinstance(targets, np.ndarray)
+    if not isinstance(targets, np.ndarray):
+        raise ValueError("The targets of the preset's sample must be one array.")
     return samples["inputs"], targets
 
 
@@ -190,6 +192,7 @@ def save(
 
     Raises:
         OSError: The folder cannot be written, or holds other files.
+        ValueError: The model has a class or a size that `load` does not allow.
     """
     import keras
 
@@ -203,14 +206,16 @@ def save(
         with zipfile.ZipFile(archive) as zipped:
             zipped.extractall(new)
         archive.unlink()
+        config = json_text.read_object(new / CONFIG)
+        model_config.checked(config, CONFIG, hdf5.count_weights(new / WEIGHTS))
         if card:
-            (new / CARD).write_text(card)
+            (new / CARD).write_text(card, "utf-8")
         if samples:
-            arrays: dict[str, Any] = _flat(samples)
-            np.savez_compressed(new / SAMPLES, **arrays)
+            flat: dict[str, Any] = _flat(samples)
+            np.savez_compressed(new / SAMPLES, **flat)
         for recipe, content in (files or {}).items():
             (new / f"{recipe}{EXPORT}").write_bytes(content)
-        keras_metadata = json.loads((new / METADATA).read_text())
+        keras_metadata = json_text.read_object(new / METADATA)
         written = sorted(path for path in new.iterdir() if path.name != METADATA)
         write_metadata(
             new,
@@ -226,7 +231,8 @@ def save(
 
 def write_metadata(folder: Path, content: dict[str, Any]) -> None:
     """Write the metadata of a preset folder."""
-    (folder / METADATA).write_text(json.dumps(content, indent=2) + "\n")
+    text = json.dumps(content, indent=2, allow_nan=False)
+    (folder / METADATA).write_text(text + "\n", "utf-8")
 
 
 def _flat(samples: Samples) -> dict[str, np.ndarray]:
@@ -238,22 +244,3 @@ def _flat(samples: Samples) -> dict[str, np.ndarray]:
         else:
             flat[name] = value
     return flat
-
-
-def _verified(folder: Path) -> Path:
-    path = folder / METADATA
-    if not path.is_file():
-        raise CorruptPresetError(f"{folder} holds no preset: {METADATA} is missing.")
-    try:
-        digests = json.loads(path.read_text())["sha256"]
-    except (ValueError, KeyError) as error:
-        raise CorruptPresetError(f"{path} is damaged: it records no digests.") from error
-    for name in {WEIGHTS, "config.json", *digests}:
-        # A name with a folder in it could point outside of the preset.
-        if Path(name).name != name or not (folder / name).is_file():
-            raise CorruptPresetError(f"The preset in {folder} lacks {name}.")
-        if sha256(folder / name) != digests.get(name):
-            raise CorruptPresetError(
-                f"{folder / name} is damaged: its sha256 differs from the one in {METADATA}."
-            )
-    return folder

@@ -1,6 +1,11 @@
 """Checkpoints of a training run: weights, optimizer, averages and history in one folder."""
 
+import hashlib
 import json
+import struct
+import sys
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,10 +13,30 @@ from typing import Any
 import keras
 import numpy as np
 
-from lnn_keras.atomic_folder import whole_folder
+from lnn_keras.atomic_folder import recover, whole_folder
 from zoo.training import distribution
 
 _FOLDER, _STATE = "checkpoint", "state.json"
+_ARRAYS = ("weights", "optimizer", "average", "best")
+# The errors of NumPy, zipfile and zlib for damaged files. A disk that cannot be read is another.
+_DAMAGE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class _DamagedError(Exception):
+    """A file of a checkpoint is missing, or is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +86,24 @@ def write(
     """Write a checkpoint; it replaces the previous one as a whole."""
     if distribution.process()[0] != 0:
         return
+    arrays = {
+        "weights": trainable_values(model),
+        "optimizer": _values(model.optimizer.variables),
+        "average": state.average,
+        "best": state.best,
+    }
     with whole_folder(Path(directory) / _FOLDER, proof=_STATE) as folder:
-        np.savez(folder / "weights.npz", *trainable_values(model))
-        np.savez(folder / "optimizer.npz", *_values(model.optimizer.variables))
-        np.savez(folder / "average.npz", *state.average)
-        np.savez(folder / "best.npz", *state.best)
-        history = [asdict(epoch) for epoch in state.history]
-        (folder / _STATE).write_text(json.dumps({**identity, "history": history}))
+        for name in _ARRAYS:
+            np.savez(folder / f"{name}.npz", *arrays[name])
+        content = {**identity, "history": [asdict(epoch) for epoch in state.history]}
+        (folder / _STATE).write_text(json.dumps({**content, "sha256": _digest(content)}))
 
 
 def restore(directory: str | Path, identity: dict[str, Any], model: keras.Model) -> TrainingState:
     """Restore the model and its optimizer from a checkpoint, if there is one.
+
+    A checkpoint that cannot be read is renamed to `checkpoint.damaged`, a line on stderr says so,
+    and the training starts anew.
 
     Args:
         directory: The folder of the run.
@@ -79,32 +111,95 @@ def restore(directory: str | Path, identity: dict[str, Any], model: keras.Model)
         model: The compiled model.
 
     Raises:
-        ValueError: The checkpoint has another identity.
+        ValueError: The checkpoint has another identity, or is one of another model.
     """
     folder = Path(directory) / _FOLDER
-    if not (folder / _STATE).is_file():
-        return TrainingState(trainable_values(model), trainable_values(model))
-    recorded = json.loads((folder / _STATE).read_text())
-    history = [Epoch(**epoch) for epoch in recorded.pop("history")]
+    recover(folder)
+    # The variables of the optimizer exist only once it is built.
+    model.optimizer.build(model.trainable_variables)
+    initial = TrainingState(trainable_values(model), trainable_values(model))
+    if not folder.exists():
+        return initial
+    try:
+        recorded, history = _read_state(folder / _STATE)
+        _require_identity(recorded, identity, folder)
+        arrays = {name: _load(folder / f"{name}.npz") for name in _ARRAYS}
+    except _DamagedError as error:
+        _set_aside(folder, error)
+        return initial
+    _require_shapes(arrays, model, folder)
+    assign(model, arrays["weights"])
+    for variable, value in zip(model.optimizer.variables, arrays["optimizer"], strict=True):
+        variable.assign(value)
+    return TrainingState(arrays["average"], arrays["best"], history)
+
+
+def _require_identity(recorded: dict[str, Any], identity: dict[str, Any], folder: Path) -> None:
     if recorded != identity:
         changed = [key for key in identity if recorded.get(key) != identity[key]]
         raise ValueError(
             f"The checkpoint in {folder.parent} was made with another {' and '.join(changed)}; "
             "train in another folder, or remove it."
         )
-    assign(model, _load(folder / "weights.npz"))
-    model.optimizer.build(model.trainable_variables)
-    for variable, value in zip(
-        model.optimizer.variables, _load(folder / "optimizer.npz"), strict=True
-    ):
-        variable.assign(value)
-    return TrainingState(_load(folder / "average.npz"), _load(folder / "best.npz"), history)
+
+
+def _require_shapes(arrays: dict[str, list[np.ndarray]], model: keras.Model, folder: Path) -> None:
+    optimizer = [tuple(variable.shape) for variable in model.optimizer.variables]
+    weights = [tuple(variable.shape) for variable in model.trainable_variables]
+    for name, values in arrays.items():
+        expected = optimizer if name == "optimizer" else weights
+        if [array.shape for array in values] != expected:
+            raise ValueError(
+                f"The checkpoint in {folder.parent} is one of another model: the shapes of its "
+                f"{name} differ; train in another folder, or remove it."
+            )
+
+
+def _set_aside(folder: Path, error: _DamagedError) -> None:
+    """Rename a damaged checkpoint; nothing is deleted."""
+    if distribution.process()[0] != 0:
+        return
+    aside, number = folder.with_name(f"{folder.name}.damaged"), 2
+    while aside.exists():
+        aside, number = folder.with_name(f"{folder.name}.damaged-{number}"), number + 1
+    folder.rename(aside)
+    print(
+        f"The checkpoint {folder} is damaged ({error}); it was renamed to {aside.name}, and the "
+        "training starts anew.",
+        file=sys.stderr,
+    )
 
 
 def _values(variables: Any) -> list[np.ndarray]:
     return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
+def _read_state(path: Path) -> tuple[dict[str, Any], list[Epoch]]:
+    """The identity and the history in a checkpoint."""
+    try:
+        content = json.loads(path.read_bytes())
+        # Version 0.1.0 wrote no digest.
+        digest = content.pop("sha256", None)
+        if digest is not None and digest != _digest(content):
+            raise ValueError
+        history = [Epoch(**epoch) for epoch in content.pop("history")]
+    except (FileNotFoundError, *_DAMAGE) as error:
+        raise _damaged(path) from error
+    return content, history
+
+
 def _load(path: Path) -> list[np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    """The arrays in a file of a checkpoint; zipfile compares their checksums."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    except (FileNotFoundError, *_DAMAGE) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> _DamagedError:
+    return _DamagedError(f"{path.name} is {'damaged' if path.exists() else 'missing'}")
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

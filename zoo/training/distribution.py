@@ -8,13 +8,20 @@ import keras
 
 from zoo.argument_checks import require_choice
 from zoo.extras import extra
+from zoo.training import rendezvous
 
 BACKENDS = ("jax", "tensorflow")
+# Seconds to wait for the processes on other hosts.
+TIMEOUT = 60.0
 
 
 @contextlib.contextmanager
 def distributed(
-    backend: str | None, hosts: Sequence[str] = (), index: int | None = None
+    backend: str | None,
+    hosts: Sequence[str] = (),
+    index: int | None = None,
+    task: str = "",
+    timeout: float = TIMEOUT,
 ) -> Iterator[None]:
     """Models that are built and trained inside this block share each batch among devices.
 
@@ -23,9 +30,15 @@ def distributed(
             `MirroredStrategy` over the devices of this process. None: no distribution.
         hosts: Addresses of all processes. The first one, host:port, coordinates them. JAX only.
         index: Index of this process in `hosts`.
+        task: What this process trains, in words; all processes must train the same.
+        timeout: Seconds to wait for the other processes.
+
+    With several hosts, JAX must not have computed anything before.
 
     Raises:
-        ValueError: Keras runs on another backend, or the hosts and the index do not fit.
+        ValueError: Keras runs on another backend, the hosts and the index do not fit, or another
+            process trains something else.
+        TimeoutError: A process is missing.
     """
     if backend is None:
         if hosts or index is not None:
@@ -46,7 +59,7 @@ def distributed(
             yield
         return
     if len(hosts) > 1:
-        _connect(hosts, index)
+        _connect(hosts, index or 0, task, timeout)
     # Keras must not shard the data: each process loads its share, see `loop._share_of_batches`.
     keras.distribution.set_distribution(
         keras.distribution.DataParallel(
@@ -55,6 +68,8 @@ def distributed(
     )
     try:
         yield
+        if len(hosts) > 1:
+            _await_all()
     finally:
         keras.distribution.set_distribution(None)
 
@@ -105,13 +120,23 @@ def _require_hosts(backend: str, hosts: Sequence[str], index: int | None) -> Non
         raise ValueError(f"The first host needs a port, host:port; received {hosts[0]!r}.")
 
 
-def _connect(hosts: Sequence[str], index: int | None) -> None:
+def _connect(hosts: Sequence[str], index: int, task: str, timeout: float) -> None:
+    rendezvous.meet(hosts[0], len(hosts), index, task, timeout)
     with extra("jax"):
         import jax
 
     # The CPU backend has no default collectives, so Gloo is used.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    keras.distribution.initialize(hosts[0], len(hosts), index)
+    jax.distributed.initialize(
+        hosts[0], len(hosts), index, initialization_timeout=max(round(timeout), 1)
+    )
+
+
+def _await_all() -> None:
+    """Wait until every process is here: one that ends earlier breaks the connections of others."""
+    from jax.experimental import multihost_utils
+
+    multihost_utils.sync_global_devices("end of the training")
 
 
 def _logical_devices(tf: Any) -> list[str]:

@@ -28,10 +28,10 @@ int probe_start() {
 }
 void probe_reset() { model.Reset(); }
 int probe_step(const lnn::Number* inputs, lnn::Number* outputs) {
-  return model.Step(inputs, outputs) ? 0 : 1;
+  return static_cast<int>(model.Step(inputs, outputs));
 }
-void probe_quantize(int index, const float* real, lnn::Number* numbers) {
-  lnn::Quantize(lnn::kInputs[static_cast<std::size_t>(index)], real, numbers);
+int probe_quantize(int index, const float* real, lnn::Number* numbers) {
+  return static_cast<int>(lnn::Quantize(lnn::kInputs[static_cast<std::size_t>(index)], real, numbers));
 }
 void probe_dequantize(int index, const lnn::Number* numbers, float* real) {
   lnn::Dequantize(lnn::kOutputs[static_cast<std::size_t>(index)], numbers, real);
