@@ -119,7 +119,8 @@ class RecurrentSequence(_Recurrent):
         def body(t, outputs, *carried):
             # Keras returns backward outputs in the order in which they were computed.
             row = length - 1 - t if layer.go_backwards else t
-            old, time = list(carried[kept:]), _at(times, row)
+            old: list[Any] = list(carried[kept:])
+            time: Any = _at(times, row)
             output, new = advance(by_time[row], old, carried[0] if behind else time)
             following = [time] if behind else []
             if valid is not None:
