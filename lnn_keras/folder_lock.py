@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Seconds between two attempts to take a lock.
 _POLL = 0.02
-# What filesystems without locks answer.
+# Errors of filesystems without locks.
 _UNSUPPORTED = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 
 

@@ -191,7 +191,7 @@ def _is_verified(path: Path, digest: str) -> bool:
 
 
 def _partial(path: Path, digest: str | None) -> Path:
-    """The hidden file that holds what was received of a file."""
+    """The hidden file that holds the received part of a file."""
     return path.with_name(f".{path.name}.{digest[:16] if digest else 'new'}.part")
 
 

@@ -48,14 +48,14 @@ def transfer(
 
     Args:
         url: The address.
-        file: A file that can be read and written. What it holds counts as received.
+        file: A file that can be read and written. Its content counts as received.
         budget: The time and the bytes that the transfer may take.
         max_bytes: Size limit of the file.
         size: Its exact size, if that is known.
         progress: Called with the number of bytes of each received chunk.
 
     Raises:
-        DownloadError: The content cannot be received. The file keeps what came.
+        DownloadError: The content cannot be received. The file keeps the received part.
         OSError: The file cannot be written.
     """
     if os.environ.get("LNN_OFFLINE"):

@@ -21,8 +21,9 @@ _NOTICE = re.compile(
 class CapturedErrors:
     """Context manager that redirects stderr of the whole process; `read` returns its text.
 
-    One thread at a time can redirect; others wait. What else the process writes meanwhile, from
-    other threads, is written to stderr at the end: all lines that are no notice of an interpreter.
+    One thread at a time can redirect; others wait. Other text that the process writes meanwhile,
+    from other threads, is written to stderr at the end: all lines that are no notice of an
+    interpreter.
     """
 
     def __enter__(self) -> "CapturedErrors":

@@ -77,7 +77,9 @@ def _require_shape(tensor: Tensor, shape: tuple[int, ...], kind: str) -> None:
 def _require_features(tensor: Tensor, shape: tuple[int | None, ...]) -> None:
     """Raise a ValueError if the last axis differs from the model's, where both have one."""
     features = shape[-1] if shape else None
-    if features and (len(tensor.shape) < 2 or tensor.shape[-1] != features):
+    # -1 stands for any length of the time axis, which is the last one of inputs without features.
+    last = tensor.shape_signature[-1] if len(tensor.shape) > 1 else None
+    if features and last not in (features, -1):
         raise ValueError(
             f"The file's tensor {tensor.name!r} has the shape {tensor.shape}; the model's last "
             f"axis has {features} values."

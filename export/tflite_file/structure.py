@@ -82,7 +82,7 @@ class _Reader:
         return count
 
     def _value(self, target: int, field: Field, name: str, options: int) -> int:
-        """Check what an offset refers to, and return its number of tables."""
+        """Check the target of an offset, and return its number of tables."""
         if field.kind == "table":
             return self.table(target, field.table)
         if field.kind == "union":

@@ -9,7 +9,7 @@ from export.verification.report import RuntimeResult, percent
 def failures_and_warnings(
     results: Sequence[RuntimeResult], disagreement: float | None, recipe: Recipe
 ) -> tuple[list[str], list[str]]:
-    """Return what is out of tolerance: failures and warnings, one sentence each.
+    """Return the errors out of tolerance: failures and warnings, one sentence each.
 
     Args:
         results: One per runtime, Keras first.

@@ -70,7 +70,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What a verification measured; the attributes are those of `Report`."""
+    """The measurements of a verification; the attributes are those of `Report`."""
 
     steps: int
     results: tuple[RuntimeResult, ...]

@@ -124,3 +124,8 @@ def test_the_dtype_in_which_weights_are_read():
         with compat.weights_as(dtype):
             weight = ops.convert_to_tensor(layer.weight)
             assert keras.backend.standardize_dtype(weight.dtype) == expected, why
+    why = "float64: weights outside of a layer's call would be rounded to float32"
+    layer = keras.layers.Dense(1, dtype="float64")
+    layer.build((1, 1))
+    with compat.weights_as(None), keras.StatelessScope(state_mapping=[(layer.bias, [1 + 1e-9])]):
+        assert float(ops.convert_to_numpy(ops.convert_to_tensor(layer.bias))[0]) > 1, why

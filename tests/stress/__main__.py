@@ -17,7 +17,7 @@ PAGE_TEMPLATE = """
 # Reliability
 
 `python -m tests.stress` tries hostile inputs, kills and crowds with fixed seeds, and writes this
-page. A trial fails if it does not do what the last column says. The fast tests run a part of each
+page. A trial fails if it does not behave as the last column says. The fast tests run a part of each
 kind.
 
 {table}

@@ -116,7 +116,7 @@ def _publish(server: Any, draw: random.Random) -> None:
 
 
 def _wrong(job: Callable, server: Any, home: Path) -> str | None:
-    """What is wrong after a crowd, or None."""
+    """The fault after a crowd, or None."""
     if hidden := [path.name for path in home.rglob(".*")]:
         return f"{hidden} remain"
     if job is download:

@@ -74,7 +74,7 @@ def _steps(atomic_folder, write, old: bool) -> int:
 
 
 def _failure(atomic_folder, write: Callable, old: bool, step: int) -> str | None:
-    """Kill a write before a step, and start again: what is wrong afterwards."""
+    """Kill a write before a step, and start again: the fault afterwards."""
     with _target(old, write) as target:
         runs_to_its_end(lambda: write(atomic_folder, target, NEW), step)
         atomic_folder.recover(target)

@@ -39,7 +39,7 @@ class Command(ABC):
 
     @abstractmethod
     def wrong(self, output: Path, finished: bool) -> str | None:
-        """What is wrong with an output after a kill, or after a run to the end."""
+        """The fault of an output after a kill, or after a run to the end."""
 
 
 class Train(Command):

@@ -73,7 +73,7 @@ class Site:
         edit_metadata: Callable[[dict], Any] = lambda metadata: None,
         edit_entry: Callable[[dict], Any] = lambda entry: None,
     ) -> None:
-        """Write the manifest and the preset; the functions change what they state."""
+        """Write the manifest and the preset; the functions change their statements."""
         digests = {name: _sha256(content) for name, content in self.contents.items()}
         metadata: dict[str, Any] = {"keras_version": "3", "sha256": digests}
         edit_metadata(metadata)
@@ -92,7 +92,7 @@ class Site:
         self.server.answers, self.server.requested = {}, []
 
     def is_whole(self, folder: Path) -> bool:
-        """Whether a folder holds what is or was published, and nothing else."""
+        """Whether a folder holds a published preset and nothing else."""
         found = {path.name: path.read_bytes() for path in folder.iterdir()}
         return found.pop("metadata.json") in self.published and found == self.contents
 
@@ -173,7 +173,7 @@ KINDS = (
 
 
 def _failure(server: HostileServer, home: Path, draw: random.Random) -> str | None:
-    """Download from a bad server, then from the mended one: what is wrong, or None."""
+    """Download from a bad server, then from the mended one: the fault, or None."""
     site = Site(server, draw)
     by_name = draw.random() < 0.6
 
@@ -202,7 +202,7 @@ def _failure(server: HostileServer, home: Path, draw: random.Random) -> str | No
 
 
 def _make_part(folder: Path, site: Site) -> None:
-    """Leave what a killed download leaves: a part that may be wrong."""
+    """Leave a part that may be wrong, as a killed download does."""
     work = folder.with_name(f".{folder.name}.download")
     folder.rename(work)
     content = site.contents["model.weights.h5"]

@@ -23,7 +23,7 @@ layers = keras.layers
 STEPS, FEATURES = 3, 3
 # A file that runs for ever is no death of the product; few seconds make trials cheap.
 SILENCE_SECONDS = 4.0
-# What the messages of the product say where a runtime's process died or hung.
+# Parts of the messages where a runtime's process died or hung.
 DEATHS = ("process died", "gave no answer")
 EVENTS = "events.txt"
 NUMBERS = (-(2**31), -129, -2, -1, 0, 1, 2, 3, 7, 127, 255, 256, 2**15, 2**31 - 1)

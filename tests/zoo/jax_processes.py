@@ -34,7 +34,7 @@ class JaxProcess:
         assert self._process.exitcode == code, self._log.read_text()
 
     def output(self) -> str:
-        """What the process wrote to standard output and error."""
+        """The text that the process wrote to standard output and error."""
         return self._log.read_text()
 
 

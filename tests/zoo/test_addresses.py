@@ -103,7 +103,7 @@ def test_malformed(url):
 
 @pytest.mark.parametrize("url", [*ACCEPTED, *NOT_ENCRYPTED, *MALFORMED])
 def test_no_other_parser_reads_another_host(url):
-    """What is accepted is asked by `requests`, and has the same host for Python's own parser."""
+    """An accepted address is asked by `requests`, and has the same host for Python's own parser."""
     from urllib.parse import urlsplit
 
     from requests import Request

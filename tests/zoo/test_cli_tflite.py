@@ -34,12 +34,19 @@ def test_a_file_of_another_process_is_verified_in_a_process_of_its_own(file):
     assert done.stderr.startswith(f"lnn: {file} is not the file that {file.parent}/report.json")
 
 
-@pytest.mark.parametrize("content", [b"", b"no file", b"\0\0\0\0TFL3", None])
+@pytest.mark.parametrize("content", [b"no file", b"\0\0\0\0TFL3", None])
 def test_a_damaged_file_is_one_line(content, file):
     file.write_bytes(file.read_bytes()[:5000] if content is None else content)
     done = lnn("verify", file, "--model", NAME)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"lnn: {file}: The .tflite file is damaged: ")
+
+
+def test_an_empty_file_is_one_line(file):
+    file.write_bytes(b"")
+    done = lnn("verify", file, "--model", NAME)
+    assert done.returncode == 2
+    assert done.stderr == f"lnn: {file} is empty: it holds 0 bytes.\n"
 
 
 def test_a_file_of_another_model_is_one_line(file):

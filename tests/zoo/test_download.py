@@ -267,7 +267,7 @@ def test_a_damaged_copy_is_kept_where_nothing_can_be_downloaded(server, monkeypa
 
 
 def test_a_killed_download_of_a_preset_resumes(server, small_model, random):
-    """What a killed process left, of this publication and of an earlier one."""
+    """The parts that a killed process left, of this publication and of an earlier one."""
     folder = download.folder_named("mine")
     work = folder.with_name(f".{folder.name}.download")
     folder.rename(work)

@@ -130,7 +130,8 @@ class _Oracle(keras_tuner.Oracle):
         self._last_heartbeat: dict[str, float] = {}
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        return {"status": "RUNNING", "values": self._trial_list[int(trial_id)]}
+        # A copy: KerasTuner adds the name of the preset.
+        return {"status": "RUNNING", "values": {**self._trial_list[int(trial_id)]}}
 
     def get_trial(self, trial_id: str) -> Any:
         """Return a trial; workers call this as their heartbeat."""
@@ -165,8 +166,7 @@ class _Tuner(keras_tuner.Tuner):
         time.sleep(POLL_INTERVAL)
 
     def run_trial(self, trial: Any) -> dict[str, float]:  # pyright: ignore[reportIncompatibleMethodOverride] # KerasTuner documents dicts as results
-        values = {**trial.hyperparameters.values}
-        values.pop(_PRESET, None)
+        values = {name: v for name, v in trial.hyperparameters.values.items() if name != _PRESET}
         finished = threading.Event()
 
         def send_heartbeats() -> None:

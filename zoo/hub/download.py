@@ -179,7 +179,7 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _remove_parts_of_others(url: str, work: Path) -> None:
-    """Delete what was received of earlier publications at the same address."""
+    """Delete the received parts of earlier publications at the same address."""
     from lnn_keras.folder_lock import try_lock
 
     for other in work.parent.glob(f".{_name_of(url)}-*.download"):

@@ -46,7 +46,7 @@ _HINT = "If you trust the file, load it in Python with keras.saving.load_model"
 
 @dataclass
 class _Counts:
-    """What the walk through a config has counted so far."""
+    """The counts of the walk through a config so far."""
 
     layers: int = 0
     calls: int = 0
@@ -134,13 +134,13 @@ class _Check:
     def require_small(self) -> None:
         """Raise a FileError if the model as a whole is too large to build."""
         counts = self._counts
-        for count, most, what in (
+        for count, most, noun in (
             (counts.layers, MAX_LAYERS, "layers"),
             (counts.calls, MAX_CALLS, "calls of layers"),
             (counts.unfolds, MAX_ALL_UNFOLDS, "unfolds and backbone layers in all"),
         ):
             if count > most:
-                raise FileError(f"the model has {count:,} {what}; the limit is {most:,}.")
+                raise FileError(f"the model has {count:,} {noun}; the limit is {most:,}.")
         if counts.has_loops and counts.largest > MAX_UNROLLED:
             raise FileError(
                 f"a layer has unroll=True or stateful=True, and the model a size of "

@@ -22,7 +22,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Published:
-    """What a host states about a preset.
+    """The statements of a host about a preset.
 
     Attributes:
         digest: SHA-256 of its metadata.json; None if that is not known.

@@ -38,7 +38,7 @@ def publish(
     import export
     from lnn_keras.atomic_folder import require_replaceable, whole_folder
 
-    # Exports take minutes: what would be refused in the end is refused before.
+    # Exports take minutes: a folder that would be refused in the end is refused before.
     require_replaceable(folder, MANIFEST, ("presets", "exports"))
     released = [name for name, preset in registry.PRESETS.items() if preset.metadata_sha256]
     manifest = {}

@@ -36,7 +36,7 @@ _DAMAGE = (
 
 
 class _DamagedError(Exception):
-    """A file of a checkpoint is missing, or is not what was written."""
+    """A file of a checkpoint is missing or damaged."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def distributed(
             `MirroredStrategy` over the devices of this process. None: no distribution.
         hosts: Addresses of all processes. The first one, host:port, coordinates them. JAX only.
         index: Index of this process in `hosts`.
-        task: What this process trains, in words; all processes must train the same.
+        task: The training of this process, in words; all processes must train the same.
         timeout: Seconds to wait for the other processes.
 
     With several hosts, JAX must not have computed anything before.

@@ -20,7 +20,7 @@ def meet(address: str, processes: int, index: int, task: str, seconds: float) ->
         address: host:port of process 0.
         processes: The number of processes.
         index: The index of this process.
-        task: What this process trains, in words; it must be the same for all.
+        task: The training of this process, in words; it must be the same for all.
         seconds: Time to wait for the others.
 
     Raises:
