@@ -12,6 +12,9 @@ from distributed_training import losses
 
 pytest.importorskip("jax")
 
+# Devices add gradients in another order, which changes the last bits of float32 losses.
+ROUNDING = {"rtol": 3e-5, "atol": 1e-4}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def mirrored_runs(tmp_path_factory):
@@ -52,7 +55,7 @@ def test_four_devices_train_like_one(jax_runs, jax_processes):
     with pytest.raises(FileNotFoundError):
         losses(four)
     jax_processes.start(distributed_training.run, four, "jax", devices=4).wait()
-    np.testing.assert_allclose(losses(four), losses(one), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(losses(four), losses(one), **ROUNDING)
 
 
 def test_two_processes_train_like_one_device(jax_runs, jax_processes, free_address, tmp_path):
@@ -65,7 +68,7 @@ def test_two_processes_train_like_one_device(jax_runs, jax_processes, free_addre
     ]
     for index, process in enumerate(processes):
         process.wait()
-        np.testing.assert_allclose(losses(tmp_path, index), losses(one), rtol=0, atol=1e-4)
+        np.testing.assert_allclose(losses(tmp_path, index), losses(one), **ROUNDING)
 
 
 def test_mirrored_devices_train_like_one(mirrored_runs):
@@ -73,4 +76,4 @@ def test_mirrored_devices_train_like_one(mirrored_runs):
     process, one, two = mirrored_runs
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    np.testing.assert_allclose(losses(two), losses(one), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(losses(two), losses(one), **ROUNDING)
