@@ -1,8 +1,10 @@
 """Run all kinds of stress and write docs/reliability.md.
 
-python -m tests.stress                           every kind, and the page
-python -m tests.stress "preset mutations"        one kind, and its row
-python -m tests.stress --fraction 0.01           a hundredth of the trials, without the page
+Each kind that runs in full writes its row of the page.
+
+    python -m tests.stress                           every kind
+    python -m tests.stress "preset mutations"        one kind
+    python -m tests.stress --fraction 0.01           a hundredth of the trials
 """
 
 import argparse
@@ -13,6 +15,7 @@ from benchmarks.markdown import render_page, table_header, table_row
 from tests.stress.kinds import Kind, Result, all_kinds
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+TITLES = table_header("kind", "tried", "failed", "seconds", "right")
 PAGE_TEMPLATE = """
 # Reliability
 
@@ -40,11 +43,26 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown kind {unknown[0]!r}; known are: {', '.join(kinds)}")
     chosen = [kinds[name] for name in arguments.kinds] or list(kinds.values())
-    rows = [_run(kind, arguments.fraction, arguments.seed) for kind in chosen]
-    table = "\n".join([*table_header("kind", "tried", "failed", "seconds", "right"), *rows])
-    if not arguments.kinds and arguments.fraction == 1:
-        PAGE.write_text(render_page(PAGE_TEMPLATE, table=table))
-    print(table)
+    rows = {}
+    for kind in chosen:
+        rows[kind.name] = _run(kind, arguments.fraction, arguments.seed)
+        if arguments.fraction == 1:
+            write_page({**recorded_rows(), kind.name: rows[kind.name]})
+    print("\n".join([*TITLES, *rows.values()]))
+
+
+def recorded_rows() -> dict[str, str]:
+    """The rows of the page by kind."""
+    lines = PAGE.read_text("utf-8").splitlines() if PAGE.exists() else []
+    rows = [line for line in lines if line.startswith("| ") and line not in TITLES]
+    return {row.split(" | ")[0].removeprefix("| "): row for row in rows}
+
+
+def write_page(rows: dict[str, str]) -> None:
+    """Write the page with the rows of kinds that still exist, in their order."""
+    names = [kind.name for kind in all_kinds()]
+    table = "\n".join([*TITLES, *(rows[name] for name in names if name in rows)])
+    PAGE.write_text(render_page(PAGE_TEMPLATE, table=table), "utf-8")
 
 
 def _run(kind: Kind, fraction: float, seed: int) -> str:
