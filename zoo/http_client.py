@@ -5,6 +5,7 @@ a budget is asked before every read from the socket: headers, chunk sizes and co
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -25,6 +26,17 @@ GRACE, MIN_RATE, MAX_SECONDS = 30.0, 4096, 3600.0
 _REPEATS = 3
 # Bytes of headers and chunk sizes beyond those of the content.
 _OVERHEAD = 1 << 20
+
+
+class _NoDefects(logging.Filter):
+    """Drops the traceback that urllib3 logs for malformed headers, which it can read."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Failed to parse headers")
+
+
+# Logging ignores a filter that it has.
+_NO_DEFECTS = _NoDefects()
 
 
 class RefusedError(Exception):
@@ -96,6 +108,7 @@ def get(url: str, headers: dict[str, str], budget: Budget) -> Iterator["requests
     with extra("zoo"):
         import requests
 
+    logging.getLogger("urllib3.connection").addFilter(_NO_DEFECTS)
     address = url
     for _ in range(MAX_REDIRECTS + 1):
         with requests.Session() as session:

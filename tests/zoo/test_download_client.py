@@ -118,6 +118,15 @@ def test_bad_servers():
     assert servers.run(8, 1).failures == []
 
 
+def test_malformed_headers_log_nothing(tmp_path, caplog):
+    """urllib3 logs a traceback for them, which programs with a root handler print."""
+    with hostile_server() as server, servers.limits():
+        server.files = {"file": CONTENT}
+        server.answers["file"] = ANSWERS["header without a colon"]
+        downloads.fetch_files(server.url, tmp_path, {"file": DIGEST})
+    assert caplog.text == ""
+
+
 # Answers that once hung, filled the memory, or were an error of another library.
 @pytest.mark.parametrize(
     ("answer", "message"),
