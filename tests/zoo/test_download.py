@@ -348,3 +348,13 @@ def test_a_file_in_the_place_of_the_local_copy(server):
     folder.write_text("a file")
     assert download.folder_at(address) == folder and folder.is_dir()
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_kill_after_the_replacement_leaves_nothing(server):
+    """The replaced folder keeps the hidden name until it is deleted."""
+    folder = download.folder_named("mine")
+    work = folder.with_name(f".{folder.name}.download")
+    work.mkdir()
+    (work / "config.json").write_bytes(b"damaged")
+    assert download.folder_named("mine") == folder
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

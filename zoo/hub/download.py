@@ -94,6 +94,8 @@ def _url_of(source: str) -> str:
 def _cached_folder(url: str, published: Published) -> Path:
     folder, work = _folders(url, published.digest)
     if preset_files.is_whole(folder, published.digest):
+        # A kill right after the replacement leaves the replaced folder.
+        _remove_unused(work)
         return folder
     if os.environ.get("LNN_OFFLINE"):
         state = "is damaged" if folder.exists() else "is not"
@@ -180,10 +182,16 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 def _remove_parts_of_others(url: str, work: Path) -> None:
     """Delete the received parts of earlier publications at the same address."""
+    for other in work.parent.glob(f".{_name_of(url)}-*.download"):
+        if other != work:
+            _remove_unused(other)
+
+
+def _remove_unused(work: Path) -> None:
+    """Delete a hidden folder that no process works on."""
     from lnn_keras.folder_lock import try_lock
 
-    for other in work.parent.glob(f".{_name_of(url)}-*.download"):
-        with contextlib.suppress(OSError):
-            if other != work and (held := try_lock(other)):
-                shutil.rmtree(other, ignore_errors=True)
-                held.release()
+    with contextlib.suppress(OSError):
+        if work.exists() and (held := try_lock(work)):
+            shutil.rmtree(work, ignore_errors=True)
+            held.release()
