@@ -204,7 +204,7 @@ class LRCCell(ODECell):
 
     def fastest_rate(self) -> Tensor:
         """1, since elastance and forget gate are at most 1."""
-        return ops.ones_like(self.leak)
+        return ops.ones_like(ops.convert_to_tensor(self.leak))
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.initializers.serialize

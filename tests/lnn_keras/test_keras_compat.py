@@ -124,6 +124,10 @@ def test_the_dtype_in_which_weights_are_read():
         with compat.weights_as(dtype):
             weight = ops.convert_to_tensor(layer.weight)
             assert keras.backend.standardize_dtype(weight.dtype) == expected, why
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 by default")
+def test_weights_outside_of_a_call_keep_their_dtype():
     why = "float64: weights outside of a layer's call would be rounded to float32"
     layer = keras.layers.Dense(1, dtype="float64")
     layer.build((1, 1))
