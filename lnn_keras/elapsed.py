@@ -208,19 +208,22 @@ def backwards(elapsed: Tensor, mask: Tensor | None = None) -> Tensor:
     return ops.take_along_axis(compact, following, axis=1)
 
 
-def append(features: Tensor, elapsed: Tensor) -> Tensor:
+def append(features: Tensor, elapsed: Tensor | float) -> Tensor:
     """Append elapsed time as the last feature, for cells with `elapsed="last_feature"`.
 
     Args:
         features: Tensor (batch, time, features).
-        elapsed: Tensor (batch, time) or (batch, time, 1).
+        elapsed: Tensor (batch, time) or (batch, time, 1), or one number for all steps.
 
     Returns:
         Tensor (batch, time, features + 1).
 
     Raises:
-        ValueError: `elapsed` has another rank or a last axis that is not 1.
+        ValueError: `elapsed` has another rank or a last axis that is not 1, or is a number that
+            is negative or not finite.
     """
+    if not hasattr(elapsed, "shape"):
+        elapsed = ops.full_like(features[..., :1], validate(elapsed))
     rank = len(features.shape)
     if len(elapsed.shape) == rank - 1:
         elapsed = ops.expand_dims(elapsed, -1)

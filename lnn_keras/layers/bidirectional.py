@@ -99,8 +99,6 @@ class Bidirectional(keras.layers.Bidirectional):
     ) -> Any:
         if elapsed is not None:
             sequences = ops.cast(sequences, self.input_dtype)
-            if not hasattr(elapsed, "shape"):
-                elapsed = ops.full_like(sequences[..., :1], elapsed_time.validate(elapsed))
             # Both layers are built for the features, and take one more as the elapsed time.
             sequences = elapsed_time.append(sequences, elapsed)
         return super().call(sequences, initial_state, mask=mask, training=training)

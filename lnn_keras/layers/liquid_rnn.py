@@ -137,8 +137,6 @@ class LiquidRNN(keras.layers.RNN):
         # Integers are not converted by `Layer.__call__`.
         sequences = ops.cast(sequences, self.input_dtype)
         if elapsed is not None:
-            if not hasattr(elapsed, "shape"):
-                elapsed = ops.full_like(sequences[..., :1], elapsed_time.validate(elapsed))
             # `keras.layers.RNN.call` hands one tensor to `inner_loop`, which separates them again.
             sequences = elapsed_time.append(sequences, elapsed)
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
