@@ -222,17 +222,18 @@ def append(features: Tensor, elapsed: Tensor | float) -> Tensor:
         ValueError: `elapsed` has another rank or a last axis that is not 1, or is a number that
             is negative or not finite.
     """
+    times: Tensor = elapsed
     if not hasattr(elapsed, "shape"):
-        elapsed = ops.full_like(features[..., :1], validate(elapsed))
+        times = ops.full_like(features[..., :1], validate(elapsed))
     rank = len(features.shape)
-    if len(elapsed.shape) == rank - 1:
-        elapsed = ops.expand_dims(elapsed, -1)
-    if len(elapsed.shape) != rank or elapsed.shape[-1] != 1:
+    if len(times.shape) == rank - 1:
+        times = ops.expand_dims(times, -1)
+    if len(times.shape) != rank or times.shape[-1] != 1:
         raise ValueError(
             "`elapsed` must have shape (batch, time) or (batch, time, 1) for features of shape "
-            f"{tuple(features.shape)}; received shape {tuple(elapsed.shape)}."
+            f"{tuple(features.shape)}; received shape {tuple(times.shape)}."
         )
-    return ops.concatenate([features, ops.cast(elapsed, features.dtype)], axis=-1)
+    return ops.concatenate([features, ops.cast(times, features.dtype)], axis=-1)
 
 
 def split(inputs: Tensor) -> tuple[Tensor, Tensor]:
