@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from zoo.hub.verified_folder import CorruptPresetError
     from zoo.preset import Preset
     from zoo.registry import PRESETS
+    from zoo.tables.fitted import Fitted
+    from zoo.tables.fitting import fit
 
 _MODULES = {
     "PRESETS": "zoo.registry",
     "CorruptPresetError": "zoo.hub.verified_folder",
     "DownloadError": "zoo.downloads",
+    "Fitted": "zoo.tables.fitted",
     "Preset": "zoo.preset",
     "card": "zoo.hub.store",
     "exported": "zoo.hub.store",
+    "fit": "zoo.tables.fitting",
     "load": "zoo.hub.store",
     "metadata": "zoo.hub.store",
     "publish": "zoo.hub.publish",
@@ -32,9 +36,11 @@ __all__ = [
     "PRESETS",
     "CorruptPresetError",
     "DownloadError",
+    "Fitted",
     "Preset",
     "card",
     "exported",
+    "fit",
     "load",
     "metadata",
     "publish",

@@ -98,7 +98,8 @@ _INITIALIZERS = """
     STFTInitializer TruncatedNormal VarianceScaling Zeros
 """
 _OWN = """
-    Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell EachStep FullyConnected KeepZeros
+    Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell EachStep ForwardFillCell
+    FullyConnected KeepZeros
     LEFCell LRCCell LTCCell Layered LiquidCell LiquidRNN MixedMemoryCell NCP NODECell ODERNNCell
     Random WiredCfCCell
 """

@@ -178,6 +178,7 @@ def save(
     card: str = "",
     samples: Samples | None = None,
     files: dict[str, bytes] | None = None,
+    attachments: dict[str, bytes] | None = None,
     **recorded: Any,
 ) -> None:
     """Write a model as a folder that `load`, and Keras itself, can read.
@@ -188,6 +189,7 @@ def save(
         card: Its card in Markdown.
         samples: Real data to ship with it, by name.
         files: Exported files to ship with it, by recipe.
+        attachments: Other files to ship with it, by name.
         **recorded: Additional entries of its metadata, in types that JSON has.
 
     Raises:
@@ -215,6 +217,8 @@ def save(
             np.savez_compressed(new / SAMPLES, **flat)
         for recipe, content in (files or {}).items():
             (new / f"{recipe}{EXPORT}").write_bytes(content)
+        for name, content in (attachments or {}).items():
+            (new / name).write_bytes(content)
         keras_metadata = json_text.read_object(new / METADATA)
         written = sorted(path for path in new.iterdir() if path.name != METADATA)
         write_metadata(

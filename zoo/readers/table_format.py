@@ -1,0 +1,87 @@
+"""The format of a table in a text file: encoding, separator of the cells, and decimal mark."""
+
+import codecs
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.readers.files import FileError, shown
+
+SEPARATORS = (",", ";", "\t", "|")
+_SAMPLE_BYTES = 1 << 18
+_SAMPLE_ROWS = 50
+_POINT = re.compile(r"[+-]?[0-9]*\.[0-9]+([eE][+-]?[0-9]+)?")
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How a table is written as text.
+
+    Attributes:
+        encoding: The encoding of the text, as Python names it.
+        separator: The character between the cells.
+        decimal: The decimal mark of the numbers, "." or ",".
+        rows: About how many rows the file has, from its size and its first lines.
+    """
+
+    encoding: str
+    separator: str
+    decimal: str
+    rows: int
+
+
+def detect(path: Path) -> TableFormat:
+    """Detect the format of a text file from its first lines.
+
+    Raises:
+        FileError: The file is empty, or holds no text.
+    """
+    with path.open("rb") as file:
+        sample = file.read(_SAMPLE_BYTES)
+    if not sample.strip():
+        raise FileError(f"{shown(path)} is empty: it holds no header line.")
+    encoding = _encoding(sample)
+    text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(sample)
+    if "\0" in text:
+        raise FileError(f"{shown(path)} is no table: it holds NUL characters.")
+    is_whole = len(sample) < _SAMPLE_BYTES
+    lines = text.splitlines(keepends=True)
+    # The last line of a part of the file can be cut off.
+    lines = lines if is_whole or len(lines) < 2 else lines[:-1]
+    rows_in_sample = max(len(lines) - 1, 1)
+    rows = rows_in_sample if is_whole else path.stat().st_size * rows_in_sample // len(sample)
+    first = [line for line in lines if line.strip()][:_SAMPLE_ROWS]
+    separator = max(SEPARATORS, key=lambda candidate: _agreement(first, candidate))
+    return TableFormat(encoding, separator, _decimal(first, separator), rows)
+
+
+def _encoding(sample: bytes) -> str:
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-8-sig"
+
+
+def _agreement(lines: list[str], separator: str) -> tuple[int, int]:
+    """How many lines have as many cells as the header, and how many cells those are."""
+    counts = [len(cells) for cells in _cells(lines, separator)]
+    if not counts or counts[0] < 2:
+        return 0, 0
+    return sum(count == counts[0] for count in counts), counts[0]
+
+
+def _decimal(lines: list[str], separator: str) -> str:
+    if separator == ",":
+        return "."
+    cells = [cell.strip() for row in _cells(lines[1:], separator) for cell in row]
+    has_commas = any(map(_COMMA.fullmatch, cells))
+    return "," if has_commas and not any(map(_POINT.fullmatch, cells)) else "."
+
+
+def _cells(lines: list[str], separator: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO("".join(lines), newline=""), delimiter=separator))
+    except csv.Error:
+        return []

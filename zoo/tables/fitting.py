@@ -1,0 +1,249 @@
+"""`fit`: train a model for a table of the user, and compare it with simple predictions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.readers import table as tables
+from zoo.readers.table import MAX_ROWS, Table
+from zoo.tables import baselines, plan, plot, scores, sequences, splits, training
+from zoo.tables.columns import Columns
+from zoo.tables.fitted import PLOT, SAMPLE_TABLE, Fitted
+from zoo.tables.model import ModelConfig
+from zoo.tables.sequences import TableSequence, has_target
+from zoo.tables.splits import Parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from zoo.training.checkpoint import Epoch
+
+MIN_LABELLED_ROWS = 8
+SAMPLE_ROWS, CALIBRATION_WINDOWS = 1_000, 32
+TABLE_ROWS = 300
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit has come.
+
+    Attributes:
+        model: Name of the model that is being trained.
+        epoch: Epochs that are done.
+        epochs: The largest number of epochs.
+        loss: Validation loss of the last epoch.
+    """
+
+    model: str
+    epoch: int
+    epochs: int
+    loss: float
+
+
+def fit(
+    table: "str | Path | pd.DataFrame",
+    target: str | Sequence[str] | None = None,
+    *,
+    label: str | None = None,
+    time: str | None = None,
+    group: str | None = None,
+    horizon: int = 0,
+    ignore: Sequence[str] = (),
+    cell: str = "liquid",
+    units: int = 32,
+    unfolds: int = 1,
+    window: int | None = None,
+    epochs: int = 40,
+    seed: int = 0,
+    time_format: str | None = None,
+    duplicates: str = "refuse",
+    sort: bool = False,
+    max_rows: int = MAX_ROWS,
+    progress: Callable[[Progress], None] | None = None,
+) -> Fitted:
+    """Train a model for a table, and compare it with simple predictions on its last part.
+
+    The model reads the rows one after the other and predicts a value for each. Rows are split by
+    group, or by time if there are fewer than three groups: 70 % for training, 15 % to select the
+    weights, and 15 % for the metrics. Values are normalized within the model. A missing number
+    counts as the last one before it, also on a device. If the times are irregular, the model gets
+    the time since the row before, in seconds or in the unit of the column.
+
+    Args:
+        table: A CSV or Parquet file, or a DataFrame. Separator, decimal mark, encoding and the
+            form of dates are detected.
+        target: The column of numbers to predict, or several.
+        label: The column of classes to predict, in the place of `target`. If all rows of each group
+            have one class, metrics and predictions count once per group, at its last row.
+        time: The column of times: dates, times since 1970, or other numbers.
+        group: The column that tells recordings apart.
+        horizon: How many rows ahead to predict. With 0, the target of a row is predicted from the
+            other columns; from 1 on, the model reads the target's present value too.
+        ignore: Columns that the model does not read.
+        cell: "liquid", "cfc", "ltc", "lrc", "ctrnn", "lstm" or "gru".
+        units: Number of neurons.
+        unfolds: Solver steps per row, of cells that have a solver.
+        window: Rows per training sequence; by default 64, or fewer if groups are shorter.
+        epochs: Maximum number of epochs. Training stops after 8 epochs without improvement.
+        seed: Seed of the weights, of the data order, and of the split by groups.
+        time_format: The form of the dates as `datetime.strptime` takes it.
+        duplicates: Rows of one group with the same time: "refuse" the table, "keep" them, or use
+            the "first" or the "last".
+        sort: Whether to sort rows by time; otherwise unsorted times are an error.
+        max_rows: The largest number of rows that are read.
+        progress: Called after each epoch.
+
+    Returns:
+        The model with its columns and metrics.
+
+    Raises:
+        ValueError: An argument is invalid; there is no such file or column; a target is constant
+            or text; times are not in order; a group or the table is too short.
+
+    Example:
+        >>> import numpy as np, pandas as pd, zoo
+        >>> t = np.arange(400)
+        >>> waves = pd.DataFrame({"level": np.sin(t / 5) + t % 2, "time": t})
+        >>> fitted = zoo.fit(waves, "level", time="time", horizon=1, units=8, epochs=2)
+        >>> list(fitted.predict(waves).columns)
+        ['time', 'predicted level (+1 rows)']
+    """
+    config = ModelConfig(cell, units, unfolds)
+    recipe = replace(training.RECIPE, epochs=epochs)
+    options = plan.TableOptions(
+        targets=(target,) if isinstance(target, str) else tuple(target or ()),
+        label=label,
+        time=time,
+        group=group,
+        horizon=horizon,
+        ignore=tuple(ignore),
+        time_format=time_format,
+        duplicates=duplicates,
+        sort=sort,
+    )
+    read = tables.read(table, max_rows)
+    columns, notes = plan.columns_of(read, options)
+    found, remarks = sequences.read(read, columns, sort)
+    plan.require_lengths(read, found, columns)
+    parts = splits.split(found, columns, seed)
+    _require_targets(read, parts)
+    length = _window(window, parts, read)
+
+    statistics = training.statistics_of(parts["train"], columns)
+    metrics = scores.metrics(columns, statistics.target_deviation)
+    outputs = {
+        baselines.constant_name(columns): baselines.constant(
+            parts["train"], parts["test"], columns
+        ),
+        "linear": baselines.linear(parts["train"], parts["test"], columns, statistics),
+    }
+    model, history = None, []
+    configs = {cell: config}
+    if cell != "lstm":
+        configs["lstm"] = config
+    for name, each in configs.items():
+        if name != cell:
+            assert model is not None
+            each = training.lstm_config(columns, config, model.count_params())
+        epochs_done: list[Epoch] = []
+
+        def report(epoch: "Epoch", name: str = name, done: Any = epochs_done) -> None:
+            done.append(epoch)
+            if progress:
+                progress(Progress(name, len(done), recipe.epochs, epoch.validation_loss))
+
+        trained = training.train(columns, each, parts, statistics, length, recipe, seed, report)
+        outputs[name] = training.predictions(trained, parts["test"])
+        if name == cell:
+            model, history = trained, epochs_done
+    assert model is not None
+    measured = {
+        name: scores.score(metrics, *scores.labelled(parts["test"], values, columns))
+        for name, values in outputs.items()
+    }
+    fitted = Fitted(
+        model=model,
+        columns=columns,
+        metrics={cell: measured.pop(cell), **measured},
+        notes=(*read.notes, *notes, *remarks),
+        recorded={
+            "config": asdict(config),
+            "seed": seed,
+            "window": length,
+            "epochs": len(history),
+            "seconds": round(sum(epoch.seconds for epoch in history), 1),
+            "rows": {name: sum(map(len, part)) for name, part in parts.items()},
+            "groups": {name: len(part) for name, part in parts.items()},
+            "target_deviation": statistics.target_deviation.tolist(),
+        },
+        samples=_samples(parts, columns, length),
+    )
+    sample = _sample_table(read, parts, columns)
+    picture = plot.held_out(columns, parts["test"], outputs[cell], read)
+    return replace(fitted, files={SAMPLE_TABLE: sample, PLOT: picture})
+
+
+def _require_targets(table: Table, parts: Parts) -> None:
+    counts = {
+        name: sum(int(has_target(sequence.targets).sum()) for sequence in part)
+        for name, part in parts.items()
+    }
+    few = [name for name, count in counts.items() if count < MIN_LABELLED_ROWS]
+    if few:
+        raise ValueError(
+            f"{table.name} has {len(table.frame):,} rows, of which {counts[few[0]]} with a target "
+            f"are for the {few[0]} part; at least {MIN_LABELLED_ROWS} are needed in each of the "
+            "three parts."
+        )
+
+
+def _window(window: int | None, parts: Parts, table: Table) -> int:
+    longest = max(map(len, parts["train"]))
+    if window is None:
+        return min(training.WINDOW, longest)
+    if isinstance(window, bool) or not isinstance(window, int) or window < 2:
+        raise ValueError(f"`window` must be an integer of at least 2; received {window!r}.")
+    if window > longest:
+        raise ValueError(
+            f"`window` is {window:,} rows, but the longest training sequence of {table.name} has "
+            f"{longest:,}; use a shorter one."
+        )
+    return window
+
+
+def _samples(parts: Parts, columns: Columns, window: int) -> dict[str, Any]:
+    """Training windows for calibration; test sequences with their targets for verification."""
+    windows = [w for w in splits.windows(parts["train"], window) if len(w) == window]
+    chosen = np.linspace(0, len(windows) - 1, min(CALIBRATION_WINDOWS, len(windows))).astype(int)
+    calibration, _ = sequences.stacked([windows[i] for i in sorted(set(chosen))])
+    whole = [sequence for sequence in parts["test"] if len(sequence) > 1]
+    rows = min(SAMPLE_ROWS, min(map(len, whole)))
+    tested = [s.part(slice(0, rows)) for s in whole[: max(1, SAMPLE_ROWS // rows)]]
+    known = min(_labelled_rows(sequence) for sequence in tested)
+    if known > 1:
+        tested = [sequence.part(slice(0, known)) for sequence in tested]
+    inputs, targets = sequences.stacked(tested)
+    samples: dict[str, Any] = {"calibration": _single(calibration), "inputs": _single(inputs)}
+    if known > 1 and not columns.classes:
+        samples["targets"] = targets
+    return samples
+
+
+def _labelled_rows(sequence: TableSequence) -> int:
+    """How many rows from the first on have a target."""
+    missing = np.flatnonzero(~has_target(sequence.targets))
+    return int(missing[0]) if len(missing) else len(sequence)
+
+
+def _single(inputs: dict[str, np.ndarray]) -> Any:
+    return inputs if len(inputs) > 1 else inputs[sequences.ROW]
+
+
+def _sample_table(table: Table, parts: Parts, columns: Columns) -> bytes:
+    """The first test rows in the columns of the table, as CSV."""
+    rows = np.concatenate([sequence.rows for sequence in parts["test"]])[:TABLE_ROWS]
+    names = [*columns.required, *columns.targets]
+    return table.frame.iloc[rows][list(dict.fromkeys(names))].to_csv(index=False).encode()

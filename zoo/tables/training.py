@@ -1,0 +1,186 @@
+"""The training of a model on the sequences of a table, and its predictions."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.tables import sequences, splits
+from zoo.tables.columns import Columns
+from zoo.tables.model import ModelConfig, Statistics, build, parameters
+from zoo.tables.sequences import TableSequence, has_target
+from zoo.training.arrays import Arrays, Tensor
+from zoo.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.training.checkpoint import Epoch
+
+Progress = Callable[[str, "Epoch", int], None]
+WINDOW = 64
+MIN_TRAINING_ROWS = 32
+BATCH = 32
+RECIPE = TrainingRecipe(
+    epochs=40,
+    batch_size=BATCH,
+    learning_rate=0.003,
+    weight_decay=0.01,
+    average=0.5,
+    patience=8,
+    checkpoint_every=1000,
+)
+
+
+def statistics_of(training: Sequence[TableSequence], columns: Columns) -> Statistics:
+    """Means and standard deviations of the training rows.
+
+    Constant features have the deviation 1. A forecast normalizes a target as the feature that it
+    is.
+    """
+    rows = np.concatenate([s.inputs[sequences.ROW] for s in training]).astype("float64")
+    if sequences.OBSERVED in training[0].inputs:
+        observed = np.concatenate([s.inputs[sequences.OBSERVED] for s in training])
+        missing = np.zeros_like(rows, bool)
+        missing[:, : observed.shape[1]] = observed == 0
+        rows[missing] = np.nan
+    mean, deviation = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
+    mean, deviation = np.nan_to_num(mean), _positive(deviation)
+    # Categories are 0 and 1 already.
+    mean[len(columns.numbers) :], deviation[len(columns.numbers) :] = 0.0, 1.0
+    if columns.classes:
+        return Statistics(mean, deviation, np.zeros(1), np.ones(1), np.ones(1))
+    known = [has_target(s.targets) for s in training]
+    targets = np.concatenate([s.targets[rows] for s, rows in zip(training, known, strict=True)])
+    target_deviation = _positive(targets.std(axis=0, dtype="float64"))
+    if not columns.horizon:
+        target_mean = targets.mean(axis=0, dtype="float64")
+        return Statistics(mean, deviation, target_mean, target_deviation, target_deviation)
+    places = places_of(columns)
+    last = [
+        s.inputs[sequences.ROW][rows][:, places] for s, rows in zip(training, known, strict=True)
+    ]
+    change = _positive((targets - np.concatenate(last)).std(axis=0, dtype="float64"))
+    return Statistics(mean, deviation, mean[places], deviation[places], change)
+
+
+def _positive(deviation: np.ndarray) -> np.ndarray:
+    """Deviations with 1 in the place of 0 and NaN."""
+    return np.where(deviation > 0, deviation, 1.0)
+
+
+def places_of(columns: Columns) -> list[int]:
+    """The places of the targets among the features, for forecasts."""
+    return [columns.numbers.index(name) for name in columns.targets]
+
+
+def train(
+    columns: Columns,
+    config: ModelConfig,
+    parts: splits.Parts,
+    statistics: Statistics,
+    window: int,
+    recipe: TrainingRecipe,
+    seed: int,
+    progress: "Callable[[Epoch], None] | None" = None,
+) -> "keras.Model":
+    """Train a model, and return it with outputs in the units of the targets."""
+    import keras
+
+    from zoo.training import loop
+
+    keras.utils.set_random_seed(seed)
+    model, trained = build(columns, config, statistics)
+    training = _arrays(splits.windows(parts["train"], window), columns, statistics)
+    validation = _arrays(parts["validation"], columns, statistics)
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, len(training[1])))
+    is_classes = bool(columns.classes)
+    with tempfile.TemporaryDirectory() as directory:
+        loop.train(
+            trained,
+            training,
+            validation,
+            recipe,
+            seed,
+            directory,
+            progress,
+            loss=_cross_entropy if is_classes else _squared_error,
+            validation_loss=_validation_entropy if is_classes else _validation_error,
+        )
+    return model
+
+
+def lstm_config(columns: Columns, config: ModelConfig, size: int) -> ModelConfig:
+    """The LSTM whose number of parameters is nearest to `size`."""
+    candidates = [replace(config, cell="lstm", units=units) for units in range(1, 513)]
+    return min(candidates, key=lambda c: abs(parameters(columns, c) - size))
+
+
+def predictions(
+    model: "keras.Model", found: Sequence[TableSequence], rows_at_once: int = 1 << 20
+) -> list[np.ndarray]:
+    """Predictions (rows, outputs) of each sequence, which starts from the initial states.
+
+    Sequences of similar length run together.
+    """
+    results: dict[int, np.ndarray] = {}
+    order = sorted(range(len(found)), key=lambda i: len(found[i]))
+    while order:
+        longest = len(found[order[-1]])
+        count = max(1, rows_at_once // max(longest, 1))
+        batch, order = order[-count:], order[:-count]
+        inputs, _ = sequences.stacked([found[i] for i in batch])
+        arrays: Any = inputs if len(inputs) > 1 else inputs[sequences.ROW]
+        outputs: Any = model.predict(arrays, batch_size=64, verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
+        for i, output in zip(batch, outputs, strict=True):
+            results[i] = output[: len(found[i])]
+    return [results[i] for i in range(len(found))]
+
+
+def _arrays(found: Sequence[TableSequence], columns: Columns, statistics: Statistics) -> Arrays:
+    inputs, targets = sequences.stacked(found)
+    if not columns.classes:
+        if columns.horizon:
+            targets = targets - inputs[sequences.ROW][..., places_of(columns)]
+        else:
+            targets = targets - statistics.target_mean
+        targets = (targets / statistics.change).astype("float32")
+    return inputs if len(inputs) > 1 else inputs[sequences.ROW], targets
+
+
+def _squared_error(targets: Tensor, predicted: Tensor) -> Tensor:
+    """Mean squared error of the rows that have targets; NaN stands for none."""
+    import keras
+
+    ops: Any = keras.ops
+    known = ops.isfinite(targets)
+    errors = ops.where(known, targets, 0.0) - ops.where(known, predicted, 0.0)
+    return ops.sum(errors**2) / ops.maximum(ops.sum(ops.cast(known, errors.dtype)), 1.0)
+
+
+def _cross_entropy(targets: Tensor, predicted: Tensor) -> Tensor:
+    """Mean cross-entropy of the rows that have a class; -1 stands for none."""
+    import keras
+
+    ops: Any = keras.ops
+    classes = ops.cast(targets, "int32")
+    known = ops.cast(classes >= 0, predicted.dtype)
+    entropy = keras.losses.sparse_categorical_crossentropy(
+        ops.maximum(classes, 0), predicted, from_logits=True
+    )
+    return ops.sum(known * entropy) / ops.maximum(ops.sum(known), 1.0)
+
+
+def _validation_error(targets: np.ndarray, predicted: np.ndarray) -> float:
+    known = np.isfinite(targets)
+    return float(np.mean((targets[known] - predicted[known].astype("float64")) ** 2))
+
+
+def _validation_entropy(targets: np.ndarray, predicted: np.ndarray) -> float:
+    known = targets >= 0
+    logits = predicted[known].astype("float64")
+    logits -= logits.max(axis=-1, keepdims=True)
+    own = np.take_along_axis(logits, targets[known][:, None], axis=-1)[:, 0]
+    return float(np.mean(np.log(np.exp(logits).sum(axis=-1)) - own))
