@@ -170,6 +170,7 @@ def compare(
     calibration: Data | None = None,
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
     steps: int = VERIFICATION_STEPS,
+    reset: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Convert and verify a model with every recipe of every target; no file is written.
@@ -183,6 +184,7 @@ def compare(
         evaluation: Sequences to verify on, or a pair of them and their true outputs; by default
             the calibration data.
         steps: Largest number of closed-loop steps to verify.
+        reset: Whether the device resets the states before each sequence; see `to_tflite`.
         progress: Called with a sentence before each stage.
 
     Returns:
@@ -201,7 +203,7 @@ def compare(
     """
     require_at_least(2, "steps", steps)
     require_tensorflow()
-    work = _Work(model, calibration, evaluation, steps, progress or (lambda sentence: None))
+    work = _Work(model, calibration, evaluation, steps, reset, progress or (lambda sentence: None))
     converter.start()
     rows = tuple(work.rows())
     return Comparison(work.graph.name, steps, work.keras_metric, rows)
@@ -210,8 +212,8 @@ def compare(
 class _Work:
     """The model and the data that all rows share, checked."""
 
-    def __init__(self, model, calibration, evaluation, steps, progress):
-        self.model, self.steps, self.progress = model, steps, progress
+    def __init__(self, model, calibration, evaluation, steps, reset, progress):
+        self.model, self.steps, self.reset, self.progress = model, steps, reset, progress
         self.graph = read_graph(model)
         step = _step_form(model)
         self.calibration = None if calibration is None else as_arrays(self.graph, calibration)
@@ -245,6 +247,7 @@ class _Work:
                 target=target,
                 recipe=recipe,
                 steps=self.steps,
+                reset=self.reset,
             )
         except (ValueError, RuntimeError) as error:
             return ComparisonRow(target.name, recipe.name, REFUSED, (str(error),))

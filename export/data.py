@@ -119,22 +119,25 @@ def noise(model: keras.Model, steps: int) -> dict[str, np.ndarray]:
 
 
 def verification_sequences(
-    step: Step, sequences: dict[str, np.ndarray], steps: int | None
+    step: Step, sequences: dict[str, np.ndarray], steps: int | None, reset: bool = False
 ) -> dict[str, np.ndarray]:
     """Return the sequences (batch, steps, values) that a file is verified on.
 
-    Each sequence starts from the initial states if the model has a fixed length, or returns only
-    its last step. Otherwise the states run on through all sequences, as on a device that is
+    Each sequence starts from the initial states if the device resets them, if the model has a
+    fixed length, or if it returns only its last step. Otherwise the states run on through all sequences, as on a device that is
     never reset.
 
     Args:
         step: The step form.
         sequences: As `as_sequences` returns them.
         steps: Largest number of steps in all; None for all.
+        reset: Whether the device resets the states before each sequence.
     """
     batch, time = next(iter(sequences.values())).shape[:2]
     returns_last = len(step.sequences) < len(step.outputs)
-    if step.window is not None or (returns_last and batch > 1):
+    if reset and steps is not None and time > steps:
+        return {name: array[:1, :steps] for name, array in sequences.items()}
+    if reset or step.window is not None or (returns_last and batch > 1):
         count = batch if steps is None else max(1, steps // time)
         return {name: array[:count] for name, array in sequences.items()}
     return {

@@ -46,6 +46,7 @@ def to_tflite(
     calibration: Data | None = None,
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
     steps: int = VERIFICATION_STEPS,
+    reset: bool = False,
     tolerance: float | None = None,
     metric_tolerance: float | None = None,
     progress: Callable[[str], None] | None = None,
@@ -76,6 +77,8 @@ def to_tflite(
         evaluation: Sequences to verify on, or a pair of them and their true outputs; by default
             the calibration data.
         steps: Largest number of closed-loop steps to verify.
+        reset: Whether the device resets the states before each sequence, as for recordings that
+            have nothing to do with each other. By default the states run on through all sequences.
         tolerance: Largest accepted RMS error of the outputs, relative to their standard
             deviation; by default the recipe's.
         metric_tolerance: Largest accepted relative loss of the mean squared error against true
@@ -123,14 +126,21 @@ def to_tflite(
             )
         report_progress("Verifying against Keras on every runtime")
         report = verify(
-            model, content, inputs, true_outputs, target=target, recipe=recipe, steps=steps
+            model,
+            content,
+            inputs,
+            true_outputs,
+            target=target,
+            recipe=recipe,
+            steps=steps,
+            reset=reset,
         )
         report = replace(report, warnings=(*warnings, *report.warnings))
         if not report.passed:
             report = replace(
                 report,
                 remedies=remedies(
-                    report, model, target, recipe, arrays, (inputs, true_outputs), steps
+                    report, model, target, recipe, arrays, (inputs, true_outputs), steps, reset
                 ),
             )
             failed = write_failed_report(report, directory)

@@ -32,6 +32,7 @@ def remedies(
     calibration: dict[str, np.ndarray] | None,
     evaluation: tuple[dict[str, np.ndarray] | None, np.ndarray | None],
     steps: int,
+    reset: bool,
 ) -> tuple[str, ...]:
     """Return the likeliest remedies for a failed verification, one sentence each.
 
@@ -43,11 +44,12 @@ def remedies(
         calibration: The calibration data by input name, or None.
         evaluation: The data of the verification by input name, and their true outputs, or None.
         steps: Largest number of steps to verify.
+        reset: Whether the device resets the states before each sequence.
     """
     if not recipe.is_integer or calibration is None:
         return tuple(_of_floats(report, target, recipe))
     step = to_step(model, fold_scaling=True)
-    finer = _finer_recipe(step, target, recipe, calibration, evaluation, steps)
+    finer = _finer_recipe(step, target, recipe, calibration, evaluation, steps, reset)
     found = [
         *_coverage(calibration, evaluation[0]),
         *_use_finer_recipe(finer, report, has_passed=True),
@@ -69,7 +71,9 @@ def _of_floats(report, target, recipe) -> Iterator[str]:
     yield _tolerance(report)
 
 
-def _finer_recipe(step: Step, target, recipe, calibration, evaluation, steps) -> Report | None:
+def _finer_recipe(
+    step: Step, target, recipe, calibration, evaluation, steps, reset
+) -> Report | None:
     """The report of int16x8 in the place of int8, or None."""
     if recipe.activations != "int8" or "int16x8" not in target.recipes:
         return None
@@ -78,7 +82,13 @@ def _finer_recipe(step: Step, target, recipe, calibration, evaluation, steps) ->
         samples = closed_loop_samples(step, as_sequences(step, calibration))
         content = convert(step, finer, target, samples)
         return verify(
-            step.graph.model, content, *evaluation, target=target, recipe=finer, steps=steps
+            step.graph.model,
+            content,
+            *evaluation,
+            target=target,
+            recipe=finer,
+            steps=steps,
+            reset=reset,
         )
     except (ValueError, RuntimeError):
         # The recipe lacks an operation that the model needs.

@@ -37,13 +37,14 @@ def verify(
     target: str | Target | None = None,
     recipe: str | Recipe | None = None,
     steps: int = VERIFICATION_STEPS,
+    reset: bool = False,
     tolerance: float | None = None,
     metric_tolerance: float | None = None,
 ) -> Report:
     """Run Keras and every runtime of the target, each with its own states fed back.
 
-    The states start from their initial values in each sequence if the model has a fixed length
-    or returns only its last step; otherwise the sequences follow each other without a reset, as
+    The states start from their initial values in each sequence with `reset`, or if the model has a
+    fixed length or returns only its last step; otherwise the sequences follow each other without a reset, as
     on a device. The error of an output is relative to the deviation of the values that the model
     returns: of each step, or of each sequence's last step.
 
@@ -60,6 +61,8 @@ def verify(
             `sequence`, "micro" for others.
         recipe: The recipe with the tolerances; by default that of the file's dtypes.
         steps: Largest number of steps to run.
+        reset: Whether the device resets the states before each sequence, as for recordings that
+            have nothing to do with each other.
         tolerance: Largest accepted RMS error of the outputs, relative to their standard
             deviation; by default the recipe's.
         metric_tolerance: Largest accepted relative loss of the mean squared error; by default
@@ -77,10 +80,12 @@ def verify(
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     target = targets.get(target) if target else target_of(content)
     if STEP in flatbuffer.signature_names(content):
-        measured = _verify_steps(model, content, inputs, true_outputs, target, recipe, steps)
+        measured = _verify_steps(model, content, inputs, true_outputs, target, recipe, steps, reset)
     else:
         measured = _verify_sequences(model, content, inputs, true_outputs, target, recipe, steps)
     described = "Gaussian noise, since no data were given" if inputs is None else "the given data"
+    if reset:
+        described += ", each sequence from the initial states"
     return Report(
         model=read_graph(model).name,
         target=target.name,
@@ -98,7 +103,9 @@ def verify(
     )
 
 
-def _verify_steps(model, content, inputs, true_outputs, target, recipe, steps) -> Measurements:
+def _verify_steps(
+    model, content, inputs, true_outputs, target, recipe, steps, reset
+) -> Measurements:
     step = to_step(model, fold_scaling=recipe.is_integer)
     require_same_interface(content, step)
     if SEQUENCE in flatbuffer.signature_names(content):
@@ -107,7 +114,7 @@ def _verify_steps(model, content, inputs, true_outputs, target, recipe, steps) -
     sequences = as_sequences(step, data, "inputs")
     # A task's error is measured on all data.
     every = true_outputs is not None and not step.sequences
-    rows = verification_sequences(step, sequences, None if every else steps)
+    rows = verification_sequences(step, sequences, None if every else steps, reset)
     return measure_steps(content, step, rows, sequences, true_outputs, target, recipe)
 
 

@@ -13,6 +13,14 @@ Calibration = Annotated[
     Path | None,
     typer.Option(help="File of typical sequences, as for predict; for int8 and int16x8."),
 ]
+Reset = Annotated[
+    bool,
+    typer.Option(
+        "--reset",
+        help="Start each sequence from the initial states, as a device that is reset; the "
+        "default of models that were fitted to recordings (--group).",
+    ),
+]
 Tolerance = Annotated[
     float | None,
     typer.Option(
@@ -20,7 +28,15 @@ Tolerance = Annotated[
         "default: the recipe's."
     ),
 ]
-MetricTolerance = Annotated[
+MetricReset = Annotated[
+    bool,
+    typer.Option(
+        "--reset",
+        help="Start each sequence from the initial states, as a device that is reset; the "
+        "default of models that were fitted to recordings (--group).",
+    ),
+]
+Tolerance = Annotated[
     float | None,
     typer.Option(
         help="Largest accepted relative loss of the mean squared error against true outputs; "
@@ -40,6 +56,7 @@ def export(
     ] = "int8",
     calibration: Calibration = None,
     steps: MaxSteps = 1000,
+    reset: Reset = False,
     tolerance: Tolerance = None,
     metric_tolerance: MetricTolerance = None,
 ) -> None:
@@ -64,6 +81,7 @@ def export(
             calibration=calibration_data,
             evaluation=evaluation,
             steps=steps,
+            reset=reset or _is_reset(source),
             tolerance=tolerance,
             metric_tolerance=metric_tolerance,
             progress=update,
@@ -79,6 +97,7 @@ def verify(
         str | None, typer.Option(help="Device: micro or phone; default: the one in the file.")
     ] = None,
     steps: MaxSteps = 1000,
+    reset: Reset = False,
     tolerance: Tolerance = None,
     metric_tolerance: MetricTolerance = None,
 ) -> None:
@@ -108,6 +127,7 @@ def verify(
             targets,
             target=target,
             steps=steps,
+            reset=reset or _is_reset(model),
             tolerance=tolerance,
             metric_tolerance=metric_tolerance,
         )
@@ -123,6 +143,7 @@ def compare(
     source: Source,
     calibration: Calibration = None,
     steps: MaxSteps = 1000,
+    reset: Reset = False,
     format: Annotated[
         str | None,
         typer.Option(help="table, markdown or json; default: by the suffix of --out, else table."),
@@ -148,6 +169,7 @@ def compare(
             calibration=calibration_data,
             evaluation=evaluation,
             steps=steps,
+            reset=reset or _is_reset(source),
             progress=update,
         )
     if form == "table" and out is None:
@@ -159,6 +181,14 @@ def compare(
         return
     with whole_file(out) as file:
         file.write_text(texts[form]() + "\n", "utf-8")
+
+
+def _is_reset(source: str) -> bool:
+    """Whether a model was fitted to recordings, before each of which a device is reset."""
+    from zoo.tables.fitted import columns_of
+
+    columns = columns_of(source)
+    return columns is not None and columns.group is not None
 
 
 def _data(source: str, path: Path | None) -> tuple[Any, Any]:

@@ -11,25 +11,35 @@ from zoo.hub import store
 from zoo.readers import arrays, files
 from zoo.readers.files import FileError, shown
 from zoo.readers.text import printable
+from zoo.tables import sequences, splits
+from zoo.tables.columns import Columns
+from zoo.tables.fitted import columns_of, read_for
 from zoo.training.arrays import Inputs
 
 SUFFIXES = (".npz", ".npy", ".csv")
+SEQUENCE_ROWS = 1_000
 
 
 def read(path: Path, source: str) -> Inputs:
     """Read the inputs of a model from a file.
 
     Args:
-        path: An .npz or .npy file of arrays, or a .csv file of one sequence, one row per step.
-        source: The name of the model. Only presets define the columns of a .csv file.
+        path: An .npz or .npy file of arrays; or a table: for presets a .csv file of one sequence,
+            one row per step, for models that were fitted to a table one with its columns.
+        source: The name of the model.
 
     Raises:
         ValueError: There is no such file, it cannot be read, or its columns are wrong. The message
             names the columns.
     """
-    if path.suffix not in SUFFIXES:
-        raise FileError(f"{shown(path)} must be an .npz, .npy or .csv file.")
-    if path.suffix == ".csv":
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv", ".txt", ".parquet"):
+        columns = columns_of(source)
+        if columns is not None:
+            return _fitted_table(path, columns)
+    if suffix not in SUFFIXES:
+        raise FileError(f"{shown(path)} must be an .npz or .npy file, or a table such as .csv.")
+    if suffix == ".csv":
         return _table(files.require_file(path), source)
     loaded = arrays.read(path)
     if isinstance(loaded, dict) and len(loaded) == 1:
@@ -47,6 +57,13 @@ def sample(source: str, name: str) -> Any:
     if name not in found:
         raise ValueError(f"{printable(source)} ships no {name}; give the data in a file.")
     return found[name]
+
+
+def _fitted_table(path: Path, columns: Columns) -> Inputs:
+    """The rows of a table as sequences for calibration and verification, padded at their ends."""
+    _, found, _ = read_for(columns, path, with_targets=False)
+    inputs, _ = sequences.stacked(splits.windows(found, SEQUENCE_ROWS))
+    return inputs if len(inputs) > 1 else inputs[sequences.ROW]
 
 
 def _table(path: Path, source: str) -> Inputs:

@@ -1,9 +1,10 @@
 """Arguments and options that several commands share, and their output."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +16,11 @@ Source = Annotated[
 ]
 PresetName = Annotated[str, typer.Argument(help="Name of a preset, see `lnn presets`.")]
 InputFile = Annotated[
-    Path | None, typer.Option("--input", help="File of inputs: .npz, .npy or .csv.")
+    Path | None, typer.Option("--input", help="File of inputs: .npz, .npy, or a table.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+MaxRows = Annotated[int, typer.Option(help="Largest number of rows of a table to read.", min=1)]
+Sort = Annotated[bool, typer.Option("--sort", help="Sort the rows of a table by time.")]
 MaxSteps = Annotated[int, typer.Option(help="Maximum number of closed-loop steps to verify.")]
 RunsFolder = Annotated[Path, typer.Option(help="Folder of all runs.")]
 
@@ -31,6 +35,60 @@ def console() -> "Console":
 def say(text: str) -> None:
     """Print text without highlighting and without hard line breaks."""
     console().print(text, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print a remark on stderr, so that stdout holds results only."""
+    from rich.console import Console
+
+    Console(stderr=True).print(f"note: {text}", highlight=False, soft_wrap=True, markup=False)
+
+
+@contextlib.contextmanager
+def training_bar() -> Iterator[Callable[[str, int, int, float], None]]:
+    """Yield a function that shows how far a training has come, and the time that is left.
+
+    Its arguments are the name of the model, the epochs done, their largest number, and the
+    validation loss. On a terminal it moves a bar, elsewhere it prints about ten lines per model,
+    on stderr.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    errors = Console(stderr=True)
+    started: dict[str, float] = {}
+    if not errors.is_terminal:
+
+        def print_line(model: str, epoch: int, epochs: int, loss: float) -> None:
+            start = started.setdefault(model, time.monotonic())
+            if epoch == 1 or epoch % max(1, epochs // 10) == 0 or epoch == epochs:
+                left = (time.monotonic() - start) / max(epoch - 1, 1) * (epochs - epoch)
+                about = f", at most {left:.0f} s left" if epoch > 1 else ""
+                errors.print(
+                    f"{model}: epoch {epoch}/{epochs}, validation loss {loss:.4g}{about}",
+                    highlight=False,
+                    soft_wrap=True,
+                    markup=False,
+                )
+
+        yield print_line
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("loss {task.fields[loss]:.4g}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def move(model: str, epoch: int, epochs: int, loss: float) -> None:
+            if model not in tasks:
+                tasks[model] = bar.add_task(model, total=epochs, loss=loss)
+            bar.update(tasks[model], completed=epoch, loss=loss)
+
+        yield move
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ def render_card(fitted: "Fitted") -> str:
     rows, groups = recorded["rows"], recorded["groups"]
     split = f"by {columns.group}" if sum(groups.values()) > len(rows) * 2 else "by time"
     config = recorded["config"]
-    verdict = scores.verdict(_metrics(fitted)[0], fitted.metrics, next(iter(fitted.metrics)))
+    verdict = scores.verdict(metrics_of(fitted), fitted.metrics, next(iter(fitted.metrics)))
     return f"""\
 # {targets}
 
@@ -60,14 +60,15 @@ On the test part, which no model has seen:
 
 def results(fitted: "Fitted") -> str:
     """The metrics of all models as a table in Markdown."""
-    names = [metric.name for metric in _metrics(fitted)]
-    header = [f"{m.name} ({m.unit})" if m.unit else m.name for m in _metrics(fitted)]
+    names = [metric.name for metric in metrics_of(fitted)]
+    header = [f"{m.name} ({m.unit})" if m.unit else m.name for m in metrics_of(fitted)]
     rows = [["model", *header], ["---"] * (1 + len(names))]
     rows += [[m, *(f"{v[name]:.4g}" for name in names)] for m, v in fitted.metrics.items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _metrics(fitted: "Fitted") -> tuple[scores.Metric, ...]:
+def metrics_of(fitted: "Fitted") -> tuple[scores.Metric, ...]:
+    """The metrics of a fitted model; the first one ranks the models."""
     import numpy as np
 
     return scores.metrics(fitted.columns, np.array(fitted.recorded["target_deviation"]))

@@ -64,7 +64,7 @@ class Fitted:
             ValueError: A column is missing, or holds values that the model cannot read.
             NotFiniteError: A prediction is NaN or infinite.
         """
-        read, found, _ = self.read(table, with_targets=False, **options)
+        read, found, _ = read_for(self.columns, table, with_targets=False, **options)
         return self.as_table(read, found, self.outputs(found))
 
     def evaluate(self, table: "str | Path | pd.DataFrame", **options: Any) -> dict[str, float]:
@@ -78,28 +78,8 @@ class Fitted:
             ValueError: See `predict`; or the table has no target.
             NotFiniteError: A prediction is NaN or infinite.
         """
-        _, found, _ = self.read(table, with_targets=True, **options)
+        _, found, _ = read_for(self.columns, table, with_targets=True, **options)
         return self.score(found, self.outputs(found))
-
-    def read(
-        self,
-        table: "str | Path | pd.DataFrame",
-        *,
-        with_targets: bool,
-        sort: bool = False,
-        max_rows: int = MAX_ROWS,
-    ) -> tuple[Table, list[TableSequence], list[str]]:
-        """Read a table as sequences of the model; return also the notes about it."""
-        read = tables.read(table, max_rows, texts_of(self.columns))
-        if with_targets:
-            require_columns(read, self.columns.targets, ", the target")
-        found, notes = sequences.read(read, self.columns, sort, with_targets)
-        known = {*self.columns.required, *self.columns.targets}
-        extra = [str(name) for name in read.frame.columns if str(name) not in known]
-        if extra:
-            listed = ", ".join(extra[:8]) + (" ..." if len(extra) > 8 else "")
-            notes.insert(0, f"The model does not read these columns: {listed}.")
-        return read, found, [*read.notes, *notes]
 
     def outputs(self, found: Sequence[TableSequence]) -> list[np.ndarray]:
         """The outputs (rows, outputs) of the model for each sequence, all finite."""
@@ -197,6 +177,7 @@ def columns_of(source: str | Path) -> Columns | None:
     from zoo import registry
     from zoo.hub import store
 
+    # A .keras file has no metadata of ours, and presets define their columns themselves.
     if str(source) in registry.PRESETS or Path(source).suffix == ".keras":
         return None
     recorded = store.metadata(source).get("table")
@@ -206,6 +187,41 @@ def columns_of(source: str | Path) -> Columns | None:
     return Columns.from_config(config, f"{shown(source)}/{store.METADATA}")
 
 
+def read_for(
+    columns: Columns,
+    table: "str | Path | pd.DataFrame",
+    *,
+    with_targets: bool,
+    sort: bool = False,
+    max_rows: int = MAX_ROWS,
+) -> tuple[Table, list[TableSequence], list[str]]:
+    """Read a table as sequences for a model with these columns; needs no Keras.
+
+    Args:
+        columns: The columns of the model.
+        table: The table.
+        with_targets: Whether the targets must be there.
+        sort: Whether to sort the rows by time.
+        max_rows: The largest number of rows.
+
+    Returns:
+        The table, its sequences, and notes about columns and values that the model does not know.
+
+    Raises:
+        ValueError: A column is missing, or holds values that the model cannot read.
+    """
+    read = tables.read(table, max_rows, texts_of(columns))
+    if with_targets:
+        require_columns(read, columns.targets, ", the target")
+    found, notes = sequences.read(read, columns, sort)
+    known = {*columns.required, *columns.targets}
+    extra = [str(name) for name in read.frame.columns if str(name) not in known]
+    if extra:
+        listed = ", ".join(extra[:8]) + (" ..." if len(extra) > 8 else "")
+        notes.insert(0, f"The model does not read these columns: {listed}.")
+    return read, found, [*read.notes, *notes]
+
+
 def texts_of(columns: Columns) -> tuple[str, ...]:
     """The columns of a table that are texts, even if all cells of another table are numbers."""
-    return tuple(columns.categories)
+    return (*columns.categories, *(columns.targets if columns.classes else ()))

@@ -15,8 +15,10 @@ from zoo.tables.fitted import PLOT, SAMPLE_TABLE, Fitted
 from zoo.tables.model import ModelConfig
 from zoo.tables.sequences import TableSequence, has_target
 from zoo.tables.splits import Parts
+from zoo.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
 
     from zoo.training.checkpoint import Epoch
@@ -111,79 +113,148 @@ def fit(
         >>> list(fitted.predict(waves).columns)
         ['time', 'predicted level (+1 rows)']
     """
-    config = ModelConfig(cell, units, unfolds)
-    recipe = replace(training.RECIPE, epochs=epochs)
-    options = plan.TableOptions(
-        targets=(target,) if isinstance(target, str) else tuple(target or ()),
-        label=label,
-        time=time,
-        group=group,
-        horizon=horizon,
-        ignore=tuple(ignore),
-        time_format=time_format,
-        duplicates=duplicates,
-        sort=sort,
-    )
-    read = tables.read(table, max_rows)
-    columns, notes = plan.columns_of(read, options)
-    found, remarks = sequences.read(read, columns, sort)
-    plan.require_lengths(read, found, columns)
-    parts = splits.split(found, columns, seed)
-    _require_targets(read, parts)
-    length = _window(window, parts, read)
-
-    statistics = training.statistics_of(parts["train"], columns)
-    metrics = scores.metrics(columns, statistics.target_deviation)
-    outputs = {
-        baselines.constant_name(columns): baselines.constant(
-            parts["train"], parts["test"], columns
+    prepared = prepare(
+        table,
+        plan.TableOptions(
+            targets=(target,) if isinstance(target, str) else tuple(target or ()),
+            label=label,
+            time=time,
+            group=group,
+            horizon=horizon,
+            ignore=tuple(ignore),
+            time_format=time_format,
+            duplicates=duplicates,
+            sort=sort,
         ),
-        "linear": baselines.linear(parts["train"], parts["test"], columns, statistics),
-    }
-    model, history = None, []
-    configs = {cell: config}
-    if cell != "lstm":
-        configs["lstm"] = config
-    for name, each in configs.items():
-        if name != cell:
-            assert model is not None
-            each = training.lstm_config(columns, config, model.count_params())
-        epochs_done: list[Epoch] = []
+        TrainingOptions(ModelConfig(cell, units, unfolds), window, epochs, seed),
+        max_rows,
+    )
+    return train(prepared, progress)
 
-        def report(epoch: "Epoch", name: str = name, done: Any = epochs_done) -> None:
-            done.append(epoch)
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The model and its training, as the user states them; see `fit`."""
+
+    config: ModelConfig
+    window: int | None = None
+    epochs: int = 40
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table that has been read and checked, before Keras is needed.
+
+    Attributes:
+        table: The table.
+        columns: Its columns.
+        parts: Its training, validation and test part.
+        options: The options of the training.
+        recipe: The recipe of the training.
+        window: Rows per training sequence.
+        notes: Remarks about the table.
+    """
+
+    table: Table
+    columns: Columns
+    parts: Parts
+    options: TrainingOptions
+    recipe: TrainingRecipe
+    window: int
+    notes: tuple[str, ...]
+
+
+def prepare(
+    source: "str | Path | pd.DataFrame",
+    options: plan.TableOptions,
+    training_options: TrainingOptions,
+    max_rows: int = MAX_ROWS,
+) -> Prepared:
+    """Read a table, decide on its columns, split it, and check all of it.
+
+    Raises:
+        ValueError: See `fit`.
+    """
+    recipe = replace(training.RECIPE, epochs=training_options.epochs)
+    table = tables.read(source, max_rows, [options.label] if options.label else ())
+    columns, notes = plan.columns_of(table, options)
+    found, remarks = sequences.read(table, columns, options.sort)
+    plan.require_lengths(table, found, columns)
+    parts = splits.split(found, columns, training_options.seed)
+    _require_targets(table, parts)
+    window = _window(training_options.window, parts, table)
+    all_notes = (*table.notes, *notes, *remarks)
+    return Prepared(table, columns, parts, training_options, recipe, window, all_notes)
+
+
+def train(prepared: Prepared, progress: Callable[[Progress], None] | None = None) -> Fitted:
+    """Train the model of a table and an LSTM of the same size, and compare them on the test part.
+
+    Args:
+        prepared: The table.
+        progress: Called after each epoch.
+    """
+    columns, parts, options = prepared.columns, prepared.parts, prepared.options
+    config, training_part, test = options.config, parts["train"], parts["test"]
+    statistics = training.statistics_of(training_part, columns)
+    outputs = {
+        baselines.constant_name(columns): baselines.constant(training_part, test, columns),
+        "linear": baselines.linear(training_part, test, columns, statistics),
+    }
+
+    def trained(config: ModelConfig) -> "tuple[keras.Model, list[Epoch]]":
+        history: list[Epoch] = []
+
+        def report(epoch: "Epoch") -> None:
+            history.append(epoch)
             if progress:
-                progress(Progress(name, len(done), recipe.epochs, epoch.validation_loss))
+                epochs = prepared.recipe.epochs
+                progress(Progress(config.cell, len(history), epochs, epoch.validation_loss))
 
-        trained = training.train(columns, each, parts, statistics, length, recipe, seed, report)
-        outputs[name] = training.predictions(trained, parts["test"])
-        if name == cell:
-            model, history = trained, epochs_done
-    assert model is not None
+        model = training.train(
+            columns,
+            config,
+            parts,
+            statistics,
+            prepared.window,
+            prepared.recipe,
+            options.seed,
+            report,
+        )
+        return model, history
+
+    model, history = trained(config)
+    own = training.predictions(model, test)
+    if config.cell != "lstm":
+        lstm, _ = trained(training.lstm_config(columns, config, model.count_params()))
+        outputs["lstm"] = training.predictions(lstm, test)
+    metrics = scores.metrics(columns, statistics.target_deviation)
     measured = {
-        name: scores.score(metrics, *scores.labelled(parts["test"], values, columns))
-        for name, values in outputs.items()
+        name: scores.score(metrics, *scores.labelled(test, values, columns))
+        for name, values in {config.cell: own, **outputs}.items()
     }
-    fitted = Fitted(
+    return Fitted(
         model=model,
         columns=columns,
-        metrics={cell: measured.pop(cell), **measured},
-        notes=(*read.notes, *notes, *remarks),
+        metrics=measured,
+        notes=prepared.notes,
         recorded={
             "config": asdict(config),
-            "seed": seed,
-            "window": length,
+            "seed": options.seed,
+            "window": prepared.window,
             "epochs": len(history),
             "seconds": round(sum(epoch.seconds for epoch in history), 1),
             "rows": {name: sum(map(len, part)) for name, part in parts.items()},
             "groups": {name: len(part) for name, part in parts.items()},
             "target_deviation": statistics.target_deviation.tolist(),
         },
-        samples=_samples(parts, columns, length),
+        samples=_samples(parts, columns, prepared.window),
+        files={
+            SAMPLE_TABLE: _sample_table(prepared.table, parts, columns),
+            PLOT: plot.held_out(columns, test, own, prepared.table),
+        },
     )
-    sample = _sample_table(read, parts, columns)
-    picture = plot.held_out(columns, parts["test"], outputs[cell], read)
-    return replace(fitted, files={SAMPLE_TABLE: sample, PLOT: picture})
 
 
 def _require_targets(table: Table, parts: Parts) -> None:
@@ -216,10 +287,10 @@ def _window(window: int | None, parts: Parts, table: Table) -> int:
 
 def _samples(parts: Parts, columns: Columns, window: int) -> dict[str, Any]:
     """Training windows for calibration; test sequences with their targets for verification."""
-    windows = [w for w in splits.windows(parts["train"], window) if len(w) == window]
-    chosen = np.linspace(0, len(windows) - 1, min(CALIBRATION_WINDOWS, len(windows))).astype(int)
-    calibration, _ = sequences.stacked([windows[i] for i in sorted(set(chosen))])
+    windows = splits.windows([*parts["train"], *parts["validation"]], window)
+    calibration, _ = sequences.stacked([windows[i] for i in _typical(windows)])
     whole = [sequence for sequence in parts["test"] if len(sequence) > 1]
+    whole = [whole[i] for i in np.random.default_rng(0).permutation(len(whole))]
     rows = min(SAMPLE_ROWS, min(map(len, whole)))
     tested = [s.part(slice(0, rows)) for s in whole[: max(1, SAMPLE_ROWS // rows)]]
     known = min(_labelled_rows(sequence) for sequence in tested)
@@ -227,9 +298,22 @@ def _samples(parts: Parts, columns: Columns, window: int) -> dict[str, Any]:
         tested = [sequence.part(slice(0, known)) for sequence in tested]
     inputs, targets = sequences.stacked(tested)
     samples: dict[str, Any] = {"calibration": _single(calibration), "inputs": _single(inputs)}
-    if known > 1 and not columns.classes:
-        samples["targets"] = targets
+    if known > 1:
+        one_hot = np.eye(len(columns.classes), dtype="float32")
+        samples["targets"] = one_hot[targets] if columns.classes else targets
     return samples
+
+
+def _typical(windows: Sequence[TableSequence]) -> list[int]:
+    """Windows over all of the table, and those with the smallest and largest value of a feature.
+
+    The ranges of an integer file cover these, so that few values of other rows lie outside.
+    """
+    spread = np.linspace(0, len(windows) - 1, min(CALIBRATION_WINDOWS, len(windows))).astype(int)
+    rows = [window.inputs[sequences.ROW] for window in windows]
+    lowest = np.argmin([row.min(axis=0) for row in rows], axis=0)
+    highest = np.argmax([row.max(axis=0) for row in rows], axis=0)
+    return sorted({int(i) for i in (*spread, *lowest, *highest)})
 
 
 def _labelled_rows(sequence: TableSequence) -> int:

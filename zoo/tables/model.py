@@ -33,6 +33,7 @@ class ModelConfig:
     cell: str = "liquid"
     units: int = 32
     unfolds: int = 1
+    interval: float = 1.0
 
     def __post_init__(self) -> None:
         require_choice("cell", self.cell, CELLS)
@@ -94,7 +95,7 @@ def build(
         assert columns.interval is not None
         time: Tensor = keras.Input((None,), name=ELAPSED)
         inputs.append(time)
-        elapsed = keras.layers.Rescaling(1 / columns.interval, name="intervals")(time)
+        elapsed = keras.layers.Rescaling(config.interval / columns.interval, name="intervals")(time)
     dense = keras.layers.Dense(config.units, activation="tanh", name="features")(x)
     state = _recurrent(dense, elapsed, config)
     both = keras.layers.Concatenate(name="states_and_features")([state, x])
@@ -167,7 +168,7 @@ def _recurrent(x: Tensor, elapsed: Tensor | None, config: ModelConfig) -> Tensor
         stock: Any = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
         return stock(units, return_sequences=True, name=name)(x)
     cells: dict[str, Any] = {
-        "liquid": lambda: lnn_keras.LiquidCell(units, unfolds=config.unfolds),
+        "liquid": lambda: lnn_keras.LiquidCell(units, unfolds=config.unfolds, elapsed=config.interval),
         "cfc": lambda: lnn_keras.CfCCell(units, backbone_units=2 * units),
         "ltc": lambda: lnn_keras.LTCCell(units, unfolds=config.unfolds),
         "lrc": lambda: lnn_keras.LRCCell(units, unfolds=config.unfolds),

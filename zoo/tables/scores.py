@@ -68,20 +68,23 @@ def score(
     return {metric.name: metric(targets, predictions) for metric in metrics}
 
 
-def verdict(metric: Metric, values: Mapping[str, Mapping[str, float]], model: str) -> list[str]:
+def verdict(
+    metrics: Sequence[Metric], values: Mapping[str, Mapping[str, float]], model: str
+) -> list[str]:
     """One sentence per other model: whether the model beats it, and by how much."""
+    metric = metrics[0]
     own = values[model][metric.name]
     lines = []
     for name, other in values.items():
         if name == model:
             continue
         value = other[metric.name]
-        beats = metric.is_better(own, value)
+        verb = "beats" if metric.is_better(own, value) else "does not beat"
         if metric.higher_is_better:
-            difference = f"{abs(own - value):.2f} percentage points"
+            difference = f"{own - value:+.2f} percentage points"
         else:
-            difference = f"{abs(own / value - 1):.1%}" if value else "an error of 0"
-        lines.append(f"{model} {'beats' if beats else 'does not beat'} {name}: {difference}.")
+            difference = f"{own / value - 1:+.1%}" if value else f"{own:.3g} against 0"
+        lines.append(f"{model} {verb} {name}: {metric.name} {difference}.")
     return lines
 
 

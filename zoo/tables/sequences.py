@@ -71,7 +71,7 @@ def group_numbers(table: Table, group: str | None) -> tuple[np.ndarray, list[obj
 
 
 def read(
-    table: Table, columns: Columns, sort: bool = False, with_targets: bool = True
+    table: Table, columns: Columns, sort: bool = False
 ) -> tuple[list[TableSequence], list[str]]:
     """Turn a table into sequences.
 
@@ -79,7 +79,6 @@ def read(
         table: The table.
         columns: Its columns.
         sort: Whether to sort the rows of each group by time.
-        with_targets: Whether to read the targets, if the table has them.
 
     Returns:
         The sequences, and notes about values that the model does not know.
@@ -100,7 +99,7 @@ def read(
     inputs = _inputs(table, columns, order, groups[order], notes)
     if columns.longest is not None and elapsed is not None:
         inputs[ELAPSED] = elapsed
-    targets = _targets(table, columns, order, with_targets)
+    targets = _targets(table, columns, order)
     ends = np.flatnonzero(np.diff(groups[order])) + 1
     sequences = [
         TableSequence(
@@ -198,14 +197,15 @@ def _elapsed(
     if other.any():
         notes.append(
             f"{int(other.sum()):,} rows do not follow the one before after {interval:g} "
-            f"{columns.time_unit or 'units of time'}, as all rows did to which the model was fitted; it "
-            "counts each row as one step."
+            f"{columns.time_unit or 'units of time'}, as in the table that the model was fitted to; "
+            "each row counts as one step."
         )
     return gaps.astype("float32")
 
 
-def _targets(table: Table, columns: Columns, order: np.ndarray, with_targets: bool) -> np.ndarray:
-    has = with_targets and all(name in table.frame.columns for name in columns.targets)
+def _targets(table: Table, columns: Columns, order: np.ndarray) -> np.ndarray:
+    """The targets of the rows, without any if the table has no such columns."""
+    has = all(name in table.frame.columns for name in columns.targets)
     if columns.classes:
         if not has:
             return np.full(len(order), -1, "int32")

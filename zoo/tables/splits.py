@@ -66,8 +66,9 @@ def _by_class(sequences: Sequence[TableSequence], columns: Columns, seed: int) -
     few = [columns.classes[label] for label, found in of_class.items() if len(found) < MIN_GROUPS]
     if few:
         raise ValueError(
-            f"Class {shown_names(few)} of column {columns.targets[0]!r} has fewer than {MIN_GROUPS} "
-            "groups; each class needs one for training, one for validation and one for testing."
+            f"Class {shown_names(few)} of column {columns.targets[0]!r} has fewer than "
+            f"{MIN_GROUPS} groups; each class needs one for training, one for validation and one "
+            "for testing."
         )
     parts: Parts = {name: [] for name in PARTS}
     for label in sorted(of_class):

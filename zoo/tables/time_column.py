@@ -51,7 +51,7 @@ def parse(table: Table, column: str, form: str | None = None) -> Times:
         table: The table.
         column: Name of the column. It holds dates in ISO 8601 or in another common form, seconds,
             milliseconds, microseconds or nanoseconds since 1970, or other numbers.
-        form: The form of the dates as `datetime.strptime` takes it; only needed where two forms fit.
+        form: The form of the dates as `datetime.strptime` takes it; needed where two forms fit.
 
     Raises:
         ValueError: A cell is blank or no time, or the form of the dates is not known.
@@ -62,8 +62,8 @@ def parse(table: Table, column: str, form: str | None = None) -> Times:
     blank = np.flatnonzero(cells.isna())
     if len(blank):
         raise ValueError(
-            f"{table.name}: {len(blank):,} cells of the time column {column!r} are blank, the first "
-            f"in {table.place(blank[0])}."
+            f"{table.name}: {len(blank):,} cells of the time column {column!r} are blank, the "
+            f"first in {table.place(blank[0])}."
         )
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         return _dates(cells)
@@ -146,7 +146,8 @@ def _strict(table: Table, cells: "pd.Series", column: str, form: str | None) -> 
     expected = f"of the form {form}" if form else "a time such as 2026-01-31 14:05:00"
     raise ValueError(
         f"{table.name}, {table.place(wrong[0])}: column {column!r} holds "
-        f"{str(cells.iloc[wrong[0]])[:40]!r}, not {expected}. Other forms: --time-format (time_format)."
+        f"{str(cells.iloc[wrong[0]])[:40]!r}, not {expected}. Other forms: --time-format "
+        "(time_format)."
     )
 
 

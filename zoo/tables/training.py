@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, "Epoch", int], None]
 WINDOW = 64
-MIN_TRAINING_ROWS = 32
-BATCH = 32
+# Gradient steps per epoch.
+MIN_BATCHES = 16
 RECIPE = TrainingRecipe(
     epochs=40,
-    batch_size=BATCH,
+    batch_size=32,
     learning_rate=0.003,
     weight_decay=0.01,
     average=0.5,
@@ -93,9 +93,12 @@ def train(
 
     keras.utils.set_random_seed(seed)
     model, trained = build(columns, config, statistics)
-    training = _arrays(splits.windows(parts["train"], window), columns, statistics)
+    windows = splits.windows(parts["train"], window)
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, max(1, len(windows) // 4)))
+    # An epoch of a small table repeats it.
+    repeats = -(-MIN_BATCHES * recipe.batch_size // len(windows))
+    training = _arrays(windows * repeats, columns, statistics)
     validation = _arrays(parts["validation"], columns, statistics)
-    recipe = replace(recipe, batch_size=min(recipe.batch_size, len(training[1])))
     is_classes = bool(columns.classes)
     with tempfile.TemporaryDirectory() as directory:
         loop.train(
