@@ -33,7 +33,7 @@ def assert_drivers_agree(name, options, inputs, elapsed="last_feature", **kwargs
         same(a, b)
 
 
-@every_cell
+@every_kind
 def test_drivers_agree(name, x):
     assert_drivers_agree(name, {"return_sequences": True}, x, elapsed=0.7)
 
