@@ -37,9 +37,7 @@ def _tensorflow(function, inputs, cotangents):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         outputs = function(*inputs)
-    return tape.gradient(
-        outputs, inputs, output_gradients=cotangents, unconnected_gradients=zero
-    )
+    return tape.gradient(outputs, inputs, output_gradients=cotangents, unconnected_gradients=zero)
 
 
 def _jax(function, inputs, cotangents):
