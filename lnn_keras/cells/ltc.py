@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from lnn_keras.autodiff.transposition import transposed
 from lnn_keras.cells.continuous_time import first_state
 from lnn_keras.cells.initializers import LogInitializer, clone_initializer, uniform_or
 from lnn_keras.cells.ode import ODECell
@@ -158,11 +159,11 @@ class LTCCell(ODECell):
 
     def _sensory_currents_of_sequences(self, inputs):
         """The sensory currents, computed in the batch-last form with all steps as the batch."""
-        columns = ops.transpose(ops.reshape(inputs, (-1, inputs.shape[-1])))
+        columns = transposed(ops.reshape(inputs, (-1, inputs.shape[-1])))
         constants = self.sensory.constants(ops.ones((self.units,), inputs.dtype))
         currents = self.sensory.currents_batch_last(columns, *constants)
         shape = (*ops.shape(inputs)[:-1], self.units)
-        return (ops.reshape(ops.transpose(current), shape) for current in currents)
+        return (ops.reshape(transposed(current), shape) for current in currents)
 
     def increments(
         self, projected: Tensor, h: Tensor, delta: float | Tensor, *constants: Tensor
@@ -226,7 +227,7 @@ class LTCCell(ODECell):
             return delta * (drive + sensory_drive), delta * (decay + sensory_decay)
 
         h = solve(self._method, increments, first_state(states), elapsed)
-        return ops.transpose(self.read_out(ops.transpose(h))), [h]
+        return transposed(self.read_out(transposed(h))), [h]
 
     def read_out(self, h: Tensor) -> Tensor:
         """The motor neurons, each with its scale and bias."""
