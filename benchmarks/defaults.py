@@ -4,8 +4,10 @@ python -m benchmarks.defaults                    all layers; prints and writes d
 python -m benchmarks.defaults --real             also half-cheetah and ECG (LNN_DATA_DIR)
 python -m benchmarks.defaults --cells LRC GRU    only layers whose names contain one of these words
 python -m benchmarks.defaults --quick            one seed and half of the steps
+python -m benchmarks.defaults --selection        other sequences and seeds, to choose values on
 
-With --cells, or without --real, the page keeps its other numbers. With --quick none is written.
+The page is written after each layer. With --cells, or without --real, it keeps its other numbers.
+With --quick or --selection none is written.
 """
 
 import argparse
@@ -26,8 +28,11 @@ from benchmarks.irregular_sines import (
     EQUAL_UNITS,
     MODELS,
     RATES,
+    REPORT,
     SEEDS,
+    SELECTION,
     STEPS,
+    SeedSet,
     final_losses,
 )
 from benchmarks.markdown import render_page, table_header, table_row
@@ -38,6 +43,7 @@ LIQUID = "LiquidCell"
 # other cells at the first rate.
 EQUAL_UNITS_RATIO, EQUAL_PARAMETERS_RATIO, LARGEST_LOSS = 2.5, 1.0, 0.1
 BOUNDED = ("LTCCell, AutoNCP", "LRCCell", "LEFCell")
+HEADER = table_header("layer", "parameters", *(f"loss at rate {rate}" for rate in RATES))
 # The table of real data in a page.
 REAL_TABLE = re.compile(r"\| layer \| half-cheetah.*?(?=\n\n|\Z)", re.DOTALL)
 NOT_MEASURED = "Not measured: run `python -m benchmarks.defaults --real`."
@@ -113,10 +119,10 @@ and the cell has 2 unfolds. Numbers are means of two seeds.
 """
 
 
-def measured_row(name: str, quick: bool) -> str:
+def measured_row(name: str, quick: bool, seed_set: SeedSet) -> str:
     """Train a layer and return its row of the table."""
     options = {"seeds": 1, "steps": STEPS // 2} if quick else {"seeds": SEEDS, "steps": STEPS}
-    losses = final_losses(MODELS[name], **options)
+    losses = final_losses(MODELS[name], **options, seed_set=seed_set)
     columns = [f"{np.mean(v):.4f} ({min(v):.4f} to {max(v):.4f})" for v in losses.values()]
     return table_row(name, f"{MODELS[name]().count_params():,}", *columns)
 
@@ -166,36 +172,46 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", help="words of the names of layers")
     parser.add_argument("--quick", action="store_true", help="one seed and half of the steps")
     parser.add_argument("--real", action="store_true", help="also half-cheetah and ECG")
+    parser.add_argument("--selection", action="store_true", help="the set to choose values on")
     arguments: argparse.Namespace = parser.parse_args()
     words = arguments.cells or [""]
     names = [name for name in MODELS if any(word in name for word in words)]
     if not names:
         parser.error(f"no layer has one of these words: {', '.join(words)}")
-    rows = {} if arguments.quick else kept_rows()
-    titles = [f"loss at rate {rate}" for rate in RATES]
-    header = table_header("layer", "parameters", *titles)
-    print(*header, sep="\n")
+    seed_set = SELECTION if arguments.selection else REPORT
+    written = not (arguments.quick or arguments.selection)
+    rows = kept_rows() if written else {}
+    print(*HEADER, sep="\n")
     for name in names:
         start = time.perf_counter()
-        rows[name] = measured_row(name, arguments.quick)
+        rows[name] = measured_row(name, arguments.quick, seed_set)
         print(rows[name], f"{time.perf_counter() - start:.0f} s", flush=True)
-    rows = {name: rows[name] for name in MODELS if name in rows}
-    judged = bars({name: mean_losses(row) for name, row in rows.items()})
-    print(*judged, sep="\n")
-    real = kept_real_table()
+        if written:
+            write_page(rows, kept_real_table())
+    print(*judged(rows), sep="\n")
     if arguments.real:
         from benchmarks.real_defaults import real_table
 
         real = real_table()
-    if not arguments.quick:
-        page = render_page(
-            PAGE_TEMPLATE,
-            keras=keras.__version__,
-            sines="\n".join([*header, *rows.values()]),
-            bars="\n".join(judged),
-            real=real,
-        )
-        PAGE.write_text(page)
+        if written:
+            write_page(rows, real)
+
+
+def judged(rows: dict[str, str]) -> list[str]:
+    """The accepted and the measured losses of rows."""
+    return bars({name: mean_losses(rows[name]) for name in MODELS if name in rows})
+
+
+def write_page(rows: dict[str, str], real: str) -> None:
+    """Write the page with these rows and this table of real data."""
+    page = render_page(
+        PAGE_TEMPLATE,
+        keras=keras.__version__,
+        sines="\n".join([*HEADER, *(rows[name] for name in MODELS if name in rows)]),
+        bars="\n".join(judged(rows)),
+        real=real,
+    )
+    PAGE.write_text(page)
 
 
 def kept_real_table() -> str:

@@ -124,8 +124,8 @@ def verification_sequences(
     """Return the sequences (batch, steps, values) that a file is verified on.
 
     Each sequence starts from the initial states if the device resets them, if the model has a
-    fixed length, or if it returns only its last step. Otherwise the states run on through all sequences, as on a device that is
-    never reset.
+    fixed length, or if it returns only its last step. Otherwise the states run on through all
+    sequences, as on a device that is never reset.
 
     Args:
         step: The step form.

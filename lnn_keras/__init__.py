@@ -1,6 +1,6 @@
 """Liquid neural networks for Keras 3."""
 
-from lnn_keras import elapsed, families, wirings
+from lnn_keras import elapsed, families, initializers, wirings
 from lnn_keras.cells import (
     CfCCell,
     ContinuousTimeCell,
@@ -48,5 +48,6 @@ __all__ = [
     "elapsed",
     "families",
     "from_ncps",
+    "initializers",
     "wirings",
 ]

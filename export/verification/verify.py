@@ -44,9 +44,9 @@ def verify(
     """Run Keras and every runtime of the target, each with its own states fed back.
 
     The states start from their initial values in each sequence with `reset`, or if the model has a
-    fixed length or returns only its last step; otherwise the sequences follow each other without a reset, as
-    on a device. The error of an output is relative to the deviation of the values that the model
-    returns: of each step, or of each sequence's last step.
+    fixed length or returns only its last step; otherwise the sequences follow each other
+    without a reset, as on a device. The error of an output is relative to the deviation of the
+    values that the model returns: of each step, or of each sequence's last step.
 
     Args:
         model: The Keras model that the file was made of.

@@ -26,17 +26,18 @@ def vjp(function: Callable, inputs: Sequence[Tensor], cotangents: Sequence[Tenso
 def _tensorflow(function, inputs, cotangents):
     import tensorflow as tf
 
-    # A tape would add up the gradients of one tensor that is two inputs.
+    zero = tf.UnconnectedGradients.ZERO
+    # The gradients of one tensor that is two inputs would be added up.
     inputs = [tf.identity(tensor) for tensor in inputs]
+    if not tf.executing_eagerly():
+        # A tape records nothing while a `tf.autodiff.ForwardAccumulator` transposes a gradient.
+        return tf.gradients(
+            function(*inputs), inputs, grad_ys=cotangents, unconnected_gradients=zero
+        )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         outputs = function(*inputs)
-    return tape.gradient(
-        outputs,
-        inputs,
-        output_gradients=cotangents,
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
+    return tape.gradient(outputs, inputs, output_gradients=cotangents, unconnected_gradients=zero)
 
 
 def _jax(function, inputs, cotangents):

@@ -97,14 +97,14 @@ class DenseCell(ContinuousTimeCell):
             constraint=self.recurrent_constraint,
         )
 
-    def add_bias(self, name: str, size: int) -> Any:
-        """Add a bias (size,), or return None if the cell has none."""
+    def add_bias(self, name: str, size: int, initializer: Initializer | None = None) -> Any:
+        """Add a bias (size,), with its own initializer or else the cell's, if there are biases."""
         if not self.use_bias:
             return None
         return self.add_weight(
             name=name,
             shape=(size,),
-            initializer=self.bias_initializer,
+            initializer=self.bias_initializer if initializer is None else initializer,
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
         )

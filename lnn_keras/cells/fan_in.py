@@ -54,15 +54,14 @@ class FanInLayout:
         if self._is_fully_connected:
             return ops.expand_dims(values, 0)
 
-        # No size is inferred (-1), which is impossible where there is no synapse.
-        batch = ops.shape(values)[-1]
-
+        # No size is inferred (-1), which is impossible where there is no synapse. Each map takes
+        # the size of the batch from its own argument, since it may use no other tensors.
         def gather(values):
             gathered = ops.take(values, self._source_of_slot, axis=0)
-            return ops.reshape(gathered, (self._rows, self._width, batch))
+            return ops.reshape(gathered, (self._rows, self._width, ops.shape(values)[-1]))
 
         def sum_of_slots(slots):
-            flat = ops.reshape(slots, (self._rows * self._width, batch))
+            flat = ops.reshape(slots, (self._rows * self._width, ops.shape(slots)[-1]))
             flat = ops.pad(flat, [(0, 1), (0, 0)])
             return ops.sum(ops.take(flat, self._slots_of_source, axis=0), axis=1)
 

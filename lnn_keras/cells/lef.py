@@ -1,6 +1,6 @@
 """LEFCell: the liquid exponential family, a cell with a distribution as its state."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -20,6 +20,21 @@ from lnn_keras.tensors import Tensor, ops
 from lnn_keras.types import Constraint, Initializer, Regularizer
 
 PARAMETERS = ("mean", "natural")
+
+
+class _InitialValues(NamedTuple):
+    """Defaults: standard deviation of the projections, gain, and ranges of uniform values."""
+
+    deviation: float
+    recurrent_gain: float
+    biases: tuple[float, float]
+    evidence_biases: tuple[float, float]
+    time_constants: tuple[float, float]
+
+
+# docs/defaults.md has the reasons.
+_ONE_COMPONENT = _InitialValues(4.0, 4.0, (-3.0, -1.0), (-3.0, -1.0), (1.0, 1.0))
+_TWO_COMPONENTS = _InitialValues(3.0, 1.75, (-3.5, -1.0), (2.0, 4.0), (0.25, 0.5))
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
@@ -51,16 +66,17 @@ class LEFCell(DenseODECell):
         variances: Whether the output contains the variances of the statistics after the means.
         use_bias: Whether the arguments of the gate and of the evidence have biases.
         kernel_initializer: Initializer of `kernel` (features, units) and `evidence_kernel`
-            (features, units * components); by default uniform, so that for
-            inputs of variance 1 gates and evidence have the standard deviation 4 in families of
-            one component, and 2 in families of two.
+            (features, units * components); by default uniform, so that for inputs of variance 1
+            gates and evidence have the standard deviation 4, or 3 in families of two components.
         recurrent_initializer: Initializer of `recurrent_kernel` (units * components, units);
-            by default orthogonal with the gain 4, or 2 in families of two.
-        bias_initializer: Initializer of `bias` (units,) and `evidence_bias`
-            (units * components,); by default uniform in [-3, -1], so that gates start
-            low, or 0 in families of two.
+            by default orthogonal with the gain 4, or 1.75 in families of two.
+        bias_initializer: Initializer of `bias` (units,); by default uniform in [-3, -1], so that
+            gates start low, or in [-3.5, -1] in families of two.
+        evidence_bias_initializer: Initializer of `evidence_bias` (units * components,); by default
+            `bias_initializer`. If that is None too, it is uniform in [2, 4] in families of two,
+            away from the boundary of Omega.
         tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
-            `elapsed`.
+            `elapsed`; by default 1, or uniform in [0.25, 0.5] in families of two.
         kernel_regularizer: Regularizer of `kernel` and `evidence_kernel`.
         recurrent_regularizer: Regularizer of `recurrent_kernel`.
         bias_regularizer: Regularizer of `bias` and `evidence_bias`.
@@ -121,7 +137,7 @@ class LEFCell(DenseODECell):
         kernel_initializer: Initializer | None = None,
         recurrent_initializer: Initializer | None = None,
         bias_initializer: Initializer | None = None,
-        tau_initializer: Initializer = "ones",
+        tau_initializer: Initializer | None = None,
         kernel_regularizer: Regularizer = None,
         recurrent_regularizer: Regularizer = None,
         bias_regularizer: Regularizer = None,
@@ -137,6 +153,7 @@ class LEFCell(DenseODECell):
         atol: float = 1e-6,
         max_steps: int = 256,
         adjoint: bool = False,
+        evidence_bias_initializer: Initializer | None = None,
         **kwargs,
     ):
         components = families.get(family).components
@@ -147,15 +164,22 @@ class LEFCell(DenseODECell):
                 f'`variances` needs parameters="mean"; received parameters={parameters!r}.'
             )
         size = units * components
-        # Natural parameters of two components multiply each other: smaller values suffice.
-        gain, biases = (4.0, (-3.0, -1.0)) if components == 1 else (2.0, (0.0, 0.0))
+        start = _ONE_COMPONENT if components == 1 else _TWO_COMPONENTS
+        if evidence_bias_initializer is None:
+            evidence_bias_initializer = (
+                uniform_or(None, *start.evidence_biases)
+                if bias_initializer is None
+                else clone_initializer(keras.initializers.get(bias_initializer))
+            )
         super().__init__(
             units,
             use_bias=use_bias,
-            kernel_initializer=fan_in_or(kernel_initializer, gain),
-            recurrent_initializer=initializer_or(recurrent_initializer, "Orthogonal", gain=gain),
-            bias_initializer=uniform_or(bias_initializer, *biases),
-            tau_initializer=tau_initializer,
+            kernel_initializer=fan_in_or(kernel_initializer, start.deviation),
+            recurrent_initializer=initializer_or(
+                recurrent_initializer, "Orthogonal", gain=start.recurrent_gain
+            ),
+            bias_initializer=uniform_or(bias_initializer, *start.biases),
+            tau_initializer=uniform_or(tau_initializer, *start.time_constants),
             kernel_regularizer=kernel_regularizer,
             recurrent_regularizer=recurrent_regularizer,
             bias_regularizer=bias_regularizer,
@@ -176,6 +200,7 @@ class LEFCell(DenseODECell):
             output_size=2 * size if variances else size,
             **kwargs,
         )
+        self.evidence_bias_initializer: Any = keras.initializers.get(evidence_bias_initializer)
         self.family = family
         self.parameters = parameters
         self.variances = bool(variances)
@@ -188,7 +213,7 @@ class LEFCell(DenseODECell):
         self.evidence_kernel = self.add_kernel(
             "evidence_kernel", features, size, evidence_initializer
         )
-        self.evidence_bias = self.add_bias("evidence_bias", size)
+        self.evidence_bias = self.add_bias("evidence_bias", size, self.evidence_bias_initializer)
         self.raw_prior = self.add_weight(name="raw_prior", shape=(size,), initializer="zeros")
 
     @property
@@ -255,4 +280,7 @@ class LEFCell(DenseODECell):
             "family": self.family,
             "parameters": self.parameters,
             "variances": self.variances,
+            "evidence_bias_initializer": keras.initializers.serialize(
+                self.evidence_bias_initializer
+            ),
         }

@@ -7,6 +7,7 @@ import keras
 from lnn_keras.cells.continuous_time import masked
 from lnn_keras.cells.dense_ode import DenseODECell
 from lnn_keras.cells.initializers import fan_in_or, initializer_or, uniform_or
+from lnn_keras.initializers import Antisymmetric
 from lnn_keras.tensors import Tensor, ops
 from lnn_keras.types import Constraint, Initializer, Regularizer
 
@@ -26,23 +27,23 @@ class LiquidCell(DenseODECell):
     between tau / (1 + tau) and tau. Each state stays between min(0, A) and max(0, A) (theorems
     1 and 2 of the paper).
 
-    The default initial values let gradients through the gate (docs/defaults.md): z, its
-    argument, has the standard deviation 2 for inputs of variance 1; a bias near -3 holds f
-    where a change of z is large relative to f itself, so the state moves by more than its mean;
-    A = 8 makes up for the small f; the recurrent product is about as strong as the leak. A is
-    positive, since a sign of A is equivalent to signs of `recurrent_kernel` and of a readout.
-    Choose the unit of `elapsed` such that samples are about 0.1 to 1 apart, or give `tau`.
+    The default initial values let gradients through the gate (docs/defaults.md): each gate has
+    its own threshold within the data, since z, its argument, has the standard deviation 4 for
+    inputs of variance 1, and the biases lie between -7 and -3. The recurrent kernel is
+    antisymmetric, so the recurrence rotates the state, where a random one would also excite single
+    neurons. A is positive, since a sign of A is equivalent to signs of `recurrent_kernel` and of a
+    readout. Choose the unit of `elapsed` such that samples are about 0.1 to 1 apart, or give `tau`.
 
     Args:
         units: Number of neurons.
         use_bias: Whether the argument of the gate has a bias.
         kernel_initializer: Initializer of `kernel` (features, units); by default uniform with
-            the variance 4 / features.
+            the variance 16 / features.
         recurrent_initializer: Initializer of `recurrent_kernel` (units, units); by default
-            orthogonal with the gain 3.
-        bias_initializer: Initializer of `bias` (units,); by default uniform in [-4, -2].
+            `lnn_keras.initializers.Antisymmetric` with the gain 4.
+        bias_initializer: Initializer of `bias` (units,); by default uniform in [-7, -3].
         tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
-            `elapsed`; by default uniform in [0.2, 0.5].
+            `elapsed`; by default uniform in [0.15, 0.5].
         reversal_initializer: Initializer of the reversal potentials A (units,); by default 8.
         kernel_regularizer: Regularizer of `kernel`.
         recurrent_regularizer: Regularizer of `recurrent_kernel`.
@@ -120,10 +121,12 @@ class LiquidCell(DenseODECell):
         super().__init__(
             units,
             use_bias=use_bias,
-            kernel_initializer=fan_in_or(kernel_initializer, 2.0),
-            recurrent_initializer=initializer_or(recurrent_initializer, "Orthogonal", gain=3.0),
-            bias_initializer=uniform_or(bias_initializer, -4.0, -2.0),
-            tau_initializer=uniform_or(tau_initializer, 0.2, 0.5),
+            kernel_initializer=fan_in_or(kernel_initializer, 4.0),
+            recurrent_initializer=(
+                Antisymmetric(gain=4.0) if recurrent_initializer is None else recurrent_initializer
+            ),
+            bias_initializer=uniform_or(bias_initializer, -7.0, -3.0),
+            tau_initializer=uniform_or(tau_initializer, 0.15, 0.5),
             kernel_regularizer=kernel_regularizer,
             recurrent_regularizer=recurrent_regularizer,
             bias_regularizer=bias_regularizer,

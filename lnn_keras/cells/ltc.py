@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from lnn_keras.autodiff.transposition import transposed
 from lnn_keras.cells.continuous_time import first_state
 from lnn_keras.cells.initializers import LogInitializer, clone_initializer, uniform_or
 from lnn_keras.cells.ode import ODECell
@@ -28,18 +29,25 @@ class LTCCell(ODECell):
 
         v <- (C v + delta (g e + sum w s E)) / (C + delta (g + sum w s)).
 
+    The default initial values are for inputs and potentials within [-1, 1] and elapsed times of
+    about 0.1 to 1: thresholds mu over that range, time constants C / (g + sum w s) below and around
+    the elapsed times, and leaks about as strong as a synapse (docs/defaults.md). The authors' code
+    has inputs within [0, 1] in mind, g and w in [0.001, 1], C in [0.4, 0.6],
+    sigma in [3, 8] and mu in [0.3, 0.8]. Explicit solvers need steps shorter than the smallest time
+    constant, about 0.01: give `capacitance_initializer`, or more `unfolds`.
+
     Args:
         wiring: A `lnn_keras.wirings.Wiring`, or a number of fully connected neurons.
         unfolds: Solver steps per call. The first step of "dopri5" is at most elapsed / unfolds.
         leak_initializer: Initializer of the leak conductances g (units,); by default uniform
-            in [0.001, 1].
+            in [0.3, 1].
         leak_reversal_initializer: Initializer of the leak potentials e (units,); by default
             uniform in [-0.2, 0.2].
         capacitance_initializer: Initializer of the capacitances C (units,), stored as their
-            logarithm; by default uniform in [0.4, 0.6].
-        weight_initializer: Initializer of w (synapses,); by default uniform in [0.001, 1].
-        sigma_initializer: Initializer of sigma (synapses,); by default uniform in [3, 8].
-        mu_initializer: Initializer of mu (synapses,); by default uniform in [0.3, 0.8].
+            logarithm; by default uniform in [0.03, 0.2].
+        weight_initializer: Initializer of w (synapses,); by default uniform in [0.5, 2].
+        sigma_initializer: Initializer of sigma (synapses,); by default uniform in [7, 12].
+        mu_initializer: Initializer of mu (synapses,); by default uniform in [-0.7, 0.7].
         elapsed: Elapsed time per call: a number, for regularly sampled data, or
             "last_feature" if the last input feature is the elapsed time.
         solver: "semi_implicit", "euler", "midpoint", "rk4", or "dopri5" (adaptive).
@@ -109,12 +117,12 @@ class LTCCell(ODECell):
             **kwargs,
         )
         self.wiring = wiring
-        self.leak_initializer: Any = uniform_or(leak_initializer, 0.001, 1.0)
+        self.leak_initializer: Any = uniform_or(leak_initializer, 0.3, 1.0)
         self.leak_reversal_initializer: Any = uniform_or(leak_reversal_initializer, -0.2, 0.2)
-        self.capacitance_initializer: Any = uniform_or(capacitance_initializer, 0.4, 0.6)
-        self.weight_initializer: Any = uniform_or(weight_initializer, 0.001, 1.0)
-        self.sigma_initializer: Any = uniform_or(sigma_initializer, 3.0, 8.0)
-        self.mu_initializer: Any = uniform_or(mu_initializer, 0.3, 0.8)
+        self.capacitance_initializer: Any = uniform_or(capacitance_initializer, 0.03, 0.2)
+        self.weight_initializer: Any = uniform_or(weight_initializer, 0.5, 2.0)
+        self.sigma_initializer: Any = uniform_or(sigma_initializer, 7.0, 12.0)
+        self.mu_initializer: Any = uniform_or(mu_initializer, -0.7, 0.7)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         features, units, outputs = self.features_of(input_shape), self.units, self.output_size
@@ -158,11 +166,11 @@ class LTCCell(ODECell):
 
     def _sensory_currents_of_sequences(self, inputs):
         """The sensory currents, computed in the batch-last form with all steps as the batch."""
-        columns = ops.transpose(ops.reshape(inputs, (-1, inputs.shape[-1])))
+        columns = transposed(ops.reshape(inputs, (-1, inputs.shape[-1])))
         constants = self.sensory.constants(ops.ones((self.units,), inputs.dtype))
         currents = self.sensory.currents_batch_last(columns, *constants)
         shape = (*ops.shape(inputs)[:-1], self.units)
-        return (ops.reshape(ops.transpose(current), shape) for current in currents)
+        return (ops.reshape(transposed(current), shape) for current in currents)
 
     def increments(
         self, projected: Tensor, h: Tensor, delta: float | Tensor, *constants: Tensor
@@ -226,7 +234,7 @@ class LTCCell(ODECell):
             return delta * (drive + sensory_drive), delta * (decay + sensory_decay)
 
         h = solve(self._method, increments, first_state(states), elapsed)
-        return ops.transpose(self.read_out(ops.transpose(h))), [h]
+        return transposed(self.read_out(transposed(h))), [h]
 
     def read_out(self, h: Tensor) -> Tensor:
         """The motor neurons, each with its scale and bias."""

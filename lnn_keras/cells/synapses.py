@@ -5,7 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from lnn_keras.autodiff.linear_map import linear_map
 from lnn_keras.cells.fan_in import FanInLayout
+from lnn_keras.elapsed import in_device_file
 from lnn_keras.tensors import Tensor, ops
 from lnn_keras.types import Initializer
 
@@ -44,6 +46,8 @@ class Synapses:
         self._targets = targets.astype("int32")
         # One-hot targets (synapses, units): their product sums the synapses of each neuron.
         self._target_matrix = np.eye(matrix.shape[1], dtype="float32")[targets]
+        # One-hot sources (synapses, sources).
+        self._source_matrix = np.eye(matrix.shape[0], dtype="float32")[sources]
         self._layout = FanInLayout(sources, targets, matrix.shape)
 
         def add(name: str, initializer: Any, constraint: str | None = None) -> keras.Variable:
@@ -63,12 +67,27 @@ class Synapses:
 
     def currents(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Sums of w s E and of w s for each neuron: (..., sources) -> two (..., units)."""
-        presynaptic = ops.take(values, self.sources, axis=-1)
+        presynaptic = self._presynaptic(values)
         conductance = self.weight * ops.sigmoid(self.sigma * (presynaptic - self.mu))
         target_matrix = ops.cast(self._target_matrix, conductance.dtype)
         return (
             ops.matmul(conductance * self.reversal, target_matrix),
             ops.matmul(conductance, target_matrix),
+        )
+
+    def _presynaptic(self, values):
+        """The value of the source of each synapse: (..., sources) -> (..., synapses).
+
+        TensorFlow's gradient of a gather from the last axis has transpositions whose order of axes
+        is a tensor, which XLA refuses in the second gradient of a loop. The transposed map is a
+        product here, with one-hot sources.
+        """
+        if in_device_file():
+            return ops.take(values, self.sources, axis=-1)
+        return linear_map(
+            lambda values: ops.take(values, self.sources, axis=-1),
+            lambda slots: ops.matmul(slots, ops.cast(self._source_matrix, slots.dtype)),
+            values,
         )
 
     def total_weight(self) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import keras
 
 from lnn_keras.autodiff.custom_gradient import with_gradient
+from lnn_keras.autodiff.transposition import transposed
 from lnn_keras.autodiff.vjp import vjp
 from lnn_keras.compat import time_loop
 from lnn_keras.layers.step_inputs import StepInputs
@@ -66,7 +67,7 @@ def scan(
     packing = _Packing(inputs, axis)
     packed = packing.join(inputs)
     if batch_last:
-        packed, states = ops.transpose(packed), [ops.transpose(state) for state in states]
+        packed, states = transposed(packed), [transposed(state) for state in states]
 
     def packed_step(packed, states, parameters):
         return step(packing.separate(packed), states, parameters)
@@ -76,7 +77,7 @@ def scan(
         loop = _checkpointed_loop
     outputs, states = loop(packed_step, packed, list(states), list(parameters), unroll, axis)
     if batch_last:
-        outputs, states = ops.transpose(outputs), [ops.transpose(state) for state in states]
+        outputs, states = transposed(outputs), [transposed(state) for state in states]
     return outputs, states
 
 

@@ -23,7 +23,9 @@ pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 layers = keras.layers
 
 
-@pytest.mark.parametrize("name", ["ltc", "wired-cfc", "stacked"])
+@pytest.mark.parametrize(
+    "name", ["ltc", pytest.param("wired-cfc", marks=pytest.mark.slow), "stacked"]
+)
 def test_pruned_then_clustered(name, waves):
     """Zeros are a share of the wired synapses; clusters keep them; no weight turns negative."""
     # Two steps a sequence: running them eagerly is faster than tracing.

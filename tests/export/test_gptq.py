@@ -29,8 +29,15 @@ def folded(signal):
     return fold
 
 
-@pytest.mark.parametrize("name", ["gru", "ltc"])
-@pytest.mark.parametrize("recipe", ["int8", "int16x8"])
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        ("int8", "gru"),
+        ("int16x8", "ltc"),
+        pytest.param("int8", "ltc", marks=pytest.mark.slow),
+        pytest.param("int16x8", "gru", marks=pytest.mark.slow),
+    ],
+)
 def test_the_converter_keeps_rounded_weights(recipe, name, folded):
     """The file holds the values of each rounded matrix."""
     step, samples, flat = folded(name)

@@ -1,5 +1,7 @@
 """Models that read an image at each step: their forms and files equal the model."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -67,8 +69,18 @@ def test_step_and_sequence_equal_the_model(encoder, wrapper, frames):
     np.testing.assert_allclose(rolled.outputs["output"], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("recipe", ["float32", "int8", "int16x8"])
-@pytest.mark.parametrize("encoder", ENCODERS)
+# Every encoder in int8, and every recipe with one encoder.
+FAST = {(encoder, "int8") for encoder in ENCODERS}
+FAST |= {("separable", "float32"), ("convolutions", "int16x8")}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "recipe"),
+    [
+        pytest.param(*pair, marks=() if pair in FAST else pytest.mark.slow)
+        for pair in itertools.product(ENCODERS, ("float32", "int8", "int16x8"))
+    ],
+)
 def test_micro(encoder, recipe, frames, tmp_path):
     """Verified on every runtime of the target, TensorFlow Lite Micro included."""
     report = export.to_tflite(
@@ -91,7 +103,9 @@ def require_counted_products(content):
     assert depthwise + separable + products <= counted <= depthwise + separable + 2 * products
 
 
-@pytest.mark.parametrize("recipe", ["float32", "dynamic", "int8"])
+@pytest.mark.parametrize(
+    "recipe", [pytest.param("float32", marks=pytest.mark.slow), "dynamic", "int8"]
+)
 def test_phone(recipe, frames, tmp_path):
     report = export.to_tflite(
         model_of("convolutions"),

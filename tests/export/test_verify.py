@@ -120,7 +120,11 @@ def with_constant(data):
 def test_warnings_name_the_gaps_of_the_calibration_data(change, messages, signal, tmp_path):
     try:
         report = export.to_tflite(
-            sequential("gru"), tmp_path / "out", calibration=change(signal), evaluation=signal
+            sequential("gru"),
+            tmp_path / "out",
+            calibration=change(signal),
+            evaluation=signal,
+            steps=20,
         )
     except export.VerificationError as error:
         # On the unchanged data such a file may well fail; the warnings say why.

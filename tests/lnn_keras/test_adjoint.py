@@ -91,7 +91,7 @@ def test_gradients_of_inputs_state_and_elapsed_time(solver, random):
     assert np.abs(results[0][2]).min() > 1e-4
 
 
-@pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 70])
+@pytest.mark.parametrize("count", [1, 16, 17, 70])
 def test_fewer_and_more_steps_than_snapshots(count):
     """h <- h + delta a h, so that the gradient of h after n steps is (1 + delta a)^n."""
     one, elapsed = ops.ones((2, 1)), ops.ones((2, 1))

@@ -1,60 +1,24 @@
-"""LiquidRNN gives the results of keras.layers.RNN, with every option of the layer.
-
-The fast tests run all cells where a cell's equations matter, and otherwise one cell of each kind:
-"liquid" (rematerialized, its output is its state), "ltc-ncp" (batch-last steps), "cfc" (constants
-for a fixed elapsed time) and "mixed-ltc" (several states). `-m slow` runs all cells everywhere.
-"""
+"""LiquidRNN gives the results of keras.layers.RNN, with every option of the layer."""
 
 import itertools
 
 import keras
 import numpy as np
 import pytest
-from gradients import gradients
+from drivers import (
+    BACKEND,
+    DRIVERS,
+    KINDS,
+    every_cell,
+    every_kind,
+    skip_where_the_stock_layer_errs,
+    with_gaps_behind,
+)
 from matrix import CELLS, TOLERANCE, numbers, same
 
-from lnn_keras import CfCCell, LiquidCell, LiquidRNN, LTCCell, NODECell
-from lnn_keras import elapsed as elapsed_time
+from lnn_keras import LiquidRNN
 
-BACKEND = keras.backend.backend()
-KINDS = ("liquid", "ltc-ncp", "cfc", "mixed-ltc")
-DRIVERS = (keras.layers.RNN, LiquidRNN)
-LENGTHS = (3, 2, 1)
-
-every_cell = pytest.mark.parametrize("name", CELLS)
-every_kind = pytest.mark.parametrize(
-    "name",
-    [name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in CELLS],
-)
-
-
-@pytest.fixture
-def x(random):
-    return random.standard_normal((3, 3, 4)).astype("float32")
-
-
-@pytest.fixture
-def elapsed(random):
-    return (random.random((3, 3)) * 2).astype("float32")
-
-
-@pytest.fixture
-def mask():
-    return np.arange(3)[None] < np.array(LENGTHS)[:, None]
-
-
-def skip_where_the_stock_layer_errs(name, driver=keras.layers.RNN):
-    """On JAX, keras.layers.RNN outputs the first state of the cell at masked steps."""
-    other_output = {"ltc-ncp", "lef", "cfc-wired", "ct-gru", "mixed-ltc"}
-    if BACKEND == "jax" and driver is keras.layers.RNN and name in other_output:
-        pytest.skip("masks of keras.layers.RNN on JAX need a state that is the output")
-
-
-def with_gaps_behind(inputs, mask):
-    """keras.layers.RNN hides its direction from the cell, so it needs the gaps in its order."""
-    features, elapsed = elapsed_time.split(keras.ops.convert_to_tensor(inputs))
-    mask = None if mask is None else mask[..., None]
-    return elapsed_time.append(features, elapsed_time.backwards(elapsed, mask))
+STEPS = 3
 
 
 def assert_drivers_agree(name, options, inputs, elapsed="last_feature", **kwargs):
@@ -69,7 +33,7 @@ def assert_drivers_agree(name, options, inputs, elapsed="last_feature", **kwargs
         same(a, b)
 
 
-@every_cell
+@every_kind
 def test_drivers_agree(name, x):
     assert_drivers_agree(name, {"return_sequences": True}, x, elapsed=0.7)
 
@@ -142,81 +106,6 @@ def test_drivers_agree_in_every_variant(number, variant, x, elapsed, mask):
             same(a, b)
 
 
-@every_cell
-def test_gradients_of_the_drivers_agree(name, x):
-    cell = CELLS[name]()
-    x, results = x[:, :2], []
-    for driver in DRIVERS:
-        layer = driver(cell, return_sequences=True)
-        layer.build(x.shape)
-        results.append(gradients(lambda layer=layer: keras.ops.sum(layer(x) ** 2), cell.weights))
-    for a, b in zip(*results, strict=True):
-        # Both sum the same terms, in a different order.
-        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
-
-
-def test_the_second_argument_is_the_initial_state(x):
-    """As in keras.layers.RNN; elapsed time is a keyword, though it may have the same shape."""
-    state = np.full((3, 3), 0.5, "float32")
-    stock, liquid = (driver(cell) for cell in [CfCCell(3)] for driver in DRIVERS)
-    same(liquid(x, [state]), stock(x, [state]))
-    assert np.abs(numbers(liquid(x, [state])) - numbers(liquid(x))).max() > 1e-3
-    assert np.abs(numbers(liquid(x, elapsed=state)) - numbers(liquid(x))).max() > 1e-3
-
-
-@every_kind
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_masked_steps_change_nothing(name, driver, x, mask):
-    skip_where_the_stock_layer_errs(name, driver)
-    layer = driver(CELLS[name](), return_sequences=True, return_state=True)
-    _, *states = layer(x, mask=mask)
-    for i, length in enumerate(LENGTHS):
-        _, *unpadded = layer(x[i : i + 1, :length])
-        for state, expected in zip(states, unpadded, strict=True):
-            same(state[i : i + 1], expected, TOLERANCE[name])
-
-
-@every_kind
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_stateful_continues_a_sequence(name, driver, x):
-    cell = CELLS[name]()
-    at_once = driver(cell, return_sequences=True)(x)
-    stateful = driver(cell, return_sequences=True, stateful=True)
-    first, second = stateful(x[:, :2]), stateful(x[:, 2:])
-    same(np.concatenate([numbers(first), numbers(second)], axis=1), at_once)
-    stateful.reset_state()
-    same(stateful(x[:, :2]), first)
-
-
-@every_kind
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_initial_state(name, driver, x):
-    layer = driver(CELLS[name](), return_sequences=True, return_state=True)
-    outputs, *final = layer(x)
-    _, *middle = layer(x[:, :2])
-    rest, *states = layer(x[:, 2:], initial_state=middle)
-    same(rest, outputs[:, 2:])
-    for state, expected in zip(states, final, strict=True):
-        same(state, expected)
-
-
-@every_kind
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_bidirectional(name, driver, x):
-    layer = keras.layers.Bidirectional(driver(CELLS[name](), return_sequences=True))
-    output = layer(x)
-    same(output[..., :5], layer.forward_layer(x))
-    same(output[..., 5:], numbers(layer.backward_layer(x))[:, ::-1])
-
-
-@every_kind
-def test_stacked_cells_equal_stacked_layers(name, x):
-    cells = [CELLS[name](), NODECell(3)]
-    stacked = keras.layers.RNN(keras.layers.StackedRNNCells(cells), return_sequences=True)
-    layers = [LiquidRNN(cell, return_sequences=True) for cell in cells]
-    same(stacked(x), layers[1](layers[0](x)))
-
-
 @pytest.mark.parametrize(
     ("name", "dtype", "driver"),
     [
@@ -247,81 +136,3 @@ def test_compute_dtypes(name, dtype, driver, x):
     compute = "float16" if dtype == "mixed_float16" else "float64"
     assert keras.backend.standardize_dtype(output.dtype) == compute
     same(output, expected, atol=2e-2 if compute == "float16" else TOLERANCE[name])
-
-
-def test_cell_without_protocol_is_refused():
-    with pytest.raises(ValueError, match="LSTMCell lacks project and advance"):
-        LiquidRNN(keras.layers.LSTMCell(3))
-
-
-def test_training_reaches_project_and_advance(x):
-    """Each only if it has the argument; a cell of the user need not."""
-    calls = []
-
-    class Recording(LiquidCell):
-        def project(self, inputs, training=False):
-            calls.append(("project", training))
-            return super().project(inputs)
-
-        def advance(self, projected, states, elapsed, constants=None, training=False):
-            calls.append(("advance", training))
-            return super().advance(projected, states, elapsed, constants)
-
-    class WithoutTraining(LiquidCell):
-        def project(self, inputs):
-            return super().project(inputs)
-
-        def advance(self, projected, states, elapsed, constants=None):
-            return super().advance(projected, states, elapsed, constants)
-
-    layer = LiquidRNN(Recording(3), remat=None)
-    for training in (False, True):
-        calls.clear()
-        layer(x, training=training)
-        assert set(calls) == {("project", training), ("advance", training)}
-    plain = LiquidRNN(WithoutTraining(3))
-    plain.build(x.shape)
-    plain.set_weights(layer.get_weights())
-    same(plain(x, training=True), layer(x))
-
-
-@pytest.mark.parametrize("remat", [None, 1, 2])
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda **k: LiquidCell(3, unfolds=2, **k),
-        lambda **k: CfCCell(3, backbone_units=4, **k),
-    ],
-    ids=["liquid", "cfc"],
-)
-def test_dropout_of_the_drivers_agrees(make, remat, x, elapsed):
-    """One mask per sequence for features and states, and the same gradients."""
-    results = []
-    for driver, options in ((keras.layers.RNN, {}), (LiquidRNN, {"remat": remat})):
-        keras.utils.set_random_seed(1)
-        cell = make(dropout=0.4, recurrent_dropout=0.4, seed=2, elapsed="last_feature")
-        layer = driver(cell, return_sequences=True, **options)
-        inputs = np.concatenate([x, elapsed[..., None]], axis=-1)
-        layer.build(inputs.shape)
-        start = cell.seed_generator.state.value
-
-        def outputs(training, layer=layer, cell=cell, inputs=inputs, start=start):
-            cell.seed_generator.state.assign(start)
-            return layer(inputs, training=training)
-
-        loss = lambda outputs=outputs: keras.ops.sum(outputs(True) ** 2)  # noqa: E731
-        results.append([numbers(outputs(True)), *gradients(loss, cell.trainable_variables)])
-        assert np.abs(results[-1][0] - numbers(outputs(False))).max() > 1e-3
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["liquid", "ltc"])
-def test_a_model_without_input_shape_is_built_by_fit(name):
-    """On JAX the weights are then initialized while the model is traced."""
-    cell = {"liquid": LiquidCell, "ltc": LTCCell}[name](3, unfolds=1)
-    model = keras.Sequential([LiquidRNN(cell), keras.layers.Dense(1)])
-    model.compile("sgd", "mse", jit_compile=BACKEND == "jax")
-    x = np.ones((4, 3, 2), "float32")
-    losses = model.fit(x, x[:, 0, :1], epochs=2, verbose=0).history["loss"]
-    assert losses[1] < losses[0]

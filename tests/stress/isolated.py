@@ -4,6 +4,12 @@ import multiprocessing
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import strategies as st
+
+from tests.stress.kinds import Result
+from tests.stress.memory import limit_memory
+from tests.stress.trials import run_trials
+
 
 class IsolatedCheck:
     """A check that runs in another process, which is started again after it died.
@@ -11,6 +17,7 @@ class IsolatedCheck:
     Args:
         check: Function of a module (example) -> None, or why the trial failed.
         seconds: Time limit of one trial.
+        little_memory: Whether the memory of the process is limited.
 
     Example:
 
@@ -20,8 +27,10 @@ class IsolatedCheck:
     ```
     """
 
-    def __init__(self, check: Callable[[Any], str | None], seconds: float):
-        self._check, self._seconds = check, seconds
+    def __init__(
+        self, check: Callable[[Any], str | None], seconds: float, little_memory: bool = False
+    ):
+        self._check, self._seconds, self._little_memory = check, seconds, little_memory
         self._process: Any = None
         self._connection: Any = None
 
@@ -49,7 +58,8 @@ class IsolatedCheck:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(self._check, other), daemon=True)
+        arguments = (self._check, self._little_memory, other)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         other.close()
         # Imports count for the start, not for the first trial.
@@ -64,7 +74,18 @@ class IsolatedCheck:
         self._process = None
 
 
-def _serve(check: Callable[[Any], str | None], connection: Any) -> None:
+def run_with_little_memory(
+    strategy: st.SearchStrategy, check: Callable[[Any], str | None], count: int, seed: int
+) -> Result:
+    """`run_trials` with a check that runs in a process with little memory."""
+    with IsolatedCheck(check, seconds=30, little_memory=True) as isolated:
+        return run_trials(strategy, isolated, count, seed)
+
+
+def _serve(check: Callable[[Any], str | None], little_memory: bool, connection: Any) -> None:
+    # The module of the check is imported by now.
+    if little_memory:
+        limit_memory()
     connection.send("ready")
     while True:
         try:

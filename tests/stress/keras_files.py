@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.stress.file_damage import Files, damaged_archive, damaged_files, packed_files
-from tests.stress.isolated import IsolatedCheck
+from tests.stress.archive_damage import Files, damaged_archive, packed_files
+from tests.stress.file_damage import damaged_files
+from tests.stress.isolated import run_with_little_memory
 from tests.stress.kinds import Kind, Result
-from tests.stress.memory import limit_memory
 from tests.stress.preset_files import small_model
-from tests.stress.trials import damaged_bytes, run_trials, unclear_error
+from tests.stress.trials import damaged_bytes, unclear_error
 from zoo.cli.predictions import predictions_of
 from zoo.hub import store
 from zoo.readers import archive
@@ -50,17 +50,10 @@ def try_keras_file(content: bytes) -> str | None:
         return unclear_error(lambda: predictions_of(store.load(path), DATA, str(path)), str(path))
 
 
-def check_keras_file(example: bytes) -> str | None:
-    """`try_keras_file` in a process with little memory."""
-    limit_memory()
-    return try_keras_file(example)
-
-
 def run(count: int, seed: int) -> Result:
     """Try damaged files in a process with little memory."""
     archive_files()  # Keras draws random numbers, which a strategy must not do.
-    with IsolatedCheck(check_keras_file, seconds=30) as check:
-        return run_trials(damaged_keras_files(), check, count, seed)
+    return run_with_little_memory(damaged_keras_files(), try_keras_file, count, seed)
 
 
 KINDS = (

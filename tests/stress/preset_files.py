@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import zoo
 from lnn_keras import LiquidCell, LiquidRNN
-from tests.stress.file_damage import Files, damaged_files, write_folder
-from tests.stress.isolated import IsolatedCheck
+from tests.stress.archive_damage import Files
+from tests.stress.file_damage import damaged_files, write_folder
+from tests.stress.isolated import run_with_little_memory
 from tests.stress.kinds import Kind, Result
-from tests.stress.memory import limit_memory
-from tests.stress.trials import run_trials, unclear_error
+from tests.stress.trials import unclear_error
 from zoo.cli.predictions import predictions_of
 from zoo.hub import store
 
@@ -86,17 +86,10 @@ def try_preset(example: tuple[Files, bool]) -> str | None:
         return unclear_error(lambda: use_preset(folder), str(folder))
 
 
-def check_preset(example: tuple[Files, bool]) -> str | None:
-    """`try_preset` in a process with little memory."""
-    limit_memory()
-    return try_preset(example)
-
-
 def run(count: int, seed: int) -> Result:
     """Try damaged presets in a process with little memory."""
     preset_files()  # Keras draws random numbers, which a strategy must not do.
-    with IsolatedCheck(check_preset, seconds=30) as check:
-        return run_trials(damaged_presets(), check, count, seed)
+    return run_with_little_memory(damaged_presets(), try_preset, count, seed)
 
 
 KINDS = (

@@ -11,11 +11,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from export import Step, as_sequences, to_step
-from tests.stress.file_damage import ODD_ARRAYS, damaged_archive, with_header
-from tests.stress.isolated import IsolatedCheck
+from tests.stress.archive_damage import ODD_ARRAYS, damaged_archive, with_header
+from tests.stress.isolated import run_with_little_memory
 from tests.stress.kinds import Kind, Result
-from tests.stress.memory import limit_memory
-from tests.stress.trials import damaged_bytes, run_trials, unclear_error
+from tests.stress.trials import damaged_bytes, unclear_error
 from zoo import registry
 from zoo.cli import input_files
 from zoo.hub import store
@@ -137,17 +136,9 @@ def try_table(example: Example) -> str | None:
     return failure
 
 
-def check_table(example: Example) -> str | None:
-    """`try_table` in a process with little memory."""
-    _step(example[0])
-    limit_memory()
-    return try_table(example)
-
-
 def run(count: int, seed: int) -> Result:
     """Try damaged files in a process with little memory."""
-    with IsolatedCheck(check_table, seconds=30) as check:
-        return run_trials(damaged_tables() | damaged_arrays(), check, count, seed)
+    return run_with_little_memory(damaged_tables() | damaged_arrays(), try_table, count, seed)
 
 
 KINDS = (Kind("table mutations", 5_000, run, "finite numbers, or one error that names the file"),)

@@ -2,16 +2,19 @@
 
 import dataclasses
 import functools
+import json
 import socket
 
 import keras
 import numpy as np
 import pytest
+from preset_server import Server
 
 import zoo
 from lnn_keras import LiquidCell, LiquidRNN
 from zoo.biosignals import icu_mortality
 from zoo.data import mitdb, physionet2012
+from zoo.local_files import sha256
 
 
 @pytest.fixture
@@ -19,6 +22,26 @@ def small_model():
     """An untrained liquid model of sequences of 3 features."""
     layer = LiquidRNN(LiquidCell(4), return_sequences=True)
     return keras.Sequential([keras.Input((None, 3)), layer, keras.layers.Dense(2)])
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory):
+    """A small model in a folder and in a `.keras` file, which tests must not change."""
+    layer = LiquidRNN(LiquidCell(4), return_sequences=True, name="liquid")
+    model = keras.Sequential(
+        [keras.Input((None, 3)), layer, keras.layers.Dense(2, "relu", name="readout")]
+    )
+    model.compile("adam", "mse")
+    path = tmp_path_factory.mktemp("saved")
+    zoo.save(model, path / "folder", card="# Card", samples={"inputs": np.ones((1, 5, 3))})
+    model.save(path / "model.keras")
+    return path
+
+
+@pytest.fixture
+def config(saved):
+    """The parsed config, to damage."""
+    return json.loads((saved / "folder/config.json").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +109,20 @@ def free_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def server(small_model, tmp_path, monkeypatch):
+    """A server that publishes `small_model` as the preset "mine", for this zoo."""
+    site = tmp_path / "site"
+    zoo.save(small_model, site / "presets/mine", card="# mine")
+    digest = sha256(site / "presets/mine/metadata.json")
+    manifest = {"presets": {"mine": {"metadata.json": digest}}}
+    (site / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("LNN_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("LNN_OFFLINE", raising=False)
+    server = Server(site)
+    monkeypatch.setenv("LNN_ZOO_URL", server.url)
+    yield server
+    server.http.shutdown()
+    server.http.server_close()

@@ -150,7 +150,8 @@ def test_sight_is_disturbed_only_in_training():
     assert np.ptp(disturbed.std(axis=(1, 2))) > 0.02 and np.ptp(disturbed.mean(axis=(1, 2))) > 0.02
 
 
-@pytest.mark.parametrize("cell", ["cfc", "gru"])
+# test_car_following.py drives with files of a stock cell.
+@pytest.mark.parametrize("cell", ["cfc", pytest.param("gru", marks=pytest.mark.slow)])
 def test_files_drive_as_keras_does(cell, monkeypatch, tmp_path):
     """All laps at once in Keras, one after the other, and each runtime of an exported file."""
     monkeypatch.setattr(car_racing_env, "FRAMES", 40)

@@ -127,7 +127,13 @@ def slow_if(slow, *values):
     return pytest.param(*values, marks=pytest.mark.slow if slow else ())
 
 
-@pytest.mark.parametrize("name", [slow_if(name in DRIVEN, name) for name in registry.PRESETS])
+# It takes seconds; its smaller sibling runs the same code on the same data.
+LARGER = {"ecg-arrhythmia"}
+
+
+@pytest.mark.parametrize(
+    "name", [slow_if(name in DRIVEN | LARGER, name) for name in registry.PRESETS]
+)
 def test_bundled_metric_is_the_recorded_one(name, recorded_test_split):
     preset, recorded = registry.get(name), zoo.metadata(name)
     value = runs.evaluate(preset, zoo.load(name), *recorded_test_split(preset))[preset.metric.name]
@@ -163,7 +169,13 @@ def test_load_splits_gives_the_recorded_test_split(recorded_test_split):
 
 
 @pytest.mark.parametrize(
-    ("name", "recipe"), [(name, recipe) for name in MICRO_PRESETS for recipe in LIMITS]
+    ("name", "recipe"),
+    [
+        # Its events are driven step by step, which takes seconds.
+        slow_if((name, recipe) == ("car-following-micro", "int16x8"), name, recipe)
+        for name in MICRO_PRESETS
+        for recipe in LIMITS
+    ],
 )
 def test_shipped_files_lose_little(name, recipe, recorded_test_split):
     """Compared with the float model on the test split, in TensorFlow Lite Micro."""

@@ -99,6 +99,8 @@ def test_lines_are_counted_as_editors_do(write):
         (b'speed,rain,sky\n1,2,"a"b\n', "is no CSV file: line 2"),
         (b"speed,rain,sky\n1,2," + b"x" * 200_000, "field larger than field limit"),
         (b"speed,rain,sky\n1,2,a\0\n", "holds NUL"),
+        (b"speed;rain;sky\n1,5;2;fog\n", "separates its columns by semicolons; .* be a comma"),
+        (b"speed\train\tsky\n1\t2\tfog\n", "by tabs"),
         ("speed,rain,sky\n1,2,fog\n".encode("utf-16"), "no CSV file in UTF-8"),
         (b",".join(b"c%d" % n for n in range(99)) + b"\n", "'c9' and 89 more"),
     ],

@@ -165,7 +165,11 @@ def _evaluate_preset(
         from export import read_file
 
         content = read_file(tflite)
-        measured = runs.evaluate_export(preset, content, loaded, inputs, targets)
+        try:
+            measured = runs.evaluate_export(preset, content, loaded, inputs, targets)
+        except RuntimeError as error:
+            # A runtime that dies or hangs on the file.
+            raise ValueError(f"{tflite}: {error}") from error
         for runtime, metrics in measured.items():
             require_finite_metrics(metrics, f"{tflite} in {runtime}")
     if as_json:

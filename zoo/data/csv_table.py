@@ -26,6 +26,7 @@ TEXT = "text"
 
 MAX_TABLE_BYTES = 64 << 20
 _LISTED = 10
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LARGEST = float(np.finfo("float32").max)
 
@@ -114,6 +115,13 @@ def _require_columns(path: Path, received: Sequence[str], expected: Sequence[str
         for kind, names in (("missing", missing), ("not known", extra), ("named twice", twice))
         if names
     ]
+    if len(received) == 1 and len(expected) > 1:
+        for separator, name in _OTHER_SEPARATORS.items():
+            if separator in received[0]:
+                raise FileError(
+                    f"{shown(path)} separates its columns by {name}; the separator must be a "
+                    "comma, and the decimal mark a point."
+                )
     if faults:
         raise FileError(
             f"{shown(path)}: wrong columns: {'; '.join(faults)}. It needs: {', '.join(expected)}."

@@ -13,6 +13,8 @@ import numpy as np
 from lnn_keras.atomic_folder import require_writable, whole_file
 from zoo.argument_checks import require_choice
 from zoo.preset import Preset
+from zoo.readers import json_text
+from zoo.readers.files import FileError, reason, shown
 from zoo.training import distribution
 from zoo.training.arrays import Inputs
 from zoo.training.checkpoint import Epoch
@@ -133,14 +135,17 @@ def read_result(path: Path) -> dict[str, Any]:
         ValueError: The file is damaged.
     """
     try:
-        result = json.loads(path.read_text())
-        if not {"kind", "seed", "validation"} <= result.keys():
-            raise KeyError
-    except (ValueError, KeyError, AttributeError, RecursionError):
+        result = json_text.read_object(path)
+        missing = {"kind", "seed", "validation"} - result.keys()
+        if missing:
+            raise FileError(f"It lacks {', '.join(sorted(missing))}.")
+    except FileError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
         raise ValueError(
-            f"{path} is damaged: it holds no result of a run. Remove it; `lnn train` makes it "
-            "again from the checkpoint."
-        ) from None
+            f"{shown(path)} is damaged: it holds no result of a run ({reason(error)}). Remove it; "
+            "`lnn train` makes it again from the checkpoint."
+        ) from error
     return result
 
 

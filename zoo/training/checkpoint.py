@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import struct
 import sys
-import zipfile
-import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,25 +12,12 @@ import keras
 import numpy as np
 
 from lnn_keras.atomic_folder import recover, whole_folder
+from zoo.readers import arrays, json_text
+from zoo.readers.files import FileError, reason
 from zoo.training import distribution
 
 _FOLDER, _STATE = "checkpoint", "state.json"
 _ARRAYS = ("weights", "optimizer", "average", "best")
-# The errors of NumPy, zipfile and zlib for damaged files. A disk that cannot be read is another.
-_DAMAGE = (
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    SyntaxError,
-    RuntimeError,
-    EOFError,
-    MemoryError,
-    OverflowError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class _DamagedError(Exception):
@@ -86,7 +71,7 @@ def write(
     """Write a checkpoint; it replaces the previous one as a whole."""
     if distribution.process()[0] != 0:
         return
-    arrays = {
+    values = {
         "weights": trainable_values(model),
         "optimizer": _values(model.optimizer.variables),
         "average": state.average,
@@ -94,7 +79,7 @@ def write(
     }
     with whole_folder(Path(directory) / _FOLDER, proof=_STATE) as folder:
         for name in _ARRAYS:
-            np.savez(folder / f"{name}.npz", *arrays[name])
+            np.savez(folder / f"{name}.npz", *values[name])
         content = {**identity, "history": [asdict(epoch) for epoch in state.history]}
         (folder / _STATE).write_text(json.dumps({**content, "sha256": _digest(content)}))
 
@@ -123,15 +108,15 @@ def restore(directory: str | Path, identity: dict[str, Any], model: keras.Model)
     try:
         recorded, history = _read_state(folder / _STATE)
         _require_identity(recorded, identity, folder)
-        arrays = {name: _load(folder / f"{name}.npz") for name in _ARRAYS}
+        values = {name: _load(folder / f"{name}.npz") for name in _ARRAYS}
     except _DamagedError as error:
         _set_aside(folder, error)
         return initial
-    _require_shapes(arrays, model, folder)
-    assign(model, arrays["weights"])
-    for variable, value in zip(model.optimizer.variables, arrays["optimizer"], strict=True):
+    _require_shapes(values, model, folder)
+    assign(model, values["weights"])
+    for variable, value in zip(model.optimizer.variables, values["optimizer"], strict=True):
         variable.assign(value)
-    return TrainingState(arrays["average"], arrays["best"], history)
+    return TrainingState(values["average"], values["best"], history)
 
 
 def _require_identity(recorded: dict[str, Any], identity: dict[str, Any], folder: Path) -> None:
@@ -143,10 +128,12 @@ def _require_identity(recorded: dict[str, Any], identity: dict[str, Any], folder
         )
 
 
-def _require_shapes(arrays: dict[str, list[np.ndarray]], model: keras.Model, folder: Path) -> None:
+def _require_shapes(
+    restored: dict[str, list[np.ndarray]], model: keras.Model, folder: Path
+) -> None:
     optimizer = [tuple(variable.shape) for variable in model.optimizer.variables]
     weights = [tuple(variable.shape) for variable in model.trainable_variables]
-    for name, values in arrays.items():
+    for name, values in restored.items():
         expected = optimizer if name == "optimizer" else weights
         if [array.shape for array in values] != expected:
             raise ValueError(
@@ -176,29 +163,35 @@ def _values(variables: Any) -> list[np.ndarray]:
 
 def _read_state(path: Path) -> tuple[dict[str, Any], list[Epoch]]:
     """The identity and the history in a checkpoint."""
+    content = _read(json_text.read_object, path)
     try:
-        content = json.loads(path.read_bytes())
         # Version 0.1.0 wrote no digest.
         digest = content.pop("sha256", None)
         if digest is not None and digest != _digest(content):
-            raise ValueError
+            raise ValueError("its digest is another")
         history = [Epoch(**epoch) for epoch in content.pop("history")]
-    except (FileNotFoundError, *_DAMAGE) as error:
-        raise _damaged(path) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise _DamagedError(f"{path.name} holds no state of a training: {reason(error)}") from error
     return content, history
 
 
 def _load(path: Path) -> list[np.ndarray]:
-    """The arrays in a file of a checkpoint; zipfile compares their checksums."""
+    """The arrays in a file of a checkpoint, whose checksums are compared."""
+    named = _read(arrays.read_named, path)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
-    except (FileNotFoundError, *_DAMAGE) as error:
-        raise _damaged(path) from error
+        return [named[f"arr_{i}"] for i in range(len(named))]
+    except KeyError as error:
+        raise _DamagedError(f"{path.name} lacks the array {error}") from error
 
 
-def _damaged(path: Path) -> _DamagedError:
-    return _DamagedError(f"{path.name} is {'damaged' if path.exists() else 'missing'}")
+def _read(reader: Callable[[Path], Any], path: Path) -> Any:
+    """The content of a file. A disk that cannot be read is no damage of the file."""
+    try:
+        return reader(path)
+    except FileError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        raise _DamagedError(reason(error)) from error
 
 
 def _digest(content: dict[str, Any]) -> str:

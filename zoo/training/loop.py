@@ -53,7 +53,7 @@ def train(
     Raises:
         ValueError: The checkpoint in `directory` has another recipe or seed, there are fewer
             sequences than a batch holds, or the devices cannot share a batch evenly.
-        FloatingPointError: The training loss is no longer finite.
+        FloatingPointError: The training or the validation loss is no longer finite.
     """
     identity = {"recipe": asdict(recipe), "seed": seed}
     steps = _steps_per_epoch(training, recipe)
@@ -79,6 +79,8 @@ def train(
         checkpoint.assign(model, state.average)
         value = float(validation_loss(validation[1], predict(model, validation[0])))
         checkpoint.assign(model, weights)
+        if not np.isfinite(value):
+            raise FloatingPointError(f"The validation loss became {value} in epoch {epoch + 1}.")
         if value < state.best_loss:
             state.best = state.average
         state.history.append(Epoch(epoch, training_loss, value, time.perf_counter() - start))
