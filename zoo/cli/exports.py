@@ -28,15 +28,7 @@ Tolerance = Annotated[
         "default: the recipe's."
     ),
 ]
-MetricReset = Annotated[
-    bool,
-    typer.Option(
-        "--reset",
-        help="Start each sequence from the initial states, as a device that is reset; the "
-        "default of models that were fitted to recordings (--group).",
-    ),
-]
-Tolerance = Annotated[
+MetricTolerance = Annotated[
     float | None,
     typer.Option(
         help="Largest accepted relative loss of the mean squared error against true outputs; "

@@ -168,7 +168,9 @@ def _recurrent(x: Tensor, elapsed: Tensor | None, config: ModelConfig) -> Tensor
         stock: Any = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
         return stock(units, return_sequences=True, name=name)(x)
     cells: dict[str, Any] = {
-        "liquid": lambda: lnn_keras.LiquidCell(units, unfolds=config.unfolds, elapsed=config.interval),
+        "liquid": lambda: lnn_keras.LiquidCell(
+            units, unfolds=config.unfolds, elapsed=config.interval
+        ),
         "cfc": lambda: lnn_keras.CfCCell(units, backbone_units=2 * units),
         "ltc": lambda: lnn_keras.LTCCell(units, unfolds=config.unfolds),
         "lrc": lambda: lnn_keras.LRCCell(units, unfolds=config.unfolds),
