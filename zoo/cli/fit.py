@@ -34,7 +34,7 @@ def fit(
     window: Annotated[
         int | None, typer.Option(help="Rows per training sequence; default: at most 64.")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Largest number of passes over the data.")] = 40,
+    epochs: Annotated[int, typer.Option(help="Largest number of passes over the data.")] = 30,
     seed: Annotated[int, typer.Option(help="Seed of weights, data order and split.")] = 0,
     time_format: Annotated[
         str | None, typer.Option(help='Form of the dates, for example "%d/%m/%Y %H:%M".')

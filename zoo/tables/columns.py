@@ -149,12 +149,15 @@ def features_of(
         left out.
 
     Raises:
-        ValueError: There is none.
+        ValueError: A column of numbers holds text.
     """
     numbers, categories, notes = [], {}, []
     for name in [str(n) for n in table.frame.columns if str(n) not in set(left_out)]:
         cells = table.frame[name].dropna()
         kind = kind_of(cells)
+        if kind == "text" and is_mostly_numbers(cells):
+            # Raises the error that names the first text among the numbers.
+            numbers_of(table, name)
         texts = sorted(set(map(str, cells))) if kind == "text" else []
         if cells.nunique() < 2:
             notes.append(f"Column {name!r} has one value; it is left out.")
@@ -181,6 +184,13 @@ def kind_of(cells: "pd.Series") -> str:
     return "number" if pd.api.types.is_numeric_dtype(cells.dtype) else "text"
 
 
+def is_mostly_numbers(cells: "pd.Series") -> bool:
+    """Whether at least half of the cells of a column of text are numbers."""
+    import pandas as pd
+
+    return len(cells) > 0 and bool(pd.to_numeric(cells, errors="coerce").notna().mean() >= 0.5)
+
+
 def numbers_of(table: Table, name: str) -> np.ndarray:
     """A column of numbers as float64; missing ones are NaN.
 
@@ -195,7 +205,8 @@ def numbers_of(table: Table, name: str) -> np.ndarray:
         row = int(wrong[0]) if len(wrong) else 0
         raise ValueError(
             f"{table.name}, {table.place(row)}: column {name!r} holds "
-            f"{str(cells.iloc[row])[:40]!r} where a number was expected; {len(wrong):,} such cells."
+            f"{str(cells.iloc[row])[:40]!r} where numbers were expected; {len(wrong):,} such cells. "
+            "Blank cells count as missing."
         )
     values = cells.to_numpy(dtype="float64", na_value=np.nan)
     wrong = np.flatnonzero(np.abs(values) > np.finfo("float32").max)

@@ -58,7 +58,7 @@ def fit(
     units: int = 32,
     unfolds: int = 1,
     window: int | None = None,
-    epochs: int = 40,
+    epochs: int = 30,
     seed: int = 0,
     time_format: str | None = None,
     duplicates: str = "refuse",
@@ -138,7 +138,7 @@ class TrainingOptions:
 
     config: ModelConfig
     window: int | None = None
-    epochs: int = 40
+    epochs: int = 30
     seed: int = 0
 
 

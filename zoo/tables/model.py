@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 LIQUID_CELLS = ("liquid", "cfc", "ltc", "lrc", "ctrnn")
 STOCK_CELLS = ("lstm", "gru")
 CELLS = (*LIQUID_CELLS, *STOCK_CELLS)
-# Normalized values beyond this are outliers, and count as this.
-LARGEST = 8.0
+# The time from a row to the next one in the unit of the cells' time constants, which start around
+# this value.
+INTERVAL = 0.25
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ class ModelConfig:
     cell: str = "liquid"
     units: int = 32
     unfolds: int = 1
-    interval: float = 1.0
 
     def __post_init__(self) -> None:
         require_choice("cell", self.cell, CELLS)
@@ -95,7 +95,7 @@ def build(
         assert columns.interval is not None
         time: Tensor = keras.Input((None,), name=ELAPSED)
         inputs.append(time)
-        elapsed = keras.layers.Rescaling(config.interval / columns.interval, name="intervals")(time)
+        elapsed = keras.layers.Rescaling(INTERVAL / columns.interval, name="time_unit")(time)
     dense = keras.layers.Dense(config.units, activation="tanh", name="features")(x)
     state = _recurrent(dense, elapsed, config)
     both = keras.layers.Concatenate(name="states_and_features")([state, x])
@@ -167,14 +167,15 @@ def _recurrent(x: Tensor, elapsed: Tensor | None, config: ModelConfig) -> Tensor
             x = keras.layers.Concatenate(name="with_elapsed")([x, elapsed[..., None]])
         stock: Any = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[name]
         return stock(units, return_sequences=True, name=name)(x)
-    cells: dict[str, Any] = {
-        "liquid": lambda: lnn_keras.LiquidCell(
-            units, unfolds=config.unfolds, elapsed=config.interval
-        ),
-        "cfc": lambda: lnn_keras.CfCCell(units, backbone_units=2 * units),
-        "ltc": lambda: lnn_keras.LTCCell(units, unfolds=config.unfolds),
-        "lrc": lambda: lnn_keras.LRCCell(units, unfolds=config.unfolds),
-        "ctrnn": lambda: lnn_keras.CTRNNCell(units, unfolds=config.unfolds),
-    }
-    layer = lnn_keras.LiquidRNN(cells[name](), return_sequences=True, name=name)
+    if name == "cfc":
+        cell: Any = lnn_keras.CfCCell(units, backbone_units=2 * units, elapsed=INTERVAL)
+    else:
+        classes: dict[str, Any] = {
+            "liquid": lnn_keras.LiquidCell,
+            "ltc": lnn_keras.LTCCell,
+            "lrc": lnn_keras.LRCCell,
+            "ctrnn": lnn_keras.CTRNNCell,
+        }
+        cell = classes[name](units, unfolds=config.unfolds, elapsed=INTERVAL)
+    layer = lnn_keras.LiquidRNN(cell, return_sequences=True, name=name)
     return layer(x) if elapsed is None else layer(x, elapsed=elapsed)

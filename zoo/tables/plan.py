@@ -12,6 +12,7 @@ from zoo.tables.columns import (
     MAX_CLASSES,
     Columns,
     features_of,
+    is_mostly_numbers,
     kind_of,
     numbers_of,
     require_columns,
@@ -128,8 +129,9 @@ def _classes(table: Table, label: str) -> tuple[str, ...]:
 
 
 def _require_varying(table: Table, target: str) -> None:
-    if kind_of(table.frame[target].dropna()) == "text":
-        texts = table.frame[target].dropna().nunique()
+    cells = table.frame[target].dropna()
+    if kind_of(cells) == "text" and not is_mostly_numbers(cells):
+        texts = cells.nunique()
         if texts <= MAX_CLASSES:
             raise ValueError(
                 f"Column {target!r} of {table.name} holds text with {texts} different values; "

@@ -197,8 +197,8 @@ def _elapsed(
     if other.any():
         notes.append(
             f"{int(other.sum()):,} rows do not follow the one before after {interval:g} "
-            f"{columns.time_unit or 'units of time'}, as in the table that the model was fitted to; "
-            "each row counts as one step."
+            f"{columns.time_unit or 'units of time'}, as in the table that the model was fitted "
+            "to; each row counts as one step."
         )
     return gaps.astype("float32")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.readers.table import Table
+from zoo.tables import columns as columns_of_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +70,9 @@ def parse(table: Table, column: str, form: str | None = None) -> Times:
         return _dates(cells)
     if pd.api.types.is_numeric_dtype(cells.dtype):
         return _numbers(cells.to_numpy())
+    if columns_of_table.is_mostly_numbers(cells):
+        # Raises the error that names the first text among the numbers.
+        columns_of_table.numbers_of(table, column)
     return _dates(_parsed(table, cells.astype(str), column, form))
 
 

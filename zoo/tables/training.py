@@ -24,7 +24,7 @@ WINDOW = 64
 # Gradient steps per epoch.
 MIN_BATCHES = 16
 RECIPE = TrainingRecipe(
-    epochs=40,
+    epochs=30,
     batch_size=32,
     learning_rate=0.003,
     weight_decay=0.01,
