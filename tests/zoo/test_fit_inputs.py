@@ -132,7 +132,10 @@ def _set(column, rows, value):
 TABLES = {
     "constant": (lambda f: f.assign(level=2.5), "'level' of the table is constant: it holds 2.5"),
     "empty target": (lambda f: f.assign(level=np.nan), "is constant: it holds no value"),
-    "text": (_set("level", [3, 4], "broken"), "row 4: column 'level' holds 'broken' where numbers were expected; 2 such"),
+    "text": (
+        _set("level", [3, 4], "broken"),
+        "row 4: column 'level' holds 'broken' where numbers were expected; 2 such",
+    ),
     "infinite": (lambda f: f.assign(level=np.inf), "row 1: column 'level' holds inf; numbers must"),
     "too large": (_set("level", [2], 1e39), "row 3: column 'level' holds 1e.39; numbers must lie"),
     "few rows": (lambda f: f[:20], "has 20 rows, of which 3 with a target are for the"),
