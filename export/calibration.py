@@ -12,6 +12,8 @@ from export.tflite_file.flatbuffer import computed_tensors
 
 # Quantization steps that the middle 98 % of a feature's values must span.
 LEAST_LEVELS = 8
+# Values of a feature that are looked at to tell whether it has few levels.
+MOST_VALUES = 100_000
 # Largest range of a state that counts as constant.
 CONSTANT_RANGE = 1e-7
 # Samples that are run to find constant tensors.
@@ -108,6 +110,10 @@ def _feature_warning(name, feature, values, unit):
         )
     low, high = np.percentile(values, [1, 99])
     if high - low >= LEAST_LEVELS * unit:
+        return None
+    levels = np.unique(values[:MOST_VALUES])
+    if len(levels) <= LEAST_LEVELS and np.diff(levels).min(initial=unit) >= unit:
+        # Categories: each level has an integer of its own.
         return None
     peak = values[np.argmax(np.abs(values - np.median(values)))]
     return (

@@ -104,9 +104,10 @@ def _use_finer_recipe(finer, report, has_passed) -> Iterator[str]:
 
 def _coverage(calibration, evaluation) -> Iterator[str]:
     for name, values in (evaluation or {}).items():
-        known = calibration[name].reshape(-1, calibration[name].shape[-1])
-        low, high = known.min(axis=0), known.max(axis=0)
-        outside = float(np.mean((values < low) | (values > high)))
+        # Elapsed times (batch, time) have no axis of features.
+        known, checked = (a[..., None] if a.ndim < 3 else a for a in (calibration[name], values))
+        known = known.reshape(-1, known.shape[-1])
+        outside = float(np.mean((checked < known.min(axis=0)) | (checked > known.max(axis=0))))
         if outside > UNCOVERED:
             yield (
                 f"Give calibration data that cover the evaluation data: {percent(outside)} of the "

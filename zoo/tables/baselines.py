@@ -89,7 +89,7 @@ def _normalized(sequence: TableSequence, statistics: Statistics) -> np.ndarray:
     rows = (sequence.inputs[ROW] - statistics.mean) / statistics.deviation
     if OBSERVED in sequence.inputs:
         rows = np.concatenate([rows, sequence.inputs[OBSERVED]], axis=-1)
-    return np.clip(rows, -8, 8)
+    return rows
 
 
 def _lagged(sequence: TableSequence, statistics: Statistics) -> np.ndarray:

@@ -41,6 +41,8 @@ class Columns:
         interval: Median time from a row to the next one; None without times.
         longest: Longer times count as this one; None if all times are equal, so that the model
             needs none.
+        limits: The smallest and the largest value of each column of numbers; values beyond them
+            count as these, as an integer file counts them.
         has_gaps: Whether numbers were missing, so that the model knows how to go on without them.
         units: Units of columns, from their names, as in "temperature [K]".
     """
@@ -58,6 +60,7 @@ class Columns:
     time_unit: str = ""
     interval: float | None = None
     longest: float | None = None
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     has_gaps: bool = False
     units: dict[str, str] = field(default_factory=dict)
 
@@ -95,8 +98,9 @@ class Columns:
                 for name, value in config.items()
             }
             categories = {name: tuple(texts) for name, texts in config["categories"].items()}
-            columns = cls(**{**fields, "categories": categories})
-        except (TypeError, AttributeError, KeyError) as error:
+            limits = {name: (float(a), float(b)) for name, (a, b) in config["limits"].items()}
+            columns = cls(**{**fields, "categories": categories, "limits": limits})
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
             raise FileError(f"{where} describes no columns of a table: {error}.") from error
         named = [*columns.targets, *columns.classes, *columns.features]
         if not columns.targets or not all(isinstance(name, str) for name in named):
@@ -205,8 +209,8 @@ def numbers_of(table: Table, name: str) -> np.ndarray:
         row = int(wrong[0]) if len(wrong) else 0
         raise ValueError(
             f"{table.name}, {table.place(row)}: column {name!r} holds "
-            f"{str(cells.iloc[row])[:40]!r} where numbers were expected; {len(wrong):,} such cells. "
-            "Blank cells count as missing."
+            f"{str(cells.iloc[row])[:40]!r} where numbers were expected; {len(wrong):,} such "
+            "cells. Blank cells count as missing."
         )
     values = cells.to_numpy(dtype="float64", na_value=np.nan)
     wrong = np.flatnonzero(np.abs(values) > np.finfo("float32").max)

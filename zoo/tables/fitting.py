@@ -184,6 +184,7 @@ def prepare(
     parts = splits.split(found, columns, training_options.seed)
     _require_targets(table, parts)
     window = _window(training_options.window, parts, table)
+    columns, parts = _limited(columns, parts)
     all_notes = (*table.notes, *notes, *remarks)
     return Prepared(table, columns, parts, training_options, recipe, window, all_notes)
 
@@ -269,6 +270,20 @@ def _require_targets(table: Table, parts: Parts) -> None:
             f"are for the {few[0]} part; at least {MIN_LABELLED_ROWS} are needed in each of the "
             "three parts."
         )
+
+
+def _limited(columns: Columns, parts: Parts) -> tuple[Columns, Parts]:
+    """Limit all numbers to the range of the training rows without outliers."""
+    limits = training.limits_of(parts["train"], columns)
+    for sequence in (s for part in parts.values() for s in part):
+        rows = sequence.inputs[sequences.ROW]
+        numbers = rows[:, : len(columns.numbers)]
+        np.clip(numbers, limits[:, 0], limits[:, 1], out=numbers)
+    named = {
+        name: (float(low), float(high))
+        for name, (low, high) in zip(columns.numbers, limits, strict=True)
+    }
+    return replace(columns, limits=named), parts
 
 
 def _window(window: int | None, parts: Parts, table: Table) -> int:

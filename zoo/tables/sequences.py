@@ -143,6 +143,9 @@ def _inputs(
         numbers = [columns_of_table.numbers_of(table, name)[order] for name in columns.numbers]
         values = np.stack(numbers, axis=-1)
     observed = ~np.isnan(values)
+    if columns.limits:
+        low, high = np.array([columns.limits[name] for name in columns.numbers]).T
+        values = np.clip(values, low, high)
     values = _filled(values, observed, groups)
     if not columns.has_gaps and not observed.all():
         count = int((~observed).sum())

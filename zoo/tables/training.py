@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, "Epoch", int], None]
 WINDOW = 64
+# Outliers are limited to this many standard deviations.
+LARGEST = 8.0
 # Gradient steps per epoch.
 MIN_BATCHES = 16
 RECIPE = TrainingRecipe(
@@ -28,10 +30,42 @@ RECIPE = TrainingRecipe(
     batch_size=32,
     learning_rate=0.003,
     weight_decay=0.01,
+    noise=0.02,
     average=0.5,
     patience=8,
     checkpoint_every=1000,
 )
+
+
+def limits_of(training: Sequence[TableSequence], columns: Columns) -> np.ndarray:
+    """The smallest and the largest number of each column that is no outlier: (numbers, 2).
+
+    The range of all but a thousandth of the values at each end, and half of it more, up to
+    `LARGEST` standard deviations of these values.
+    """
+    rows = _observed_rows(training)[:, : len(columns.numbers)]
+    low, high = np.nanquantile(rows, [0.001, 0.999], axis=0)
+    least, greatest = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+    # A column that is nearly always the same keeps its range.
+    is_flat = low == high
+    low, high = np.where(is_flat, least, low), np.where(is_flat, greatest, high)
+    margin = 0.5 * (high - low)
+    typical = np.clip(rows, low - margin, high + margin)
+    mean, deviation = np.nanmean(typical, axis=0), np.nanstd(typical, axis=0)
+    low = np.maximum(low - margin, mean - LARGEST * deviation)
+    high = np.minimum(high + margin, mean + LARGEST * deviation)
+    return np.nan_to_num(np.stack([low, high], axis=-1))
+
+
+def _observed_rows(found: Sequence[TableSequence]) -> np.ndarray:
+    """The features of all rows, float64, NaN where a number was not observed."""
+    rows = np.concatenate([s.inputs[sequences.ROW] for s in found]).astype("float64")
+    if sequences.OBSERVED in found[0].inputs:
+        observed = np.concatenate([s.inputs[sequences.OBSERVED] for s in found])
+        missing = np.zeros_like(rows, bool)
+        missing[:, : observed.shape[1]] = observed == 0
+        rows[missing] = np.nan
+    return rows
 
 
 def statistics_of(training: Sequence[TableSequence], columns: Columns) -> Statistics:
@@ -40,12 +74,7 @@ def statistics_of(training: Sequence[TableSequence], columns: Columns) -> Statis
     Constant features have the deviation 1. A forecast normalizes a target as the feature that it
     is.
     """
-    rows = np.concatenate([s.inputs[sequences.ROW] for s in training]).astype("float64")
-    if sequences.OBSERVED in training[0].inputs:
-        observed = np.concatenate([s.inputs[sequences.OBSERVED] for s in training])
-        missing = np.zeros_like(rows, bool)
-        missing[:, : observed.shape[1]] = observed == 0
-        rows[missing] = np.nan
+    rows = _observed_rows(training)
     mean, deviation = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
     mean, deviation = np.nan_to_num(mean), _positive(deviation)
     # Categories are 0 and 1 already.
