@@ -91,8 +91,8 @@ requirements.
   recurrent weight is that of its effect.
 - The recurrence rotates the state. Linearized, it is the matrix f (1 - f) A W. An orthogonal W has
   eigenvalues of all directions, so some modes grow and others die at once. An antisymmetric W has
-  imaginary ones: its modes oscillate at a spread of rates, and 1/tau + f alone decides how long
-  they last (AntisymmetricRNN, Chang et al., 2019). On the selection set this had the largest
+  imaginary ones: its modes oscillate at a spread of rates, and 1/tau + f decides how long they
+  last (AntisymmetricRNN, Chang et al., 2019). On the selection set this had the largest
   effect: 0.011 in place of 0.015, with the other values equal.
 
 The time constants lie between 0.15 and 0.5, around the sampling interval of data with elapsed times

@@ -54,7 +54,7 @@ def test_antisymmetric_survives_a_config_and_repeats_its_seed():
     np.testing.assert_array_equal(numbers(initializer((5, 5))), numbers(again((5, 5))))
 
 
-@pytest.mark.parametrize("gain", [0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("gain", [0, -1.0, float("nan"), float("inf"), "2", None])
 def test_antisymmetric_refuses_a_gain_that_is_not_positive(gain):
     with pytest.raises(ValueError, match="`gain` must be a finite number above 0"):
         Antisymmetric(gain)
