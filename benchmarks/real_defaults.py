@@ -1,5 +1,6 @@
 """Short training on half-cheetah and ECG from former and present initial values."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ LAYERS: dict[str, Callable[[], keras.layers.Layer]] = {
 
 
 def _train(model: keras.Model, inputs: Any, targets: Any, loss: Any, rate: float, epochs: int):
-    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)
+    model.compile(keras.optimizers.Adam(rate), loss)
     model.fit(inputs, targets, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)  # pyright: ignore[reportArgumentType] # the stub says str
 
 
@@ -59,9 +60,14 @@ def cheetah_error(layer: keras.layers.Layer, rate: float) -> float:
     return float(np.mean((model.predict(test_inputs, verbose=0) - test_targets) ** 2))  # pyright: ignore[reportArgumentType] # stub
 
 
+@functools.cache
+def _ecg_splits() -> Any:
+    return ecg.load_splits(0)
+
+
 def ecg_error(layer: keras.layers.Layer, rate: float) -> float:
     """Weighted cross-entropy of heartbeats of held-out patients, after a few epochs."""
-    splits = ecg.load_splits(0)
+    splits = _ecg_splits()
     (inputs, targets), validation = splits["train"], splits["validation"]
     normalize = keras.layers.Normalization()
     normalize.adapt(inputs)

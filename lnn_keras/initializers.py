@@ -49,7 +49,7 @@ class Antisymmetric(keras.initializers.Initializer):
     """
 
     def __init__(self, gain: float = 1.0, seed: Any = None):
-        if not 0 < gain < math.inf:
+        if not (isinstance(gain, int | float) and 0 < gain < math.inf):
             raise ValueError(f"`gain` must be a finite number above 0; received {gain!r}.")
         self.gain = gain
         self._normal: Any = keras.initializers.RandomNormal(stddev=1.0, seed=seed)

@@ -72,9 +72,6 @@ class LEFCell(DenseODECell):
             by default orthogonal with the gain 4, or 1.75 in families of two.
         bias_initializer: Initializer of `bias` (units,); by default uniform in [-3, -1], so that
             gates start low, or in [-3.5, -1] in families of two.
-        evidence_bias_initializer: Initializer of `evidence_bias` (units * components,); by default
-            `bias_initializer`. If that is None too, it is uniform in [2, 4] in families of two,
-            away from the boundary of Omega.
         tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
             `elapsed`; by default 1, or uniform in [0.25, 0.5] in families of two.
         kernel_regularizer: Regularizer of `kernel` and `evidence_kernel`.
@@ -96,6 +93,9 @@ class LEFCell(DenseODECell):
             do not suffice. Backpropagation on JAX always computes all of them.
         adjoint: Whether the gradient recomputes solver steps from a few checkpoints of the
             state instead of storing every step.
+        evidence_bias_initializer: Initializer of `evidence_bias` (units * components,); by default
+            `bias_initializer`. If that is None too, it is uniform in [2, 4] in families of two,
+            away from the boundary of Omega.
         **kwargs: `name`, `dtype` and `trainable` of `keras.layers.Layer`.
 
     Call arguments:

@@ -6,9 +6,10 @@ import pytest
 from gradients import compiled
 from matrix import numbers
 
-from benchmarks.irregular_sines import irregular_sines, scored_mse
+from benchmarks.irregular_sines import REPORT, SEEDS, SELECTION, irregular_sines, scored_mse
 from benchmarks.real_defaults import FORMER
 from lnn_keras import LEFCell, LiquidCell, LiquidRNN
+from lnn_keras.initializers import Antisymmetric
 
 FEATURES, UNITS = 40, 200
 
@@ -23,25 +24,46 @@ def liquid():
 
 @pytest.mark.parametrize("features", [1, 3, 40])
 def test_argument_of_the_gate_covers_the_slope(features, random):
-    """Standard deviation 2 for standardized inputs, whatever their number."""
+    """Standard deviation 4 for standardized inputs, whatever their number."""
     cell = LiquidCell(1000, use_bias=False)
     cell.build((None, features))
     z = numbers(cell.project(random.standard_normal((200, features)).astype("float32")))
-    assert np.std(z) == pytest.approx(2, rel=0.15)
+    assert np.std(z) == pytest.approx(4, rel=0.15)
 
 
 def test_gates_start_low_and_time_constants_are_spread(liquid):
     bias, tau = numbers(liquid.bias), numbers(liquid.tau)
-    assert -4 <= bias.min() < -3.9
-    assert -2.1 < bias.max() <= -2
-    assert 0.2 <= tau.min() < 0.21
+    assert -7 <= bias.min() < -6.8
+    assert -3.2 < bias.max() <= -3
+    assert 0.15 <= tau.min() < 0.16
     assert 0.49 < tau.max() <= 0.5
     np.testing.assert_allclose(numbers(liquid.reversal), 8)
 
 
-def test_recurrence_is_orthogonal(liquid):
+def test_recurrence_is_antisymmetric(liquid):
+    """Imaginary eigenvalues within twice the gain."""
     kernel = numbers(liquid.recurrent_kernel)
-    np.testing.assert_allclose(kernel @ kernel.T, 9 * np.eye(UNITS), atol=1e-3)
+    np.testing.assert_array_equal(kernel, -kernel.T)
+    assert np.std(kernel) == pytest.approx(4 / np.sqrt(UNITS), rel=0.05)
+    assert np.abs(np.linalg.eigvals(kernel)).max() == pytest.approx(8, rel=0.1)
+
+
+def test_antisymmetric_survives_a_config_and_repeats_its_seed():
+    initializer = Antisymmetric(2.0, seed=3)
+    again = keras.initializers.get(keras.initializers.serialize(initializer))
+    np.testing.assert_array_equal(numbers(initializer((5, 5))), numbers(again((5, 5))))
+
+
+@pytest.mark.parametrize("gain", [0, -1.0, float("nan"), float("inf"), "2", None])
+def test_antisymmetric_refuses_a_gain_that_is_not_positive(gain):
+    with pytest.raises(ValueError, match="`gain` must be a finite number above 0"):
+        Antisymmetric(gain)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (2, 3, 3)])
+def test_antisymmetric_refuses_matrices_that_are_not_square(shape):
+    with pytest.raises(ValueError, match="square matrices only"):
+        Antisymmetric()(shape)
 
 
 def test_state_stays_bounded_over_1000_steps(random):
@@ -62,6 +84,38 @@ def test_gate_and_evidence_have_different_kernels():
     cell = LEFCell(4, "bernoulli")
     cell.build((None, 3))
     assert (numbers(cell.kernel) != numbers(cell.evidence_kernel)).all()
+
+
+@pytest.mark.parametrize("family", ["gaussian", "gamma"])
+def test_evidence_of_two_components_starts_away_from_the_boundary(family):
+    cell = LEFCell(50, family)
+    cell.build((None, 3))
+    bias = numbers(cell.evidence_bias)
+    assert bias.min() >= 2
+    assert bias.max() <= 4
+    assert numbers(cell.bias).max() <= -1
+
+
+def test_evidence_takes_a_given_bias_initializer():
+    """As configs say that were saved before there was an evidence_bias_initializer."""
+    config = LEFCell(4, "gaussian", bias_initializer="ones").get_config()
+    del config["evidence_bias_initializer"]
+    for cell in (LEFCell(4, "gaussian", bias_initializer="ones"), LEFCell.from_config(config)):
+        cell.build((None, 3))
+        np.testing.assert_array_equal(numbers(cell.evidence_bias), 1)
+    cell = LEFCell(4, "gaussian", evidence_bias_initializer="zeros")
+    cell.build((None, 3))
+    np.testing.assert_array_equal(numbers(cell.evidence_bias), 0)
+
+
+def test_selection_set_shares_no_seed_with_the_report():
+    assert (
+        len(
+            {*SELECTION, *(SELECTION.initial + i for i in range(SEEDS))}
+            & {*REPORT, *(REPORT.initial + i for i in range(SEEDS))}
+        )
+        == 0
+    )
 
 
 def test_defaults_learn_faster_than_the_former_ones():

@@ -172,8 +172,10 @@ def test_a_model_with_dropout_is_trained_and_saved(x, tmp_path):
     model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=False)
     # Without it, TensorFlow traces the training step twice.
     model.optimizer.build(model.trainable_variables)
-    losses = model.fit(x[:, :3], np.ones((3, UNITS)), epochs=8, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
+    # Predicted without dropout, whose noise exceeds the progress of a few steps.
+    before = np.mean((numbers(model(x[:, :3])) - 1) ** 2)
+    model.fit(x[:, :3], np.ones((3, UNITS)), epochs=8, verbose=0)
+    assert np.mean((numbers(model(x[:, :3])) - 1) ** 2) < before
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(numbers(loaded(x)), numbers(model(x)))

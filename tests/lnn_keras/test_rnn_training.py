@@ -22,7 +22,7 @@ def test_gradients_of_the_drivers_agree(name, x):
         results.append(gradients(lambda layer=layer: keras.ops.sum(layer(x) ** 2), cell.weights))
     for a, b in zip(*results, strict=True):
         # Both sum the same terms, in a different order.
-        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+        assert np.abs(a - b).max() <= 3e-5 * np.abs(b).max()
 
 
 def test_cell_without_protocol_is_refused():

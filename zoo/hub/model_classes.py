@@ -98,9 +98,9 @@ _INITIALIZERS = """
     STFTInitializer TruncatedNormal VarianceScaling Zeros
 """
 _OWN = """
-    Adjacency Antisymmetric AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell EachStep
-    ForwardFillCell FullyConnected KeepZeros LEFCell LRCCell LTCCell Layered LiquidCell LiquidRNN
-    MixedMemoryCell NCP NODECell ODERNNCell Random WiredCfCCell
+    Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell EachStep ForwardFillCell
+    FullyConnected KeepZeros LEFCell LRCCell LTCCell Layered LiquidCell LiquidRNN MixedMemoryCell
+    NCP NODECell ODERNNCell Random WiredCfCCell
 """
 _QUANTIZED = "QuantizedCell QuantizedLayer _QuantizedLiquidRNN _QuantizedRNN"
 _POLICIES = """
@@ -129,11 +129,13 @@ PARTS: dict[str, frozenset[str]] = {
     "keras.quantizers": frozenset(_QUANTIZERS.split()),
     "keras.random": frozenset(["SeedGenerator"]),
 }
-# Our own classes by the name under which they are registered: their modules may move.
+# Our own layers, cells and wirings by the name under which they are registered: modules may move.
 REGISTERED: dict[str, frozenset[str]] = {
     "lnn_keras": frozenset(_OWN.split()),
     "lnn_export": frozenset(_QUANTIZED.split()),
 }
+# Our own parts of layers, which do not count as layers.
+REGISTERED_PARTS: dict[str, frozenset[str]] = {"lnn_keras": frozenset(["Antisymmetric"])}
 WIRINGS = frozenset("Adjacency AutoNCP FullyConnected Layered NCP Random".split())
 ACTIVATIONS = frozenset(_ACTIVATIONS.split())
 REGISTERED_FUNCTIONS = frozenset(["lnn_keras>lecun_tanh"])

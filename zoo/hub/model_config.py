@@ -183,6 +183,8 @@ class _Check:
             if name:
                 if kind == name and name in classes.REGISTERED.get(package, ()):
                     return True
+                if kind == name and name in classes.REGISTERED_PARTS.get(package, ()):
+                    return False
             elif registered in (None, kind):
                 if kind in classes.LAYERS.get(module, ()):
                     return True
