@@ -94,7 +94,7 @@ def test_columns_that_cannot_be_read_are_noted(frame):
 
 
 BAD = {
-    "no column": (dict(target="levle"), r"no column 'levle'\. Did you mean 'level'\?"),
+    "no column": (dict(target="lvel"), r"no column 'lvel'\. Did you mean 'level'\?"),
     "no time": (dict(target="level", time="Time"), r"Did you mean 'time'\?"),
     "nothing to predict": ({}, "Give the column to predict"),
     "two things": (dict(target="level", label="sky"), "Give the column to predict"),

@@ -9,6 +9,7 @@ import numpy as np
 from zoo import registry
 from zoo.extras import extra
 from zoo.readers.files import shown
+from zoo.readers.table import pandas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def as_table(source: str, predictions: np.ndarray, names: Sequence[str] = ()) ->
         predictions: Array (sequences, ..., outputs).
         names: Names of the outputs.
     """
-    import pandas as pd
+    pd = pandas()
 
     preset = registry.PRESETS.get(source)
     if preset is not None and preset.to_table is not None:
@@ -75,7 +76,7 @@ def as_table(source: str, predictions: np.ndarray, names: Sequence[str] = ()) ->
 
 
 def _numbered(sequence: int, columns: dict[str, np.ndarray]) -> "pd.DataFrame":
-    import pandas as pd
+    pd = pandas()
 
     steps = len(next(iter(columns.values())))
     places = {"sequence": sequence + 1, "step": np.arange(1, steps + 1)}

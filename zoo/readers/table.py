@@ -35,22 +35,33 @@ class Table:
     """A table, and where it comes from.
 
     Attributes:
-        frame: The rows. The index holds the positions of the rows in the file, from 0; rows
+        frame: The rows, a pandas.DataFrame. The index holds the positions of the rows in the file, from 0; rows
             without any value are left out.
         name: The name of the file, for messages.
         is_text: Whether messages count lines of a text file, whose first line is the header.
         notes: Remarks about the reading for the user.
     """
 
-    frame: "pd.DataFrame"
+    frame: Any
     name: str
     is_text: bool = False
     notes: tuple[str, ...] = ()
 
-    def place(self, row: int) -> str:
+    def place(self, row: Any) -> str:
         """Where a row is: "line 12" of a text file, or "row 10"."""
         position = int(self.frame.index[row])
         return f"line {position + 2:,}" if self.is_text else f"row {position + 1:,}"
+
+
+def pandas() -> Any:
+    """The package pandas. Its stubs know the results of few functions, so it has no type.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    with extra("zoo"):
+        import pandas
+    return pandas
 
 
 def read(
@@ -71,13 +82,14 @@ def read(
         ValueError: There is no such file, it is no table, it has too many rows or none, or two
             columns have one name.
     """
-    import pandas as pd
+    pd = pandas()
 
     if isinstance(source, pd.DataFrame):
-        frame = source.reset_index() if source.index.name else source.reset_index(drop=True)
+        given: Any = source
+        frame = given.reset_index() if given.index.name else given.reset_index(drop=True)
         table = Table(frame.copy(), "the table")
     else:
-        path = files.require_file(source)
+        path = files.require_file(str(source))
         if path.suffix.lower() not in SUFFIXES:
             raise FileError(f"{shown(path)} must be a table: {', '.join(SUFFIXES)}.")
         is_parquet = path.suffix.lower() == ".parquet"
@@ -121,7 +133,7 @@ def _text(path: Path, max_rows: int, text: Sequence[str]) -> Table:
 def _read_csv(
     path: Path, form: table_format.TableFormat, encoding: str, max_rows: int, text: Sequence[str]
 ) -> "pd.DataFrame":
-    import pandas as pd
+    pd = pandas()
 
     try:
         return pd.read_csv(
@@ -199,7 +211,7 @@ def _require_columns(table: Table) -> None:
 
 def _cleaned(column: "pd.Series", is_text: bool) -> "pd.Series":
     """A column as float64, as times or as text."""
-    import pandas as pd
+    pd = pandas()
 
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return column

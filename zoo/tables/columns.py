@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.readers.files import FileError
-from zoo.readers.table import Table
+from zoo.readers.table import Table, pandas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +181,7 @@ def features_of(
 
 def kind_of(cells: "pd.Series") -> str:
     """ "number", "time" or "text"."""
-    import pandas as pd
+    pd = pandas()
 
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         return "time"
@@ -190,7 +190,7 @@ def kind_of(cells: "pd.Series") -> str:
 
 def is_mostly_numbers(cells: "pd.Series") -> bool:
     """Whether at least half of the cells of a column of text are numbers."""
-    import pandas as pd
+    pd = pandas()
 
     return len(cells) > 0 and bool(pd.to_numeric(cells, errors="coerce").notna().mean() >= 0.5)
 
@@ -203,7 +203,7 @@ def numbers_of(table: Table, name: str) -> np.ndarray:
     """
     cells = table.frame[name]
     if kind_of(cells) != "number":
-        import pandas as pd
+        pd = pandas()
 
         wrong = np.flatnonzero(cells.notna() & pd.to_numeric(cells, errors="coerce").isna())
         row = int(wrong[0]) if len(wrong) else 0

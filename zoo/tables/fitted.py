@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.readers import table as tables
 from zoo.readers.files import FileError, shown
-from zoo.readers.table import MAX_ROWS, Table
+from zoo.readers.table import MAX_ROWS, Table, pandas
 from zoo.tables import scores, sequences
 from zoo.tables.columns import Columns, require_columns
 from zoo.tables.sequences import TableSequence, has_target
@@ -107,7 +107,7 @@ class Fitted:
         self, table: Table, found: Sequence[TableSequence], outputs: Sequence[np.ndarray]
     ) -> "pd.DataFrame":
         """Outputs as a table; see `predict`."""
-        import pandas as pd
+        pd = pandas()
 
         columns = self.columns
         rows = [s.rows[-1:] if columns.per_group else s.rows for s in found]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +155,7 @@ def _has_class_per_group(table: Table, options: TableOptions) -> bool:
     return bool((each.nunique() <= 1).all())
 
 
-def _times(table: Table, options: TableOptions) -> dict[str, object]:
+def _times(table: Table, options: TableOptions) -> dict[str, Any]:
     """The fields of `Columns` that describe times."""
     if options.time is None:
         return {}

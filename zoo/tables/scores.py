@@ -99,5 +99,5 @@ def _macro_f1(targets: np.ndarray, predictions: np.ndarray) -> float:
     classes = range(predictions.shape[-1])
     predicted = predictions.argmax(axis=-1)
     return 100 * float(
-        f1_score(targets, predicted, labels=classes, average="macro", zero_division=0)
+        f1_score(targets, predicted, labels=classes, average="macro", zero_division=0)  # pyright: ignore[reportArgumentType] # stub: a str
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.readers.table import Table
+from zoo.readers.table import Table, pandas
 from zoo.tables import columns as columns_of_table
 from zoo.tables import time_column
 from zoo.tables.columns import Columns
@@ -47,7 +47,7 @@ def no_target(targets: np.ndarray) -> float:
 
 def has_target(targets: np.ndarray) -> np.ndarray:
     """Which rows have a target: booleans (..., rows)."""
-    return targets >= 0 if targets.dtype.kind == "i" else ~np.isnan(targets).any(axis=-1)
+    return np.asarray(targets >= 0 if targets.dtype.kind == "i" else ~np.isnan(targets).any(-1))
 
 
 def group_numbers(table: Table, group: str | None) -> tuple[np.ndarray, list[object]]:
@@ -56,7 +56,7 @@ def group_numbers(table: Table, group: str | None) -> tuple[np.ndarray, list[obj
     Raises:
         ValueError: A cell of the column is blank.
     """
-    import pandas as pd
+    pd = pandas()
 
     if group is None:
         return np.zeros(len(table.frame), "int64"), [None]
@@ -164,7 +164,7 @@ def _inputs(
 
 def _filled(values: np.ndarray, observed: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Missing values replaced by the last one of the group, else by the first, else by 0."""
-    import pandas as pd
+    pd = pandas()
 
     if observed.all():
         return values
@@ -214,7 +214,7 @@ def _targets(table: Table, columns: Columns, order: np.ndarray) -> np.ndarray:
             return np.full(len(order), -1, "int32")
         index = {text: number for number, text in enumerate(columns.classes)}
         cells = table.frame[columns.targets[0]].iloc[order]
-        return np.array([index.get(class_text(cell), -1) for cell in cells], "int32")
+        return np.array([index.get(class_text(cell) or "", -1) for cell in cells], "int32")
     if not has:
         return np.full((len(order), len(columns.targets)), np.nan, "float32")
     values = [columns_of_table.numbers_of(table, name)[order] for name in columns.targets]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.readers.table import Table
+from zoo.readers.table import Table, pandas
 from zoo.tables import columns as columns_of_table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def parse(table: Table, column: str, form: str | None = None) -> Times:
     Raises:
         ValueError: A cell is blank or no time, or the form of the dates is not known.
     """
-    import pandas as pd
+    pd = pandas()
 
     cells = table.frame[column]
     blank = np.flatnonzero(cells.isna())
@@ -77,7 +77,7 @@ def parse(table: Table, column: str, form: str | None = None) -> Times:
 
 
 def _dates(times: "pd.Series") -> Times:
-    import pandas as pd
+    pd = pandas()
 
     utc = pd.to_datetime(times, utc=True).dt.tz_localize(None)
     nanoseconds = utc.to_numpy().astype("datetime64[ns]").astype("int64")
@@ -93,7 +93,7 @@ def _numbers(values: np.ndarray) -> Times:
 
 
 def _parsed(table: Table, cells: "pd.Series", column: str, form: str | None) -> "pd.Series":
-    import pandas as pd
+    pd = pandas()
 
     if form is not None:
         return _strict(table, cells, column, form)
@@ -120,14 +120,14 @@ def _parsed(table: Table, cells: "pd.Series", column: str, form: str | None) -> 
 
 
 def _matches(cells: "pd.Series", form: str) -> bool:
-    import pandas as pd
+    pd = pandas()
 
     return bool(pd.to_datetime(cells, format=form, errors="coerce").notna().all())
 
 
 def _likeliest(cells: "pd.Series", candidates: Sequence[str]) -> str | None:
     """The form that fits most cells; None if none fits any."""
-    import pandas as pd
+    pd = pandas()
 
     counts = {
         c: int(pd.to_datetime(cells, format=c, errors="coerce").notna().sum()) for c in candidates
@@ -138,7 +138,7 @@ def _likeliest(cells: "pd.Series", candidates: Sequence[str]) -> str | None:
 
 def _strict(table: Table, cells: "pd.Series", column: str, form: str | None) -> "pd.Series":
     """Dates of one form; the error names the first cell that has another."""
-    import pandas as pd
+    pd = pandas()
 
     if form is None:
         parsed: Any = pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True)
