@@ -105,7 +105,8 @@ elapsed times that are scaled. Explicit solvers are stable only for steps shorte
 they need several unfolds at elapsed = 1.
 
 Where a bar is missed: LiquidCell's loss still falls after 200 steps at rate 0.02, and twice the
-steps gave about 0.6 times the loss (with an orthogonal kernel), while a rate of 0.04 gave no less. So the loss is in the speed
+steps gave about 0.6 times the loss (with an orthogonal kernel), while a rate of 0.04 gave no less.
+So the loss is in the speed
 of training, and initial values did not raise it further: on the selection set losses were about
 equal over wide ranges of kernels, biases, A and time constants; sparse, chained and blockwise
 antisymmetric kernels, kernels with an added random or negative part, evenly spaced thresholds, and
