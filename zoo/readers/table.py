@@ -35,8 +35,8 @@ class Table:
     """A table, and where it comes from.
 
     Attributes:
-        frame: The rows, a pandas.DataFrame. The index holds the positions of the rows in the file, from 0; rows
-            without any value are left out.
+        frame: The rows, a pandas.DataFrame. The index holds the positions of the rows in the
+            file, from 0; rows without any value are left out.
         name: The name of the file, for messages.
         is_text: Whether messages count lines of a text file, whose first line is the header.
         notes: Remarks about the reading for the user.
