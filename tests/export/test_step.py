@@ -166,3 +166,13 @@ def test_elapsed_time_as_the_last_feature(x, random):
     model = keras.Sequential([keras.Input((None, 5), name="x"), layers.RNN(cell)])
     rolled = rolled_out(model, {"x": packed[0]})
     np.testing.assert_allclose(rolled["output"][-1], model(packed)[0], atol=1e-6)
+
+
+def test_small_results_of_large_terms_act_on_each_row():
+    """A single output can be near 0 by cancellation, which is no dependence on other rows."""
+    x, random = keras.Input((None, 61)), np.random.default_rng(0)
+    heads = [keras.layers.Dense(1) for _ in range(150)]
+    outputs = [head(x) for head in heads]
+    for head in heads:
+        head.set_weights([random.normal(size=(61, 1)), np.zeros(1)])
+    assert not to_step(keras.Model(x, keras.layers.Concatenate()(outputs))).states

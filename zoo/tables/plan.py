@@ -24,7 +24,7 @@ from zoo.tables.columns import (
 # Times that differ by less from the median one count as equal.
 REGULAR = 0.01
 # Longer times count as this many usual ones. The range of an integer file covers the longest one.
-LONGEST = 16.0
+LONGEST = 4.0
 
 
 @dataclass(frozen=True)
