@@ -69,11 +69,11 @@ def build(
 
         x = normalize(row), or the last observed value where one is missing
         h = recurrent(tanh(W x + b), elapsed)
-        z = V [h, x] + c
+        z = V h + U x + c
 
     The trained model returns z, (batch, time, outputs): normalized targets, normalized changes of
     the targets over the horizon, or the logits of the classes. The model returns targets in their
-    own units, or the probabilities of the classes. V is 0 at first, so that a forecast starts from
+    own units, or the probabilities of the classes. V and U are 0 at first, so a forecast starts from
     persistence.
 
     Their inputs are "row" (batch, time, features), "observed" (batch, time, numbers) if the table
@@ -98,13 +98,14 @@ def build(
         elapsed = keras.layers.Rescaling(INTERVAL / columns.interval, name="time_unit")(time)
     dense = keras.layers.Dense(config.units, activation="tanh", name="features")(x)
     state = _recurrent(dense, elapsed, config)
-    both = keras.layers.Concatenate(name="states_and_features")([state, x])
-    z: Tensor = keras.layers.Dense(
-        len(columns.outputs), kernel_initializer="zeros", name="readout"
-    )(both)
+    # Two products and not one of both: in an integer file each has a scale of its own.
+    outputs = len(columns.outputs)
+    read = keras.layers.Dense(outputs, kernel_initializer="zeros", name="readout")(state)
+    skip = keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name="skip")(x)
+    z: Tensor = keras.layers.Add(name="sum")([read, skip])
     trained = keras.Model(inputs, z, name="trained")
-    outputs = _outputs(z, x, columns, statistics)
-    return keras.Model(inputs, outputs, name="table"), trained
+    values = _outputs(z, x, columns, statistics)
+    return keras.Model(inputs, values, name="table"), trained
 
 
 def _outputs(z: Tensor, x: Tensor, columns: Columns, statistics: Statistics) -> Tensor:

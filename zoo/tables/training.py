@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, "Epoch", int], None]
 WINDOW = 64
 # Outliers are limited to this many standard deviations.
-LARGEST = 8.0
+LARGEST = 6.0
 # Gradient steps per epoch.
 MIN_BATCHES = 16
 RECIPE = TrainingRecipe(
