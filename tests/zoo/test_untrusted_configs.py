@@ -184,6 +184,7 @@ def test_every_class_of_keras_and_of_ours_is_decided():
     assert of_keras - known == refused_layers & of_keras
     registered = keras.saving.get_custom_objects()
     ours = {name for name in registered if name.startswith("lnn_keras>")}
-    allowed = {f"lnn_keras>{name}" for name in model_classes.REGISTERED["lnn_keras"]}
+    listed = model_classes.REGISTERED["lnn_keras"] | model_classes.REGISTERED_PARTS["lnn_keras"]
+    allowed = {f"lnn_keras>{name}" for name in listed}
     functions = {*model_classes.REGISTERED_FUNCTIONS, "lnn_keras>NegativeLogLikelihood"}
     assert ours == allowed | functions
