@@ -94,8 +94,8 @@ class Preset:
         shipped_recipes: Export recipes whose files ship with the preset.
         columns: Columns of a CSV file for `lnn predict` -> "number", "number or blank" or "text".
         from_table: Function from such columns to the inputs for one sequence.
-        to_table: Function from the predictions (time, outputs) for one sequence to columns of
-            numbers or texts in real units. Default: "output 1", "output 2", ...
+        to_table: Function from the predictions (sequences, ...) for such a file to columns of
+            numbers in real units. Default: "output 1", "output 2", ...
         target_columns: Columns of a CSV file with the true values of the columns of `to_table`,
             by which predictions are scored if a file has them.
     """

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from zoo import registry
+from zoo.cli.options import note
 from zoo.data import csv_table
 from zoo.hub import store
+from zoo.preset import Preset
 from zoo.readers import arrays, files
 from zoo.readers.files import FileError, shown
 from zoo.readers.text import printable
@@ -47,6 +49,15 @@ def read(path: Path, source: str) -> Inputs:
     return loaded
 
 
+def targets(path: Path, preset: Preset) -> dict[str, np.ndarray]:
+    """The true values in a table for a preset, by column; empty if the table has none."""
+    others: list[str] = []
+    csv_table.read(path, preset.columns, others)
+    if not preset.target_columns or not set(preset.target_columns) <= set(others):
+        return {}
+    return csv_table.read(path, dict.fromkeys(preset.target_columns, csv_table.NUMBER))
+
+
 def sample(source: str, name: str) -> Any:
     """A part of the sample data of a preset: "calibration" or "inputs".
 
@@ -74,7 +85,11 @@ def _table(path: Path, source: str) -> Inputs:
             f"{shown(path)}: only these presets define the columns of a CSV file: "
             f"{', '.join(named)}. For other models, use an .npz or .npy file of arrays."
         )
-    table = csv_table.read(path, preset.columns)
+    others: list[str] = []
+    table = csv_table.read(path, preset.columns, others)
+    extra = [name for name in others if name not in preset.target_columns]
+    if extra:
+        note(f"{source} does not read these columns: {printable(', '.join(extra[:8]))}.")
     try:
         # Values beyond float32 become infinite, which the checks of the inputs name.
         with np.errstate(all="ignore"):

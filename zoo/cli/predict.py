@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from zoo.cli.options import AsJson, InputFile, MaxRows, Sort, Source, console, note, say
@@ -39,6 +40,7 @@ def predict(
         return
     load_keras()
     prediction_files.require_writable(out)
+    from zoo import registry
     from zoo.cli import input_files
     from zoo.cli.predictions import predictions_of
     from zoo.hub import store
@@ -46,13 +48,18 @@ def predict(
     model = store.load(source)
     data = input_files.read(input, source) if input else input_files.sample(source, "inputs")
     predictions = predictions_of(model, data, source, input)
+    preset = registry.PRESETS.get(source) if input and input.suffix.lower() == ".csv" else None
     names = columns.outputs if columns else ()
-    frame = prediction_files.as_table(source, predictions, names)
+    frame = prediction_files.as_table(predictions, preset, names)
     if out:
         prediction_files.write(out, frame, predictions)
     where = f", written to {out}" if out else ""
     say(f"predictions {predictions.shape}{where}; the last row:")
     _show(frame.tail(1))
+    if preset is not None and input is not None:
+        targets = input_files.targets(input, preset)
+        if targets:
+            say("against the targets in the table: " + _listed(_errors(frame, targets)))
 
 
 def evaluate(
@@ -204,6 +211,16 @@ def _sample(source: str) -> Path:
 def _show(frame: "pd.DataFrame") -> None:
     """Rows of a table, aligned; lines are not broken."""
     typer.echo(frame.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+
+
+def _errors(frame: "pd.DataFrame", targets: dict[str, np.ndarray]) -> dict[str, float]:
+    """Root mean squared and mean absolute error of each column that has targets."""
+    values = {}
+    for name, target in targets.items():
+        error = frame[name].to_numpy() - target
+        values[f"{name} RMSE"] = float(np.sqrt(np.mean(error**2)))
+        values[f"{name} MAE"] = float(np.mean(np.abs(error)))
+    return values
 
 
 def _listed(values: dict[str, Any]) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo import registry
 from zoo.extras import extra
+from zoo.preset import Preset
 from zoo.readers.files import shown
 from zoo.readers.table import pandas
 
@@ -46,26 +46,20 @@ def require_writable(out: Path | None) -> None:
         atomic_folder.require_writable(out)
 
 
-def as_table(source: str, predictions: np.ndarray, names: Sequence[str] = ()) -> "pd.DataFrame":
-    """Predictions of a preset or of another model as a table, one row per step.
-
-    Presets name their outputs, in real units.
+def as_table(
+    predictions: np.ndarray, preset: Preset | None = None, names: Sequence[str] = ()
+) -> "pd.DataFrame":
+    """Predictions as a table, one row per step.
 
     Args:
-        source: The name of the model.
         predictions: Array (sequences, ..., outputs).
-        names: Names of the outputs.
+        preset: The preset whose table was read, which names its outputs in real units.
+        names: Names of the outputs of other models.
     """
     pd = pandas()
 
-    preset = registry.PRESETS.get(source)
     if preset is not None and preset.to_table is not None:
-        return pd.concat(
-            [_numbered(i, preset.to_table(sequence)) for i, sequence in enumerate(predictions)]
-            if len(predictions) > 1
-            else [pd.DataFrame(preset.to_table(predictions[0]))],
-            ignore_index=True,
-        )
+        return pd.DataFrame(preset.to_table(predictions))
     outputs = predictions.reshape(len(predictions), -1, predictions.shape[-1])
     titles = list(names) or [f"output {i + 1}" for i in range(outputs.shape[-1])]
     frames = [

@@ -145,6 +145,7 @@ _preset = functools.partial(
     license="Apache-2.0",
     columns=dict.fromkeys(data.COLUMNS, NUMBER),
     from_table=lambda table: stacked(table, data.COLUMNS),
+    to_table=lambda predictions: dict(zip(data.COLUMNS, predictions[0].T, strict=True)),
 )
 
 PRESETS = (

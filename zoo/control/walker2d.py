@@ -161,5 +161,6 @@ PRESETS = (
         export_recipes=("float32", "dynamic"),
         columns={**dict.fromkeys(data.COLUMNS, NUMBER), "elapsed": DURATION},
         from_table=inputs_of,
+        to_table=lambda predictions: dict(zip(data.COLUMNS, predictions[0].T, strict=True)),
     ),
 )

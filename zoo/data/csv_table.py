@@ -31,24 +31,30 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LARGEST = float(np.finfo("float32").max)
 
 
-def read(path: str | Path, columns: Mapping[str, str]) -> dict[str, np.ndarray]:
+def read(
+    path: str | Path, columns: Mapping[str, str], others: list[str] | None = None
+) -> dict[str, np.ndarray]:
     """Read a CSV file with a header line.
 
     Args:
         path: The file.
         columns: Name of each column -> "number", "number or blank" (NaN), "number of at least 0"
             or "text".
+        others: A list to which the names of the other columns of the file are added. They are not
+            read.
 
     Returns:
         Each column as float64 or str.
 
     Raises:
-        ValueError: There is no such file, or it is no text in UTF-8; a column is missing, unknown
-            or named twice; a cell is not a number or exceeds float32; a row is too short or too
-            long; or there are no rows.
+        ValueError: There is no such file, or it is no text in UTF-8; a column is missing or named
+            twice; a cell is not a number or exceeds float32; a row is too short or too long; or
+            there are no rows.
     """
     path = Path(path)
     lines, header, rows = _rows(path)
+    if others is not None:
+        others += [name for name in header if name not in columns]
     _require_columns(path, header, list(columns))
     if not rows:
         raise FileError(f"{shown(path)} has no rows below its header.")
@@ -108,7 +114,7 @@ def _rows(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
 
 def _require_columns(path: Path, received: Sequence[str], expected: Sequence[str]) -> None:
     missing = [name for name in expected if name not in received]
-    extra = [name for name in received if name not in expected]
+    extra = [name for name in received if name not in expected] if missing else []
     twice = sorted({name for name in received if received.count(name) > 1})
     faults = [
         f"{kind} {_listed(names)}"

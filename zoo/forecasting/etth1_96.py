@@ -185,6 +185,13 @@ def inputs_of(table: dict[str, np.ndarray]) -> np.ndarray:
     return _days(scaled[np.newaxis])
 
 
+def hours_of(predictions: np.ndarray) -> dict[str, np.ndarray]:
+    """The next 96 hours of each column in its own unit, of predictions (columns, 96)."""
+    columns = zip(data.COLUMNS, predictions, MEAN, DEVIATION, strict=True)
+    hours = {name: values * deviation + mean for name, values, mean, deviation in columns}
+    return {"hours ahead": np.arange(1, HORIZON + 1), **hours}
+
+
 def _require_hourly(column: np.ndarray) -> None:
     before = None
     for line, text in enumerate(column, start=2):
@@ -236,5 +243,6 @@ PRESETS = (
         export_recipes=("float32", "dynamic"),
         columns={"date": TEXT, **dict.fromkeys(data.COLUMNS, NUMBER)},
         from_table=inputs_of,
+        to_table=hours_of,
     ),
 )

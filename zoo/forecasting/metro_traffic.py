@@ -150,6 +150,11 @@ def inputs_of(table: dict[str, np.ndarray]) -> NamedInputs:
     }
 
 
+def volumes_of(predictions: np.ndarray) -> dict[str, np.ndarray]:
+    """The traffic volumes per hour of predictions (1, hours, 1)."""
+    return {data.TARGET: predictions[0, :, 0] * VOLUME_DEVIATION + MEAN_VOLUME}
+
+
 def _one_hot(indices: np.ndarray | list[int], count: int) -> np.ndarray:
     return np.eye(count)[indices]
 
@@ -264,5 +269,7 @@ PRESETS = (
         export_recipes=("float32", "dynamic"),
         columns=data.INPUTS,
         from_table=inputs_of,
+        to_table=volumes_of,
+        target_columns=(data.TARGET,),
     ),
 )

@@ -73,8 +73,8 @@ def build(
 
     The trained model returns z, (batch, time, outputs): normalized targets, normalized changes of
     the targets over the horizon, or the logits of the classes. The model returns targets in their
-    own units, or the probabilities of the classes. V and U are 0 at first, so a forecast starts from
-    persistence.
+    own units, or the probabilities of the classes. V and U are 0 at first, so a forecast starts
+    from persistence.
 
     Their inputs are "row" (batch, time, features), "observed" (batch, time, numbers) if the table
     has gaps, and "elapsed" (batch, time) if its rows are irregular in time.
