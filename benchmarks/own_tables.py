@@ -86,8 +86,8 @@ the model with simple predictions on the rest, which no model saw: persistence (
 the mean or the most frequent class, a linear model of the last eight rows (of a recording's mean,
 deviation and last row, if there is one class per recording), and an LSTM of as many parameters. The
 first metric is shown: the root mean squared error in the unit of the target, or the percentage of
-correct classes. The int8 file is verified on held-out rows with LiteRT and TensorFlow Lite Micro; its
-error is the RMS difference from Keras relative to the standard deviation of the outputs.
+correct classes. The int8 file is verified on held-out rows with LiteRT and TensorFlow Lite Micro;
+its error is the RMS difference from Keras relative to the standard deviation of the outputs.
 
 ## Held-out error
 

@@ -149,9 +149,13 @@ class Report:
 
     def save(self, path: str | Path) -> None:
         """Write the report as JSON; values that are not finite become null."""
-        content = finite({**asdict(self), "passed": self.passed})
         with whole_file(path) as file:
-            file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+            file.write_text(self.json() + "\n")
+
+    def json(self) -> str:
+        """The report as JSON; values that are not finite become null."""
+        content = finite({**asdict(self), "passed": self.passed})
+        return json.dumps(content, indent=2, allow_nan=False)
 
     def print(self, console: Console | None = None) -> None:
         """Print the report as tables on a `rich.console.Console`."""

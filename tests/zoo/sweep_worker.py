@@ -8,7 +8,7 @@ from pathlib import Path
 
 import zoo
 from zoo import registry
-from zoo.experiments import sweep
+from zoo.experiments import distributed_sweep, sweep
 from zoo.preset import Preset
 from zoo.training.metrics import median_squared_error
 
@@ -41,13 +41,13 @@ def run_here(runs: Path) -> None:
 def lead(runs: Path, address: str) -> None:
     """Hand the trials to workers."""
     _shorten_waits()
-    _write(runs, sweep.lead(preset(), list(TRIALS), runs, address))
+    _write(runs, distributed_sweep.lead(preset(), list(TRIALS), runs, address))
 
 
 def work(runs: Path, address: str) -> None:
     """Train trials for the chief."""
     _shorten_waits()
-    sweep.work(preset(), runs, address)
+    distributed_sweep.work(preset(), runs, address)
 
 
 def work_until_killed(runs: Path, address: str) -> None:
@@ -60,11 +60,12 @@ def work_until_killed(runs: Path, address: str) -> None:
             os._exit(KILLED)
         return median_squared_error(targets, predictions)
 
-    sweep.work(replace(preset(), validation_loss=validation_loss), runs, address)
+    distributed_sweep.work(replace(preset(), validation_loss=validation_loss), runs, address)
 
 
 def _shorten_waits():
-    sweep.SILENCE, sweep.HEARTBEAT, sweep.POLL_INTERVAL = 2.0, 0.3, 0.1
+    distributed_sweep.SILENCE, distributed_sweep.HEARTBEAT = 2.0, 0.3
+    distributed_sweep.POLL_INTERVAL = 0.1
 
 
 def _write(runs, results):

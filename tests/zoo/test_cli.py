@@ -1,5 +1,6 @@
 """The command line, called as users call it."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -233,3 +234,11 @@ def test_presets_fit_a_narrow_terminal():
             assert f"{measured['bytes']:,}" in result.stdout
         for kind in preset.configs:
             assert f"{recorded['metrics'][kind]['test_mean']:#.3g}".rstrip(".") in result.stdout
+
+
+def test_json_output():
+    presets = json.loads(lnn("presets", "--json").stdout)
+    micro = next(preset for preset in presets if preset["name"] == "half-cheetah-micro")
+    assert micro["parameters"] == zoo.metadata("half-cheetah-micro")["parameters"]
+    assert set(micro["test"]) == {"liquid", "lstm", "gru"}
+    assert json.loads(lnn("info", "half-cheetah-micro", "--json").stdout)["name"] == micro["name"]

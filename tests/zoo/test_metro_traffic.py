@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from command_line import lnn
 
 from zoo.data import metro_traffic as data
 from zoo.forecasting import metro_traffic as task
@@ -67,3 +68,16 @@ def test_scaling_is_that_of_the_whole_series(real_data):
     volume = data.table()[data.TARGET]
     assert volume.mean() == pytest.approx(task.MEAN_VOLUME)
     assert volume.std() == pytest.approx(task.VOLUME_DEVIATION)
+
+
+def test_the_public_file_is_predicted_in_vehicles_and_scored(real_data, tmp_path):
+    lines = data.DATASET.fetch()[data.FILE].read_text().splitlines()[:60]
+    (tmp_path / "x.csv").write_text("\n".join(f"{line},{i}" for i, line in enumerate(lines)))
+    arguments = ["--input", tmp_path / "x.csv", "--out", tmp_path / "y.csv"]
+    result = lnn("predict", "metro-traffic", *arguments)
+    assert result.returncode == 0 and "does not read these columns: 0" in result.stderr
+    predicted = np.loadtxt(tmp_path / "y.csv", skiprows=1)
+    volumes = np.array([float(line.split(",")[-1]) for line in lines[1:]])
+    error = np.sqrt(np.mean((predicted - volumes) ** 2))
+    assert f"traffic_volume RMSE {error:.5g}" in result.stdout
+    assert error < 0.5 * volumes.std()

@@ -10,8 +10,8 @@ pytest.importorskip("keras_tuner")
 pytest.importorskip("jax")
 
 from zoo import registry
+from zoo.experiments import distributed_sweep, sweep
 from zoo.experiments import runs as zoo_runs
-from zoo.experiments import sweep
 
 
 @pytest.fixture(scope="module")
@@ -81,4 +81,4 @@ def wait_for(folder, pattern, timeout=60.0):
 
 def test_address_is_host_and_port(tmp_path):
     with pytest.raises(ValueError, match="must be host:port; received 'somewhere'"):
-        sweep.work(sweep_worker.preset(), tmp_path, "somewhere")
+        distributed_sweep.work(sweep_worker.preset(), tmp_path, "somewhere")

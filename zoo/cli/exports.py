@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo.cli import export_arguments as arguments
-from zoo.cli.options import InputFile, MaxSteps, Source, console, progress
+from zoo.cli.options import AsJson, InputFile, MaxSteps, Source, console, progress
 from zoo.cli.start import load_keras
 
 Calibration = Annotated[
@@ -92,6 +92,7 @@ def verify(
     reset: Reset = False,
     tolerance: Tolerance = None,
     metric_tolerance: MetricTolerance = None,
+    as_json: AsJson = False,
 ) -> None:
     """Verify an exported file against its Keras model again."""
     from zoo.readers import files
@@ -126,7 +127,10 @@ def verify(
     except RuntimeError as error:
         # A runtime that dies or hangs on the file.
         raise ValueError(f"{file}: {error}") from error
-    report.print(console())
+    if as_json:
+        typer.echo(report.json())
+    else:
+        report.print(console())
     if not report.passed:
         raise typer.Exit(1)
 
@@ -141,9 +145,10 @@ def compare(
         typer.Option(help="table, markdown or json; default: by the suffix of --out, else table."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file, not to the screen.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare all recipes of all targets: size, memory, error, time and verdict."""
-    form = arguments.comparison_format(format, out)
+    form = "json" if as_json else arguments.comparison_format(format, out)
     arguments.require_steps(steps)
     arguments.require_model(source)
     calibration_data, evaluation = _data(source, calibration)

@@ -40,7 +40,7 @@ def read(path: Path, source: str) -> Inputs:
         if columns is not None:
             return _fitted_table(path, columns)
     if suffix not in SUFFIXES:
-        raise FileError(f"{shown(path)} must be an .npz or .npy file, or a table such as .csv.")
+        raise FileError(f"{shown(path)} must be an .npz, .npy or .csv file.")
     if suffix == ".csv":
         return _table(files.require_file(path), source)
     loaded = arrays.read(path)

@@ -33,7 +33,6 @@ def predict(
     from zoo.tables.fitted import columns_of
 
     prediction_files.require_suffix(out)
-    _require_input(source, input)
     columns = columns_of(source)
     if columns is not None and (input is None or input.suffix.lower() in TABLES):
         _predict_table(source, columns, input, out, sort, max_rows)
@@ -46,6 +45,7 @@ def predict(
     from zoo.hub import store
 
     model = store.load(source)
+    _require_input(source, input)
     data = input_files.read(input, source) if input else input_files.sample(source, "inputs")
     predictions = predictions_of(model, data, source, input)
     preset = registry.PRESETS.get(source) if input and input.suffix.lower() == ".csv" else None

@@ -1,5 +1,7 @@
 """The table of presets with their metrics, baselines, results to beat and sizes."""
 
+from typing import Any
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -23,6 +25,22 @@ def preset_table() -> Table:
             f"[bold]{preset.name}[/]\n{preset.domain}", *_results(preset), end_section=True
         )
     return table
+
+
+def preset_facts(preset: Preset) -> dict[str, Any]:
+    """The facts of a preset as JSON; those of its results if it is released."""
+    facts: dict[str, Any] = {"name": preset.name, "domain": preset.domain, "task": preset.task}
+    if not preset.metadata_sha256:
+        return facts
+    recorded = store.metadata(preset.name)
+    return {
+        **facts,
+        "metric": preset.metric.name,
+        "test": {kind: values["test_mean"] for kind, values in recorded["metrics"].items()},
+        "to_beat": [bar.value for bar in preset.bars],
+        "parameters": recorded["parameters"],
+        "bytes": {recipe: file["bytes"] for recipe, file in recorded["exports"].items()},
+    }
 
 
 def _results(preset: Preset) -> list[str]:

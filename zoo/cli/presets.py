@@ -1,30 +1,37 @@
 """The commands `lnn presets`, `info`, `release` and `publish`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from zoo.cli.options import PresetName, RunsFolder, console, say
+from zoo.cli.options import AsJson, PresetName, RunsFolder, Source, console, say
 
 
-def presets() -> None:
+def presets(as_json: AsJson = False) -> None:
     """List the presets with their metrics and baselines."""
-    from zoo.cli.preset_table import preset_table
+    from zoo.cli.preset_table import preset_facts, preset_table
     from zoo.registry import PRESETS
 
+    if as_json:
+        typer.echo(json.dumps([preset_facts(preset) for preset in PRESETS.values()]))
+        return
     output = console()
     output.print(preset_table())
     for preset in PRESETS.values():
         output.print(f"{preset.name}: {preset.task}", highlight=False)
 
 
-def info(name: PresetName) -> None:
-    """Show the card of a preset."""
+def info(name: Source, as_json: AsJson = False) -> None:
+    """Show the card of a preset or of a fitted model; as JSON, its metadata."""
     from rich.markdown import Markdown
 
     from zoo.hub import store
 
+    if as_json:
+        typer.echo(json.dumps(store.metadata(name)))
+        return
     console().print(Markdown(store.card(name)))
 
 

@@ -83,12 +83,16 @@ def sweep(
     from zoo.experiments import sweep as sweeps
 
     if worker:
-        sweeps.work(preset, runs, worker)
+        from zoo.experiments import distributed_sweep
+
+        distributed_sweep.work(preset, runs, worker)
         return
     trials = sweeps.grid(preset, _seeds(seeds), dict(map(_field, set or [])))
     say(f"{len(trials)} trials of {name}")
     if chief:
-        results = sweeps.lead(preset, trials, runs, chief)
+        from zoo.experiments import distributed_sweep
+
+        results = distributed_sweep.lead(preset, trials, runs, chief)
     else:
         results = sweeps.sweep(preset, trials, runs)
     for label, count, mean, deviation in sweeps.summary(results):
