@@ -50,7 +50,7 @@ TASKS = {
     ),
     "half_cheetah": Task(
         public_tables.half_cheetah_csv,
-        "--target rootz --time step --group trace --horizon 1",
+        "--target z --time step --group trace --horizon 1",
         "Height of a simulated runner one step later.",
     ),
     "heartbeats": Task(

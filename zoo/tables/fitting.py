@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.readers import table as tables
 from zoo.readers.table import MAX_ROWS, Table
-from zoo.tables import baselines, plan, plot, scores, sequences, splits, training
+from zoo.tables import baselines, plan, plot, samples, scores, sequences, splits, training
 from zoo.tables.columns import Columns
 from zoo.tables.fitted import PLOT, SAMPLE_TABLE, Fitted
 from zoo.tables.model import ModelConfig
-from zoo.tables.sequences import TableSequence, has_target
+from zoo.tables.sequences import has_target
 from zoo.tables.splits import Parts
 from zoo.training.recipe import TrainingRecipe
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from zoo.training.checkpoint import Epoch
 
 MIN_LABELLED_ROWS = 8
-SAMPLE_ROWS, CALIBRATION_WINDOWS = 1_000, 32
-TABLE_ROWS = 300
 
 
 @dataclass(frozen=True)
@@ -250,9 +248,9 @@ def train(prepared: Prepared, progress: Callable[[Progress], None] | None = None
             "groups": {name: len(part) for name, part in parts.items()},
             "target_deviation": statistics.target_deviation.tolist(),
         },
-        samples=_samples(parts, columns, prepared.window),
+        samples=samples.arrays(parts, columns, prepared.window),
         files={
-            SAMPLE_TABLE: _sample_table(prepared.table, parts, columns),
+            SAMPLE_TABLE: samples.table_rows(prepared.table, parts, columns),
             PLOT: plot.held_out(columns, test, own, prepared.table),
         },
     )
@@ -298,51 +296,3 @@ def _window(window: int | None, parts: Parts, table: Table) -> int:
             f"{longest:,}; use a shorter one."
         )
     return window
-
-
-def _samples(parts: Parts, columns: Columns, window: int) -> dict[str, Any]:
-    """Training windows for calibration; test sequences with their targets for verification."""
-    windows = splits.windows([*parts["train"], *parts["validation"]], window)
-    calibration, _ = sequences.stacked([windows[i] for i in _typical(windows)])
-    whole = [sequence for sequence in parts["test"] if len(sequence) > 1]
-    whole = [whole[i] for i in np.random.default_rng(0).permutation(len(whole))]
-    rows = min(SAMPLE_ROWS, min(map(len, whole)))
-    tested = [s.part(slice(0, rows)) for s in whole[: max(1, SAMPLE_ROWS // rows)]]
-    known = min(_labelled_rows(sequence) for sequence in tested)
-    if known > 1:
-        tested = [sequence.part(slice(0, known)) for sequence in tested]
-    inputs, targets = sequences.stacked(tested)
-    samples: dict[str, Any] = {"calibration": _single(calibration), "inputs": _single(inputs)}
-    if known > 1:
-        one_hot = np.eye(len(columns.classes), dtype="float32")
-        samples["targets"] = one_hot[targets] if columns.classes else targets
-    return samples
-
-
-def _typical(windows: Sequence[TableSequence]) -> list[int]:
-    """Windows over all of the table, and those with the smallest and largest value of a feature.
-
-    The ranges of an integer file cover these, so that few values of other rows lie outside.
-    """
-    spread = np.linspace(0, len(windows) - 1, min(CALIBRATION_WINDOWS, len(windows))).astype(int)
-    rows = [window.inputs[sequences.ROW] for window in windows]
-    lowest = np.argmin([row.min(axis=0) for row in rows], axis=0)
-    highest = np.argmax([row.max(axis=0) for row in rows], axis=0)
-    return sorted({int(i) for i in (*spread, *lowest, *highest)})
-
-
-def _labelled_rows(sequence: TableSequence) -> int:
-    """How many rows from the first on have a target."""
-    missing = np.flatnonzero(~has_target(sequence.targets))
-    return int(missing[0]) if len(missing) else len(sequence)
-
-
-def _single(inputs: dict[str, np.ndarray]) -> Any:
-    return inputs if len(inputs) > 1 else inputs[sequences.ROW]
-
-
-def _sample_table(table: Table, parts: Parts, columns: Columns) -> bytes:
-    """The first test rows in the columns of the table, as CSV."""
-    rows = np.concatenate([sequence.rows for sequence in parts["test"]])[:TABLE_ROWS]
-    names = [*columns.required, *columns.targets]
-    return table.frame.iloc[rows][list(dict.fromkeys(names))].to_csv(index=False).encode()
