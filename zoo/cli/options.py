@@ -45,33 +45,21 @@ def note(text: str) -> None:
 
 
 @contextlib.contextmanager
-def training_bar() -> Iterator[Callable[[str, int, int, float], None]]:
+def training_bar(by_epoch: bool = False) -> Iterator[Callable[[str, int, int, float], None]]:
     """Yield a function that shows how far a training has come, and the time that is left.
 
     Its arguments are the name of the model, the epochs done, their largest number, and the
-    validation loss. On a terminal it moves a bar, elsewhere it prints about ten lines per model,
-    on stderr.
+    validation loss. On a terminal it moves a bar, elsewhere it prints lines, on stderr.
+
+    Args:
+        by_epoch: Whether to print a line per epoch; by default about ten per model.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     errors = Console(stderr=True)
-    started: dict[str, float] = {}
     if not errors.is_terminal:
-
-        def print_line(model: str, epoch: int, epochs: int, loss: float) -> None:
-            start = started.setdefault(model, time.monotonic())
-            if epoch == 1 or epoch % max(1, epochs // 10) == 0 or epoch == epochs:
-                left = (time.monotonic() - start) / max(epoch - 1, 1) * (epochs - epoch)
-                about = f", at most {left:.0f} s left" if epoch > 1 else ""
-                errors.print(
-                    f"{model}: epoch {epoch}/{epochs}, validation loss {loss:.4g}{about}",
-                    highlight=False,
-                    soft_wrap=True,
-                    markup=False,
-                )
-
-        yield print_line
+        yield _EpochLines(errors, by_epoch)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -89,6 +77,28 @@ def training_bar() -> Iterator[Callable[[str, int, int, float], None]]:
             bar.update(tasks[model], completed=epoch, loss=loss)
 
         yield move
+
+
+class _EpochLines:
+    """Prints a line for some epochs, with the time that the others will take at most."""
+
+    def __init__(self, console: "Console", every: bool):
+        self._console, self._every = console, every
+        self._started: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, model: str, epoch: int, epochs: int, loss: float) -> None:
+        start, first = self._started.setdefault(model, (time.monotonic(), epoch))
+        is_shown = self._every or epoch in (first, epochs) or epoch % max(1, epochs // 10) == 0
+        if not is_shown:
+            return
+        left = (time.monotonic() - start) / max(epoch - first, 1) * (epochs - epoch)
+        about = f", at most {left:.0f} s left" if epoch > first else ""
+        self._console.print(
+            f"{model}: epoch {epoch}/{epochs}, validation loss {loss:.4g}{about}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 @contextlib.contextmanager

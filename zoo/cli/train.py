@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli.options import PresetName, RunsFolder, say
+from zoo.cli.options import PresetName, RunsFolder, say, training_bar
 from zoo.cli.start import load_keras
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zoo.training.checkpoint import Epoch
 
 
@@ -42,20 +44,30 @@ def train(
     with distributed(distribute, addresses, index, task, timeout):
         is_first = process()[0] == 0
 
-        def print_epoch(epoch: "Epoch") -> None:
-            if is_first:
-                say(
-                    f"epoch {epoch.epoch + 1:4d}/{preset.recipe.epochs}  loss {epoch.loss:.4f}  "
-                    f"validation {epoch.validation_loss:.4f}  {epoch.seconds:.1f} s"
-                )
-
-        result = zoo_runs.run(preset, model, seed, runs, print_epoch)
+        with training_bar(by_epoch=True) as show:
+            result = zoo_runs.run(
+                preset, model, seed, runs, _shown(show, preset.recipe.epochs) if is_first else None
+            )
     if is_first:
         say(
             f"{name} {model} seed {seed}: test {preset.metric.name} {result['test']:.4f}, "
             f"validation {result['validation']:.4f}, {result['parameters']:,} parameters, "
             f"{result['seconds']:.0f} s; {zoo_runs.folder_of(runs, preset, model, seed)}"
         )
+
+
+def _shown(show: "Callable[..., None]", epochs: int) -> "Callable[[Epoch], None]":
+    """A function that shows each epoch, and before the first one where the training resumed."""
+    is_first = True
+
+    def show_epoch(epoch: "Epoch") -> None:
+        nonlocal is_first
+        if is_first and epoch.epoch:
+            say(f"resuming from epoch {epoch.epoch}")
+        is_first = False
+        show("training", epoch.epoch + 1, epochs, epoch.validation_loss)
+
+    return show_epoch
 
 
 def sweep(

@@ -1,6 +1,7 @@
 """The plot of a fitted model: targets and predictions of the test part, or confused classes."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,10 @@ def held_out(
         figure = Figure(figsize=(9, 1 + 2.2 * len(shown)), layout="constrained")
         _lines(figure, columns, found, outputs, table)
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Names in scripts that the font lacks.
+        warnings.simplefilter("ignore")
+        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
     return file.getvalue()
 
 
@@ -70,7 +74,8 @@ def _lines(
         axis.plot(times, predicted[:, place], color="C0", linewidth=1, label="prediction")
         axis.set_ylabel(_plain(name))
         axis.spines[["top", "right"]].set_visible(False)
-    later = f", {columns.horizon} rows ahead" if columns.horizon else ""
+    ahead = f"{columns.horizon} row{'s' * (columns.horizon > 1)} ahead"
+    later = f", {ahead}" if columns.horizon else ""
     where = f", {columns.group} {sequence.group}" if columns.group else ""
     axes[0].set_title(_plain(f"test part{where}{later}"), loc="left", fontsize=10)
     axes[0].legend(frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, 1.18))
