@@ -69,9 +69,9 @@ def linear(
     every = max(1, -(-len(x) // MAX_LINEAR_ROWS))
     x, y = x[::every], y[::every]
     if not columns.classes:
-        fitted = Ridge(alpha=1.0).fit(x, (y - statistics.target_mean) / statistics.target_deviation)
+        fitted = Ridge(alpha=1.0).fit(x, (y - statistics.target_mean) / statistics.target_scale)
         outputs = [fitted.predict(_lagged(s, statistics)).reshape(len(s), -1) for s in test]
-        return [o * statistics.target_deviation + statistics.target_mean for o in outputs]
+        return [o * statistics.target_scale + statistics.target_mean for o in outputs]
     classifier = LogisticRegression(max_iter=500).fit(x, y)
     predictions = []
     for sequence in test:
@@ -86,7 +86,7 @@ def linear(
 
 
 def _normalized(sequence: TableSequence, statistics: Statistics) -> np.ndarray:
-    rows = (sequence.inputs[ROW] - statistics.mean) / statistics.deviation
+    rows = (sequence.inputs[ROW] - statistics.mean) / statistics.scale
     if OBSERVED in sequence.inputs:
         rows = np.concatenate([rows, sequence.inputs[OBSERVED]], axis=-1)
     return rows

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LIQUID_CELLS = ("liquid", "cfc", "ltc", "lrc", "ctrnn")
 STOCK_CELLS = ("lstm", "gru")
 CELLS = (*LIQUID_CELLS, *STOCK_CELLS)
+# The largest distance of a number from its mean, in the units of the model.
+RANGE = 3.0
 # The time from a row to the next one in the unit of the cells' time constants, which start around
 # this value.
 INTERVAL = 0.25
@@ -44,20 +46,23 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Means and standard deviations of the training rows.
+    """Statistics of the training rows.
 
     Attributes:
         mean: Means of the features.
-        deviation: Their standard deviations.
+        scale: Their units in the model. Numbers lie within `RANGE` units of their means, so that
+            all of them have the same resolution in an integer file, where they share a scale.
         target_mean: Means of the targets.
+        target_scale: Their units in the model.
         target_deviation: Their standard deviations.
         change: Standard deviations of the targets' changes over the horizon; of the targets
             themselves without a horizon.
     """
 
     mean: np.ndarray
-    deviation: np.ndarray
+    scale: np.ndarray
     target_mean: np.ndarray
+    target_scale: np.ndarray
     target_deviation: np.ndarray
     change: np.ndarray
 
@@ -84,7 +89,7 @@ def build(
     row: Tensor = keras.Input((None, len(columns.features)), name=ROW)
     inputs = [row]
     x = keras.layers.Normalization(
-        mean=statistics.mean, variance=statistics.deviation**2, name="normalize"
+        mean=statistics.mean, variance=statistics.scale**2, name="normalize"
     )(row)
     if columns.has_gaps:
         observed: Tensor = keras.Input((None, len(columns.numbers)), name=OBSERVED)
@@ -115,14 +120,14 @@ def _outputs(z: Tensor, x: Tensor, columns: Columns, statistics: Statistics) -> 
     if columns.classes:
         return keras.layers.Softmax(name="classes")(z)
     if columns.horizon:
-        relative = statistics.change / statistics.target_deviation
+        relative = statistics.change / statistics.target_scale
         change = keras.layers.Normalization(
             mean=np.zeros_like(relative), variance=relative**2, invert=True, name="change"
         )(z)
         z = keras.layers.Add(name="forecast")([change, _last_targets(x, columns)])
     return keras.layers.Normalization(
         mean=statistics.target_mean,
-        variance=statistics.target_deviation**2,
+        variance=statistics.target_scale**2,
         invert=True,
         name="units",
     )(z)

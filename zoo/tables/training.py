@@ -1,6 +1,8 @@
 """The training of a model on the sequences of a table, and its predictions."""
 
+import functools
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ import numpy as np
 
 from zoo.tables import sequences, splits
 from zoo.tables.columns import Columns
-from zoo.tables.model import ModelConfig, Statistics, build, parameters
+from zoo.tables.model import RANGE, ModelConfig, Statistics, build, parameters
 from zoo.tables.sequences import TableSequence, has_target
 from zoo.training.arrays import Arrays, Tensor
 from zoo.training.recipe import TrainingRecipe
@@ -44,14 +46,15 @@ def limits_of(training: Sequence[TableSequence], columns: Columns) -> np.ndarray
     `LARGEST` standard deviations of these values.
     """
     rows = _observed_rows(training)[:, : len(columns.numbers)]
-    low, high = np.nanquantile(rows, [0.001, 0.999], axis=0)
-    least, greatest = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+    low = _ignoring_nan(functools.partial(np.nanquantile, q=0.001), rows)
+    high = _ignoring_nan(functools.partial(np.nanquantile, q=0.999), rows)
+    least, greatest = _ignoring_nan(np.nanmin, rows), _ignoring_nan(np.nanmax, rows)
     # A column that is nearly always the same keeps its range.
     is_flat = low == high
     low, high = np.where(is_flat, least, low), np.where(is_flat, greatest, high)
     margin = 0.5 * (high - low)
     typical = np.clip(rows, low - margin, high + margin)
-    mean, deviation = np.nanmean(typical, axis=0), np.nanstd(typical, axis=0)
+    mean, deviation = _ignoring_nan(np.nanmean, typical), _ignoring_nan(np.nanstd, typical)
     low = np.maximum(low - margin, mean - LARGEST * deviation)
     high = np.minimum(high + margin, mean + LARGEST * deviation)
     return np.nan_to_num(np.stack([low, high], axis=-1))
@@ -69,30 +72,37 @@ def _observed_rows(found: Sequence[TableSequence]) -> np.ndarray:
 
 
 def statistics_of(training: Sequence[TableSequence], columns: Columns) -> Statistics:
-    """Means and standard deviations of the training rows.
+    """Statistics of the training rows, whose numbers are limited already.
 
-    Constant features have the deviation 1. A forecast normalizes a target as the feature that it
-    is.
+    A forecast normalizes a target as the feature that it is.
     """
     rows = _observed_rows(training)
-    mean, deviation = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
-    mean, deviation = np.nan_to_num(mean), _positive(deviation)
+    mean = np.nan_to_num(_ignoring_nan(np.nanmean, rows))
+    largest = _ignoring_nan(np.nanmax, np.abs(rows - mean))
+    scale = _positive(largest / RANGE)
     # Categories are 0 and 1 already.
-    mean[len(columns.numbers) :], deviation[len(columns.numbers) :] = 0.0, 1.0
+    mean[len(columns.numbers) :], scale[len(columns.numbers) :] = 0.0, 1.0
     if columns.classes:
-        return Statistics(mean, deviation, np.zeros(1), np.ones(1), np.ones(1))
+        return Statistics(mean, scale, *(np.zeros(1), np.ones(1), np.ones(1), np.ones(1)))
     known = [has_target(s.targets) for s in training]
     targets = np.concatenate([s.targets[rows] for s, rows in zip(training, known, strict=True)])
-    target_deviation = _positive(targets.std(axis=0, dtype="float64"))
+    deviation = _positive(targets.std(axis=0, dtype="float64"))
     if not columns.horizon:
         target_mean = targets.mean(axis=0, dtype="float64")
-        return Statistics(mean, deviation, target_mean, target_deviation, target_deviation)
+        return Statistics(mean, scale, target_mean, deviation, deviation, deviation)
     places = places_of(columns)
     last = [
         s.inputs[sequences.ROW][rows][:, places] for s, rows in zip(training, known, strict=True)
     ]
     change = _positive((targets - np.concatenate(last)).std(axis=0, dtype="float64"))
-    return Statistics(mean, deviation, mean[places], deviation[places], change)
+    return Statistics(mean, scale, mean[places], scale[places], deviation, change)
+
+
+def _ignoring_nan(function: Callable[..., np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """A statistic of each feature; NaN, without a warning, for one that was never observed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return function(rows, axis=0)
 
 
 def _positive(deviation: np.ndarray) -> np.ndarray:
