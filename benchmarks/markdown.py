@@ -5,8 +5,8 @@ import textwrap
 from typing import Any
 
 LINE_LENGTH = 100
-# Headings, tables, and lists with "-" or numbers.
-_NOT_A_PARAGRAPH = re.compile(r"#|\||- |\d+\. ")
+# Headings, tables, lists with "-" or numbers, and indented commands.
+_NOT_A_PARAGRAPH = re.compile(r"#|\||- |\d+\. |    ")
 
 
 def render_page(template: str, **values: Any) -> str:

@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
     "compress": "compress.md",
     "export": "exports.md",
+    "own_tables": "own-data.md",
     "parallel": "parallel.md",
     "speed": "speed.md",
     "defaults": "defaults.md",
