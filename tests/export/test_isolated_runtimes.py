@@ -144,7 +144,9 @@ def test_text_of_other_threads_survives_a_capture(capfd):
     def write():
         while not stop.wait(0.0005):
             line = f"line {len(written)}"
-            print(line, file=sys.__stderr__ if len(written) % 2 else sys.stderr, flush=True)
+            stream = sys.__stderr__ if len(written) % 2 else sys.stderr
+            # In one write: `print` writes the end of a line separately.
+            print(f"{line}\n", end="", file=stream, flush=True)
             written.append(line)
 
     thread = threading.Thread(target=write)

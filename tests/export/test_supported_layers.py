@@ -54,7 +54,7 @@ def sequence_and_last_step():
         ),
         (
             lambda: sequential(layers.LayerNormalization(axis=1), layers.LSTM(2)),
-            r"\(LayerNormalization\) takes no float32 sequences of 3",
+            r"\(LayerNormalization\) takes no float32 sequences of 7",
         ),
         (lambda: keras.Sequential([layers.LSTM(3)]), "is not built"),
         (lambda: "model", "must be a keras.Model; received str"),
