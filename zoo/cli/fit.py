@@ -1,12 +1,15 @@
 """The command `lnn fit`: a model for a table of the user."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli.options import MaxRows, Sort, console, note, say, training_bar
 from zoo.cli.start import load_keras
+
+if TYPE_CHECKING:
+    from zoo.tables.fitted import Fitted
 
 
 def fit(
@@ -94,13 +97,12 @@ def _require_writable(out: Path) -> None:
     require_writable(out.parent / f".{out.name}")
 
 
-def _print(fitted: "object") -> None:
+def _print(fitted: "Fitted") -> None:
+    """Print the metrics of all models, and which of them the model beats."""
     from rich.table import Table
 
     from zoo.tables import card, scores
-    from zoo.tables.fitted import Fitted
 
-    assert isinstance(fitted, Fitted)
     metrics = card.metrics_of(fitted)
     table = Table("on the test part", box=None, pad_edge=False)
     for metric in metrics:
