@@ -9,6 +9,7 @@ from export.compress.quantized_layers import QuantizedCell, QuantizedLayer
 from export.forms.rnn_layers import (
     bidirectional_with,
     exported_layer,
+    functional,
     is_rnn,
     with_cell,
     with_layers,
@@ -74,9 +75,7 @@ def strip(model: keras.Model) -> keras.Model:
             f"Model {model.name!r} ({type(model).__name__}) is subclassed, so its layers' order is "
             "unknown; allowed: Sequential and Functional models."
         )
-    if is_sequential:
-        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    return exported_layer(model)
+    return exported_layer(functional(model) if is_sequential else model)
 
 
 def _quantized(layer: Any, kernels: set[int]) -> Any:

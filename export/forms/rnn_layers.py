@@ -68,14 +68,12 @@ def bidirectional_with(layer: Any, forward: Any, backward: Any) -> keras.layers.
 
 
 def with_layers(model: keras.Model, replace: Callable) -> keras.Model:
-    """Return a Sequential or Functional model with other layers in the same graph.
+    """Return a Functional model with other layers in the graph of a model. It is not compiled.
 
     Args:
-        model: The model.
+        model: The Sequential or Functional model.
         replace: Function from a layer, or an operation of the graph, to the one in its place.
     """
-    if isinstance(model, keras.Sequential):
-        return keras.models.clone_model(model, clone_function=replace)
 
     def call(layer, *args, **kwargs):
         # The graph records `training` in calls of layers that behave differently in training.
@@ -84,7 +82,17 @@ def with_layers(model: keras.Model, replace: Callable) -> keras.Model:
             kwargs.pop("mask", None)
         return layer(*args, **kwargs)
 
-    return keras.models.clone_model(model, clone_function=replace, call_function=call)
+    return keras.models.clone_model(functional(model), clone_function=replace, call_function=call)
+
+
+def functional(model: keras.Model) -> keras.Model:
+    """Return the graph of a Sequential or Functional model as a model that is not compiled.
+
+    Keras compiles a clone as its model, which fails for a loss function that is not registered.
+    """
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def _exported_cell(cell):

@@ -290,3 +290,16 @@ def attention():
 def test_what_cannot_be_quantized_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         quantize_aware(make())
+
+
+def test_model_with_an_unregistered_loss(waves):
+    """The model with quantizers is not compiled, so Keras need not know the loss."""
+    model = sequential("simple", outputs=4, features=4)
+    model.compile("sgd", loss=lambda targets, outputs: abs(targets - outputs))
+    assert not quantize_aware(model).compiled
+    wrapped = keras.Sequential([keras.Input((None, 4)), model, layers.Dense(1)])
+    wrapped.compile("sgd", loss=lambda targets, outputs: abs(targets - outputs))
+    aware = quantize_aware(wrapped)
+    assert not strip(aware).compiled
+    inputs = waves[:2, :5]
+    np.testing.assert_allclose(strip(aware)(inputs), wrapped(inputs), atol=1e-6)

@@ -9,10 +9,10 @@ from zoo.tables.model import ModelConfig
 from zoo.tables.plan import TableOptions
 
 
-def prepare(frame, window=None, seed=0, **options):
+def prepare(frame, window=None, seed=0, quantize_aware=0, **options):
     targets = options.pop("target", ())
     targets = (targets,) if isinstance(targets, str) else tuple(targets)
-    training = fitting.TrainingOptions(ModelConfig(units=4), window, 1, seed)
+    training = fitting.TrainingOptions(ModelConfig(units=4), window, 1, seed, quantize_aware)
     return fitting.prepare(frame, TableOptions(targets, **options), training)
 
 
@@ -105,6 +105,7 @@ BAD = {
     "duplicates": (dict(target="level", duplicates="mean"), "duplicates"),
     "long window": (dict(target="level", window=500), "`window` is 500 rows, but the longest"),
     "short window": (dict(target="level", window=1), "`window` must be an integer of at least 2"),
+    "negative epochs": (dict(target="level", quantize_aware=-1), "must be at least 0 epochs"),
     "unsorted": (dict(target="level", time="recording"), "times occur more than once"),
 }
 

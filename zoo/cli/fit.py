@@ -38,6 +38,9 @@ def fit(
         int | None, typer.Option(help="Rows per training sequence; default: at most 64.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Largest number of passes over the data.")] = 30,
+    quantize_aware: Annotated[
+        int, typer.Option(help="Further epochs, with the rounding of an int8 file.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of weights, data order and split.")] = 0,
     time_format: Annotated[
         str | None, typer.Option(help='Form of the dates, for example "%d/%m/%Y %H:%M".')
@@ -64,7 +67,9 @@ def fit(
         duplicates=duplicates,
         sort=sort,
     )
-    training = fitting.TrainingOptions(ModelConfig(cell, units, unfolds), window, epochs, seed)
+    training = fitting.TrainingOptions(
+        ModelConfig(cell, units, unfolds), window, epochs, seed, quantize_aware
+    )
     prepared = fitting.prepare(table, options, training, max_rows)
     for text in prepared.notes:
         note(text)

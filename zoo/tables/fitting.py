@@ -57,6 +57,7 @@ def fit(
     unfolds: int = 1,
     window: int | None = None,
     epochs: int = 30,
+    quantize_aware: int = 0,
     seed: int = 0,
     time_format: str | None = None,
     duplicates: str = "refuse",
@@ -88,6 +89,8 @@ def fit(
         unfolds: Solver steps per row, of cells that have a solver.
         window: Rows per training sequence; by default 64, or fewer if groups are shorter.
         epochs: Maximum number of epochs. Training stops after 8 epochs without improvement.
+        quantize_aware: Further epochs, which compute with the rounding of an int8 file. They make
+            the model robust to it; needed for forecasts that are nearly exact.
         seed: Seed of the weights, of the data order, and of the split by groups.
         time_format: The form of the dates as `datetime.strptime` takes it.
         duplicates: Rows of one group with the same time: "refuse" the table, "keep" them, or use
@@ -124,7 +127,7 @@ def fit(
             duplicates=duplicates,
             sort=sort,
         ),
-        TrainingOptions(ModelConfig(cell, units, unfolds), window, epochs, seed),
+        TrainingOptions(ModelConfig(cell, units, unfolds), window, epochs, seed, quantize_aware),
         max_rows,
     )
     return train(prepared, progress)
@@ -138,6 +141,13 @@ class TrainingOptions:
     window: int | None = None
     epochs: int = 30
     seed: int = 0
+    quantize_aware: int = 0
+
+    def __post_init__(self) -> None:
+        if self.quantize_aware < 0:
+            raise ValueError(
+                f"`quantize_aware` must be at least 0 epochs; received {self.quantize_aware!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -202,13 +212,13 @@ def train(prepared: Prepared, progress: Callable[[Progress], None] | None = None
         "linear": baselines.linear(training_part, test, columns, statistics),
     }
 
-    def trained(config: ModelConfig) -> "tuple[keras.Model, list[Epoch]]":
+    def trained(config: ModelConfig, rounded: int = 0) -> "tuple[keras.Model, list[Epoch]]":
         history: list[Epoch] = []
 
         def report(epoch: "Epoch") -> None:
             history.append(epoch)
             if progress:
-                epochs = prepared.recipe.epochs
+                epochs = prepared.recipe.epochs + rounded
                 progress(Progress(config.cell, len(history), epochs, epoch.validation_loss))
 
         model = training.train(
@@ -220,10 +230,11 @@ def train(prepared: Prepared, progress: Callable[[Progress], None] | None = None
             prepared.recipe,
             options.seed,
             report,
+            rounded,
         )
         return model, history
 
-    model, history = trained(config)
+    model, history = trained(config, options.quantize_aware)
     own = training.predictions(model, test)
     if config.cell != "lstm":
         lstm, _ = trained(training.lstm_config(columns, config, model.count_params()))

@@ -25,6 +25,8 @@ Progress = Callable[[str, "Epoch", int], None]
 WINDOW = 64
 # Outliers are limited to this many standard deviations.
 LARGEST = 6.0
+# Peak learning rate of the epochs with the rounding of an int8 file.
+ROUNDED_RATE = 0.001
 # Gradient steps per epoch.
 MIN_BATCHES = 16
 RECIPE = TrainingRecipe(
@@ -124,8 +126,13 @@ def train(
     recipe: TrainingRecipe,
     seed: int,
     progress: "Callable[[Epoch], None] | None" = None,
+    quantize_aware: int = 0,
 ) -> "keras.Model":
-    """Train a model, and return it with outputs in the units of the targets."""
+    """Train a model, and return it with outputs in the units of the targets.
+
+    The last `quantize_aware` epochs, after those of the recipe, compute with the rounding of an
+    int8 file.
+    """
     import keras
 
     from zoo.training import loop
@@ -139,18 +146,28 @@ def train(
     training = _arrays(windows * repeats, columns, statistics)
     validation = _arrays(parts["validation"], columns, statistics)
     is_classes = bool(columns.classes)
-    with tempfile.TemporaryDirectory() as directory:
-        loop.train(
-            trained,
-            training,
-            validation,
-            recipe,
-            seed,
-            directory,
-            progress,
-            loss=_cross_entropy if is_classes else _squared_error,
-            validation_loss=_validation_entropy if is_classes else _validation_error,
-        )
+
+    def fit(trained: "keras.Model", recipe: TrainingRecipe) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            loop.train(
+                trained,
+                training,
+                validation,
+                recipe,
+                seed,
+                directory,
+                progress,
+                loss=_cross_entropy if is_classes else _squared_error,
+                validation_loss=_validation_entropy if is_classes else _validation_error,
+            )
+
+    fit(trained, recipe)
+    if quantize_aware:
+        from export import compress
+
+        # The rounded model shares its weights with the trained one.
+        rounded = compress.quantize_aware(trained)
+        fit(rounded, replace(recipe, epochs=quantize_aware, learning_rate=ROUNDED_RATE))
     return model
 
 
