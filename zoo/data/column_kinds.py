@@ -85,9 +85,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _texts(table: Table, name: str) -> np.ndarray:
-    texts = np.array(_stripped(table, name))
+    texts = _stripped(table, name)
     _refuse(table, name, np.array(["\0" in text for text in texts]), "; NUL is no text.")
-    return texts
+    return np.array(texts)
 
 
 def _times(table: Table, name: str) -> np.ndarray:

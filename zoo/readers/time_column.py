@@ -100,6 +100,9 @@ def _parsed(
 
     if form is not None:
         return _strict(table, cells, column, form, option)
+    if not cells.map(str.isascii).all():
+        # pandas reads digits of other scripts too.
+        return _strict(table, cells, column, None, option)
     try:
         return pd.to_datetime(cells, format="ISO8601", utc=True)
     except (ValueError, OverflowError):
@@ -147,7 +150,8 @@ def _strict(
     pd = pandas()
 
     if form is None:
-        parsed: Any = pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True)
+        plain = cells.where(cells.map(str.isascii))
+        parsed: Any = pd.to_datetime(plain, format="ISO8601", errors="coerce", utc=True)
     else:
         parsed = pd.to_datetime(cells, format=form, errors="coerce")
     wrong = np.flatnonzero(parsed.isna())
