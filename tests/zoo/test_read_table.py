@@ -190,7 +190,7 @@ def test_separators_at_the_ends_of_lines(tmp_path, recwarn):
 
 @pytest.mark.parametrize("rows", [["1;2"] * 60 + ["1,5;2"], ["1,5;v1.2", "2,5;3"]])
 def test_decimal_commas_that_are_rare(tmp_path, rows):
-    """Further down than the first rows, or beside a text with a point."""
+    """Further down than the first rows, or with a text that has a point."""
     (tmp_path / "x.csv").write_text("\n".join(["a;b", *rows]))
     assert 1.5 in tables.read(tmp_path / "x.csv").frame["a"].to_numpy()
 
