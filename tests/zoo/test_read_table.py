@@ -135,7 +135,10 @@ def test_missing_cells_in_every_notation(tmp_path):
         (b"a," + b"b" * 300_000 + b"\n", "its first line is longer than 262,144 bytes"),
         (b"a,b\n1," + b"x" * 200_000 + b"\n2,\n", "line 2: field larger than field limit"),
         (b"a,a\n1,2\n", "names the column 'a' twice"),
+        (b"a, a,b\n1,2,3\n", "names the column 'a' twice"),
         (b"a,\n1,2\n", "column 2 has no name"),
+        (b"a,,\n1,2,3\n", "column 2 has no name"),
+        (b"a" + b",a" * 5000 + b"\n1" + b",1" * 5000, "has 5,001 columns; at most 4,096"),
         (b"a,b\n1,\x00\n", "holds NUL characters"),
         (b'a,b\n1,"2\n', "is no table"),
     ],
@@ -173,7 +176,7 @@ def test_too_many_rows_are_refused_before_reading(tmp_path, monkeypatch):
 
 def test_lines_are_counted_as_editors_do(tmp_path):
     """Blank lines count, above the header too, and line breaks within cells."""
-    (tmp_path / "x.csv").write_text('\n\nwhen,b\n1,"p\nq"\n\n,r\n')
+    (tmp_path / "x.csv").write_text('\n\u2028\x0c\nwhen,b\n1,"p\nq"\n\n,r\n')
     table = tables.read(tmp_path / "x.csv")
     assert [table.place(row) for row in range(2)] == ["line 5", "line 7"]
     assert table.notes == ("Rows without any value are left out: 1, the first is line 6.",)
@@ -193,6 +196,12 @@ def test_decimal_commas_that_are_rare(tmp_path, rows):
     """Further down than the first rows, or with a text that has a point."""
     (tmp_path / "x.csv").write_text("\n".join(["a;b", *rows]))
     assert 1.5 in tables.read(tmp_path / "x.csv").frame["a"].to_numpy()
+
+
+def test_names_that_pandas_would_write(tmp_path):
+    (tmp_path / "x.csv").write_text('Unnamed: 0,x,x.1,"y\nz"\n0,1,2,3\n')
+    frame = tables.read(tmp_path / "x.csv", text=["x"]).frame
+    assert list(frame.columns) == ["x", "x.1", "yz"] and frame["x"][0] == "1"
 
 
 def test_windows_1252(tmp_path):

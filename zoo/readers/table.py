@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.extras import extra
-from zoo.readers import files, table_format, text_table
+from zoo.readers import delimited_text, files, table_format
 from zoo.readers.files import FileError, reason, shown
 from zoo.readers.text import printable
 
@@ -152,8 +152,8 @@ def _text(path: Path, max_rows: int, text: Sequence[str] | None) -> Table:
     form = table_format.detect(path)
     if form.rows > 1.1 * max_rows:
         raise FileError(_too_many(shown(path), form.rows, max_rows, "about "))
-    frame, form, notes = text_table.read(path, form, max_rows + 1, list(MISSING), text)
-    line_of = functools.partial(text_table.line_of, path, form)
+    frame, form, notes = delimited_text.read(path, form, max_rows + 1, list(MISSING), text)
+    line_of = functools.partial(delimited_text.line_of, path, form)
     return Table(frame, shown(path), notes, line_of, form.decimal)
 
 
@@ -190,15 +190,14 @@ def _too_many(name: str, rows: int, max_rows: int, about: str) -> str:
 
 def _require_columns(table: Table) -> None:
     names = [str(name) for name in table.frame.columns]
-    # pandas numbers the second of two columns with one name.
-    twice = [n for n in names if names.count(n) > 1 or (n[-2:] == ".1" and n[:-2] in names)]
+    if len(names) > MAX_COLUMNS:
+        raise FileError(f"{table.name} has {len(names):,} columns; at most {MAX_COLUMNS:,}.")
+    twice = [name for name in names if name and names.count(name) > 1]
     if twice:
-        raise FileError(f"{table.name} names the column {twice[0].removesuffix('.1')!r} twice.")
+        raise FileError(f"{table.name} names the column {twice[0]!r} twice.")
     unnamed = [i for i, name in enumerate(names) if name in ("", f"Unnamed: {i}")]
     if unnamed:
         raise FileError(f"{table.name}: column {unnamed[0] + 1} has no name.")
-    if len(names) > MAX_COLUMNS:
-        raise FileError(f"{table.name} has {len(names):,} columns; at most {MAX_COLUMNS:,}.")
 
 
 def cleaned(column: "pd.Series", is_text: bool) -> "pd.Series":

@@ -52,7 +52,8 @@ def detect(path: Path) -> TableFormat:
     if "\0" in text:
         raise FileError(f"{shown(path)} is no table: it holds NUL characters.")
     is_whole = len(sample) < _SAMPLE_BYTES
-    lines = text.splitlines(keepends=True)
+    # Unlike str.splitlines, this ends lines at line feeds and carriage returns only.
+    lines = list(io.StringIO(text, newline=""))
     if not is_whole:
         # The last line of a part of the file can be cut off.
         lines = lines[:-1]

@@ -55,7 +55,9 @@ def read(
             frame, is_cut = _parsed(path, form, options)
         except UnicodeDecodeError:
             raise failure from error
-    frame.columns = [printable(str(name)).strip() for name in frame.columns]
+    # The names as they are written: pandas numbers those that occur twice.
+    _, header = next(table_format.rows(path, form))
+    frame.columns = [printable(name).strip() for name in header]
     if all(map(_is_number, frame.columns)):
         raise FileError(
             f"{shown(path)} has no header: its first line holds numbers only. The first line must "
@@ -64,7 +66,7 @@ def read(
     if is_cut or (len(frame) and (frame.iloc[:, -1].isna() | (frame.iloc[:, -1] == "")).any()):
         _require_whole_rows(path, form)
     if frame.columns[0] in ("", "Unnamed: 0"):
-        # The index that pandas writes.
+        # The index that pandas writes; it reads it under the second name.
         frame = frame.iloc[:, 1:]
         notes.append("The first column has no name; it is left out.")
     return frame, form, tuple(notes)
