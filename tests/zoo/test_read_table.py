@@ -139,6 +139,7 @@ def test_missing_cells_in_every_notation(tmp_path):
         (b"a,\n1,2\n", "column 2 has no name"),
         (b"a,,\n1,2,3\n", "column 2 has no name"),
         (b"a" + b",a" * 5000 + b"\n1" + b",1" * 5000, "has 5,001 columns; at most 4,096"),
+        ("\ufeff\ufeff\rt".encode(), "its header names 1 columns, but there are 0"),
         (b"a,b\n1,\x00\n", "holds NUL characters"),
         (b'a,b\n1,"2\n', "is no table"),
     ],

@@ -57,6 +57,12 @@ def read(
             raise failure from error
     # The names as they are written: pandas numbers those that occur twice.
     _, header = next(table_format.rows(path, form))
+    if len(header) != frame.shape[1]:
+        # Odd quotation marks, or a second byte order mark.
+        raise FileError(
+            f"{shown(path)} is no table: its header names {len(header)} columns, but there are "
+            f"{frame.shape[1]}."
+        )
     frame.columns = [printable(name).strip() for name in header]
     if all(map(_is_number, frame.columns)):
         raise FileError(
