@@ -13,7 +13,9 @@ def main() -> None:
     try:
         with extra("zoo"):
             from zoo.cli.app import app
+            from zoo.cli.start import quiet_imports
 
+        quiet_imports()
         app()
     # DataError, CorruptPresetError, DownloadError and VerificationError are RuntimeErrors.
     except (ValueError, OSError, RuntimeError, ImportError) as error:

@@ -2,11 +2,13 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from zoo.text_table import text_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +37,22 @@ def console() -> "Console":
 def say(text: str) -> None:
     """Print text without highlighting and without hard line breaks."""
     console().print(text, highlight=False, soft_wrap=True)
+
+
+def show_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
+) -> None:
+    """Print a table; a terminal that is too narrow gets a list of cells for each row.
+
+    Args:
+        headings: The headings of the columns.
+        rows: The cells of each row.
+        left: Indices of the columns that are aligned to the left.
+    """
+    output = console()
+    # A file or a pipe has no width.
+    width = output.width if output.is_terminal else None
+    typer.echo(text_table(headings, rows, width, left))
 
 
 def note(text: str) -> None:

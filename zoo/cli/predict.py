@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from zoo.cli.options import AsJson, InputFile, MaxRows, Sort, Source, console, note, say
+from zoo.cli.options import AsJson, InputFile, MaxRows, Sort, Source, console, note, say, show_table
 from zoo.cli.start import load_keras
 
 if TYPE_CHECKING:
@@ -209,8 +209,14 @@ def _sample(source: str) -> Path:
 
 
 def _show(frame: "pd.DataFrame") -> None:
-    """Rows of a table, aligned; lines are not broken."""
-    typer.echo(frame.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+    """The rows of a table; numbers are rounded to five digits."""
+    columns = [_texts(frame[name]) for name in frame.columns]
+    show_table([str(name) for name in frame.columns], list(zip(*columns, strict=True)), left=())
+
+
+def _texts(column: "pd.Series") -> list[str]:
+    is_float = column.dtype.kind == "f"
+    return [f"{value:.5g}" if is_float else str(value) for value in column]
 
 
 def _errors(frame: "pd.DataFrame", targets: dict[str, np.ndarray]) -> dict[str, float]:
