@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def fit(
-    table: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt or .parquet file.")],
+    table: Annotated[
+        Path, typer.Argument(readable=False, help="A .csv, .tsv, .txt or .parquet file.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
     target: Annotated[
         list[str] | None, typer.Option(help="Column of numbers to predict; may be repeated.")

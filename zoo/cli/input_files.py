@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 
 from zoo import registry
-from zoo.cli.options import note
+from zoo.cli.options import TABLES, note
 from zoo.data import csv_table
 from zoo.hub import store
 from zoo.preset import Preset
 from zoo.readers import arrays, files
 from zoo.readers.files import FileError, shown
 from zoo.readers.text import printable
-from zoo.tables import sequences, splits
+from zoo.tables import samples, splits
 from zoo.tables.columns import Columns
 from zoo.tables.fitted import columns_of, read_for
+from zoo.tables.sequences import TableSequence
 from zoo.training.arrays import Inputs
 
 SUFFIXES = (".npz", ".npy", ".csv")
@@ -35,10 +36,10 @@ def read(path: Path, source: str) -> Inputs:
             names the columns.
     """
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv", ".txt", ".parquet"):
+    if suffix in TABLES:
         columns = columns_of(source)
         if columns is not None:
-            return _fitted_table(path, columns)
+            return samples.inputs(_windows(path, columns))
     if suffix not in SUFFIXES:
         raise FileError(f"{shown(path)} must be an .npz, .npy or .csv file.")
     if suffix == ".csv":
@@ -47,6 +48,30 @@ def read(path: Path, source: str) -> Inputs:
     if isinstance(loaded, dict) and len(loaded) == 1:
         return next(iter(loaded.values()))
     return loaded
+
+
+def read_with_targets(path: Path, source: str) -> tuple[Inputs, Inputs | tuple[Inputs, np.ndarray]]:
+    """Read the inputs of a model, and inputs to verify it on, with their true outputs.
+
+    Only a table for a model that was fitted to one names the targets in the units of the outputs.
+
+    Args:
+        path: The file; see `read`.
+        source: The name of the model.
+
+    Returns:
+        All inputs; and the same, or those with targets and their targets.
+
+    Raises:
+        ValueError: See `read`.
+    """
+    columns = columns_of(source) if path.suffix.lower() in TABLES else None
+    if columns is None:
+        data = read(path, source)
+        return data, data
+    windows = _windows(path, columns)
+    data = samples.inputs(windows)
+    return data, samples.labelled(windows, columns) or data
 
 
 def targets(path: Path, preset: Preset) -> dict[str, np.ndarray]:
@@ -70,11 +95,12 @@ def sample(source: str, name: str) -> Any:
     return found[name]
 
 
-def _fitted_table(path: Path, columns: Columns) -> Inputs:
-    """The rows of a table as sequences for calibration and verification, padded at their ends."""
-    _, found, _ = read_for(columns, path, with_targets=False)
-    inputs, _ = sequences.stacked(splits.windows(found, SEQUENCE_ROWS))
-    return inputs if len(inputs) > 1 else inputs[sequences.ROW]
+def _windows(path: Path, columns: Columns) -> list[TableSequence]:
+    """The rows of a table as sequences for calibration and verification."""
+    _, found, notes = read_for(columns, path, with_targets=False)
+    for text in notes:
+        note(text)
+    return splits.windows(found, SEQUENCE_ROWS)
 
 
 def _table(path: Path, source: str) -> Inputs:

@@ -13,12 +13,17 @@ from zoo.text_table import text_table
 if TYPE_CHECKING:
     from rich.console import Console
 
+# Suffixes of the tables that a fitted model reads.
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
+
 Source = Annotated[
     str, typer.Argument(help="Name, folder or address of a preset, or a .keras file.")
 ]
 PresetName = Annotated[str, typer.Argument(help="Name of a preset, see `lnn presets`.")]
+# The readers say in one line why a file cannot be read; Typer would print a box.
 InputFile = Annotated[
-    Path | None, typer.Option("--input", help="File of inputs: .npz, .npy, or a table.")
+    Path | None,
+    typer.Option("--input", readable=False, help="File of inputs: .npz, .npy, or a table."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 MaxRows = Annotated[int, typer.Option(help="Largest number of rows of a table to read.", min=1)]

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from zoo.cli.options import AsJson, InputFile, MaxRows, Sort, Source, console, note, say, show_table
+from zoo.cli.options import (
+    TABLES,
+    AsJson,
+    InputFile,
+    MaxRows,
+    Sort,
+    Source,
+    console,
+    note,
+    say,
+    show_table,
+)
 from zoo.cli.start import load_keras
 
 if TYPE_CHECKING:
@@ -15,7 +26,6 @@ if TYPE_CHECKING:
 
     from zoo.tables.columns import Columns
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
 _SHOWN_ROWS = 5
 
 
@@ -66,7 +76,9 @@ def evaluate(
     source: Source,
     input: InputFile = None,
     split: Annotated[str, typer.Option(help='"train", "validation" or "test".')] = "test",
-    tflite: Annotated[Path | None, typer.Option(help="Also evaluate this exported file.")] = None,
+    tflite: Annotated[
+        Path | None, typer.Option(readable=False, help="Also evaluate this exported file.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Evaluate this .keras file or folder instead.")
     ] = None,
@@ -78,6 +90,10 @@ def evaluate(
     from zoo import registry
     from zoo.tables.fitted import columns_of
 
+    if Path(source).suffix == ".keras":
+        raise ValueError(
+            f"{source} names no metrics and no dataset: use `lnn evaluate PRESET --model {source}`."
+        )
     columns = None if source in registry.PRESETS else columns_of(source)
     if columns is not None:
         if tflite or model or split != "test":
