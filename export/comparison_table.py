@@ -108,16 +108,15 @@ class Comparison:
         headings, *rows = self.table()
         for heading in headings:
             first, last = heading == HEADINGS[0], heading == HEADINGS[-1]
-            # Numbers stay whole; in a narrow terminal target and recipe take two lines.
-            justify = "left" if first or last else "right"
-            table.add_column(heading, justify=justify, no_wrap=not first)
+            table.add_column(heading, justify="left" if first or last else "right", no_wrap=True)
         for *texts, verdict in rows:
             table.add_row(*texts, Text(verdict, style=styles[verdict]))
-        console.print(Text(self.title, style="bold"))
+        # A terminal wraps at words; a file keeps each sentence in one line.
+        soft_wrap = not console.is_terminal
+        console.print(Text(self.title, style="bold"), soft_wrap=soft_wrap)
         print_table(console, table)
         for line in (self.caption, *self.reasons()):
-            # A terminal wraps at words; a file keeps each sentence in one line.
-            console.print(Text(line), soft_wrap=not console.is_terminal)
+            console.print(Text(line), soft_wrap=soft_wrap)
 
     def table(self) -> list[tuple[str, ...]]:
         """Return the headings and the formatted rows, without columns that have no value."""

@@ -47,7 +47,8 @@ def text_table(
     has_tall_rows = any("\n" in cell for row in rows for cell in row)
     header = _aligned(headings, widths, left, from_top=False)
     bodies = [_aligned(row, widths, left) for row in rows]
-    return "\n".join([header, "─" * total, ("\n\n" if has_tall_rows else "\n").join(bodies)])
+    separator = "\n\n" if has_tall_rows else "\n"
+    return f"{header}\n{'─' * total}\n{separator.join(bodies)}".rstrip("\n")
 
 
 def _aligned(

@@ -27,8 +27,9 @@ def print_report(report: Report, console: Console | None = None) -> None:
         # Two lines, to fit narrow terminals.
         table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     for result in report.results:
-        table.add_row(label(result), *cells(report, result))
-    console.print(Text(report.title, style="bold"))
+        # Why a runtime was not run stands below its name.
+        table.add_row(label(result).replace(": ", ":\n", 1), *cells(report, result))
+    console.print(Text(report.title, style="bold"), soft_wrap=not console.is_terminal)
     print_table(console, table)
     caption = f"errors against Keras, relative to the standard deviation; {report.inputs}"
     console.print(Text(caption))

@@ -33,22 +33,25 @@ def quiet_imports(names: Sequence[str] = ("keras",)) -> None:
 
     Downloads import Keras too, through `lnn_keras`, and most commands need none.
     """
-    sys.meta_path.insert(0, _QuietFinder(names))
+    absent = [name for name in names if name not in sys.modules]
+    if absent:
+        sys.meta_path.insert(0, _QuietFinder(absent))
 
 
 class _QuietFinder(importlib.abc.MetaPathFinder):
     """Finds packages as Python does, and has them imported with stderr closed."""
 
     def __init__(self, names: Sequence[str]):
-        self._names = names
+        self._names = list(names)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The specification of a package; None for all others, and after the first search."""
-        if fullname not in self._names or self not in sys.meta_path:
+        """The specification of a package with a loader that is quiet; None for all others."""
+        if fullname not in self._names:
             return None
-        sys.meta_path.remove(self)
+        # The other finders find it.
+        self._names.remove(fullname)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
             spec.loader = _QuietLoader(spec.loader)
