@@ -21,6 +21,7 @@ from lnn_keras.tensors import Tensor
 __all__ = [
     "DropoutRNNCell",
     "dropout_seed_states",
+    "has_accelerator",
     "parts_of",
     "time_loop",
     "weights_as",
@@ -63,6 +64,27 @@ def time_loop(
     )
     _, outputs, states = layer.inner_loop(inputs, list(states), None)
     return outputs, list(states)
+
+
+def has_accelerator() -> bool:
+    """Whether the backend computes on another device than a processor, by default.
+
+    Relies on `keras.src.backend.torch.core.get_device` on torch.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    if backend == "torch":
+        from keras.src.backend.torch.core import get_device
+
+        return get_device() != "cpu"
+    return False
 
 
 def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
