@@ -21,7 +21,9 @@ from lnn_keras.cells import (
 )
 from lnn_keras.layers.bidirectional import Bidirectional
 from lnn_keras.layers.each_step import EachStep
+from lnn_keras.layers.liquid_block import LiquidBlock
 from lnn_keras.layers.liquid_rnn import LiquidRNN
+from lnn_keras.layers.liquid_stack import LiquidStack
 from lnn_keras.migration import from_ncps
 
 __version__ = "0.1.0"
@@ -39,8 +41,10 @@ __all__ = [
     "LEFCell",
     "LRCCell",
     "LTCCell",
+    "LiquidBlock",
     "LiquidCell",
     "LiquidRNN",
+    "LiquidStack",
     "MixedMemoryCell",
     "NODECell",
     "ODECell",

@@ -83,21 +83,41 @@ class LiquidStack(keras.Model):
         if is_timed:
             times = layers.Input((None,), name="elapsed")
             inputs.append(times)
-        y: Any = layers.Dense(width, name="encode")(x)
+        y: Any = layers.Dense(require_at_least(1, "width", width), name="encode")(x)
+        interval = elapsed
         for i, stride in enumerate(strides):
-            block = LiquidBlock(width, units, dropout, elapsed, name=f"block_{i}", **kwargs)
+            block = LiquidBlock(width, units, dropout, interval, name=f"block_{i}", **kwargs)
             y = block([y, times]) if is_timed else block(y)
             if stride > 1:
                 y = layers.AveragePooling1D(stride, name=f"pool_{i}")(y)
                 if is_timed:
                     times = _summed(times, stride, f"pool_elapsed_{i}")
-                elif not isinstance(elapsed, str):
-                    elapsed = elapsed * stride
+                elif not isinstance(interval, str):
+                    interval = interval * stride
         if not return_sequences:
             y = y[:, -1]
         y = layers.Dense(outputs, name="readout")(y)
         super().__init__(inputs if is_timed else x, y, name=name)  # pyright: ignore[reportCallIssue] # stub: a Functional model's arguments
-        self._options = {}
+        self._options = {
+            "features": features,
+            "outputs": outputs,
+            "blocks": blocks,
+            "width": width,
+            "units": units,
+            "strides": strides,
+            "dropout": dropout,
+            "elapsed": elapsed,
+            "return_sequences": return_sequences,
+            **kwargs,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**self._options, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LiquidStack":
+        return cls(**config)
 
 
 def _summed(times, stride, name):

@@ -54,7 +54,7 @@ def states_of(maps: Mobius, initial: Tensor, recurrence: Recurrence) -> Tensor:
         effects = sum(p * tangent for p, tangent in zip(partial[1:], of_maps, strict=True))
         first = partial[0][:, 0] * of_initial
         effects = ops.concatenate([effects[:, :1] + first[:, None], effects[:, 1:]], axis=1)
-        return [_linear_states(partial[0], effects, recurrence, backwards=False)]
+        return _linear_map_of(partial[0], effects, recurrence, backwards=False)
 
     def gradient(tensors, results, cotangents):
         partial = _partial_derivatives(tensors, results[0])
@@ -87,38 +87,47 @@ def _linear_states(factors, terms, recurrence, backwards):
         solution = recurrence(Mobius(factors, terms), ops.zeros_like(terms[:, 0]))
         return ops.flip(solution, axis=1) if backwards else solution
 
-    def transposed(factors, cotangents):
-        shift = _preceding if backwards else _following
-        return _linear_states(shift(factors), cotangents, recurrence, not backwards)
-
     def neighbour(solution):
         """x_{t-1}, or x_{t+1} backwards."""
         return _following(solution) if backwards else _preceding(solution)
+
+    def forward(factors, terms):
+        return [solve(factors, terms)]
 
     def derivative(tensors, tangents):
         factors, terms = tensors
         solution = _linear_states(factors, terms, recurrence, backwards)
         effects = tangents[0] * neighbour(solution) + tangents[1]
-        return linear_map(
-            lambda residuals, vectors: [
-                _linear_states(residuals[0], vectors[0], recurrence, backwards)
-            ],
-            lambda residuals, cotangents: [transposed(residuals[0], cotangents[0])],
-            [factors],
-            [effects],
-            like=[solution],
-        )
+        return _linear_map_of(factors, effects, recurrence, backwards)
 
     def gradient(tensors, results, cotangents):
-        of_terms = transposed(tensors[0], cotangents[0])
+        of_terms = _transposed(tensors[0], cotangents[0], recurrence, backwards)
         return [of_terms * neighbour(results[0]), of_terms]
-
-    def forward(factors, terms):
-        return [solve(factors, terms)]
 
     if keras.backend.backend() == "jax":
         return with_derivative(forward, derivative, [factors, terms])[0]
     return with_gradient(forward, gradient, [factors, terms])[0]
+
+
+def _transposed(factors, cotangents, recurrence, backwards):
+    """The transposed map of `_linear_states` as a function of its terms."""
+    shift = _preceding if backwards else _following
+    return _linear_states(shift(factors), cotangents, recurrence, not backwards)
+
+
+def _linear_map_of(factors, terms, recurrence, backwards):
+    """`_linear_states` on JAX as a linear map of the terms, which JAX can transpose."""
+    return linear_map(
+        lambda residuals, vectors: [
+            _linear_states(residuals[0], vectors[0], recurrence, backwards)
+        ],
+        lambda residuals, cotangents: [
+            _transposed(residuals[0], cotangents[0], recurrence, backwards)
+        ],
+        [factors],
+        [terms],
+        like=[terms],
+    )
 
 
 def _before(initial, states):
