@@ -264,6 +264,12 @@ def exact_map(p: Tensor, q: Tensor, leak: Tensor, elapsed: float | Tensor) -> Mo
     """
     half_beta = 0.5 * (q - leak) - p
     w2 = 0.25 * ops.square(q - leak) + p * leak
+    if in_device_file():
+        # Integer kernels have no selection.
+        w = ops.sqrt(w2)
+        s = ops.tanh(w * elapsed) / w
+        d = 1 - s * half_beta
+        return Mobius((1 + s * half_beta) / d, s * p / d, s * (q - p) / d)
     z2 = w2 * (elapsed * elapsed)
     is_small = z2 < SERIES_LIMIT
     y = ops.minimum(z2, SERIES_LIMIT)
