@@ -92,11 +92,11 @@ class Preset:
         target: Target device of the exports on the card.
         export_recipes: Export recipes on the card. The first one is recommended.
         shipped_recipes: Export recipes whose files ship with the preset.
-        columns: Columns of a CSV file for `lnn predict` -> "number", "number or blank" or "text".
+        columns: Columns of a table for `lnn predict` -> their kinds, see `zoo.data.column_kinds`.
         from_table: Function from such columns to the inputs for one sequence.
         to_table: Function from the predictions (sequences, ...) for such a file to columns of
             numbers in real units. Default: "output 1", "output 2", ...
-        target_columns: Columns of a CSV file with the true values of the columns of `to_table`,
+        target_columns: Columns of a table with the true values of the columns of `to_table`,
             by which predictions are scored if a file has them.
     """
 

@@ -1,4 +1,4 @@
-"""Tables and arrays of the user: damaged .csv, .npy and .npz files."""
+"""Tables and arrays of the user: damaged text, Parquet, .npy and .npz files."""
 
 import csv
 import datetime
@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from hypothesis import strategies as st
 
 from export import Step, as_sequences, to_step
@@ -26,8 +27,28 @@ _WRITTEN = """
 1_000|١٢|１２|0x10|1e5|1e400|1e-400|-1e39|nan|NaN|inf|-inf|infinity|1,5|1.5.2|--1|+-1|1e|e5|.|-|
 1 000|True|None|=1+1|0b1|1d5|1f|½|²|1j|9999999999999999999999999|-0|-1|1e38|3.5e38|..|1__0
 """
+_TIMES = """
+2018-06-04T05:00Z|2018-06-04 05:00:00+02:00|04.06.2018 05:00|06/04/2018 5:00 AM|1528088400|
+1528088400000|20180604|9999-12-31|0001-01-01 00:00:00|2018-06-04 25:00:00|２０18-06-04|24:00|1e30
+"""
 _BLANK = ["", " ", " 7 ", "\t7", "\u00a07", "7\u2009", "\x00", "\x1b[31m", "a\nb", '"']
-CELLS = [*_WRITTEN.replace("\n", "").split("|"), *_BLANK, "x" * 200_000]
+CELLS = [*(_WRITTEN + _TIMES).replace("\n", "").split("|"), *_BLANK, "x" * 200_000]
+FORMS = [{"delimiter": d} for d in ";\t|"] + [{"lineterminator": "\r"}, {"quoting": 1}]
+
+# Functions from a column of text to one of another type.
+COLUMNS = [
+    lambda cells: pd.to_numeric(cells, errors="coerce"),
+    lambda cells: pd.to_numeric(cells, errors="coerce").astype("Float64"),
+    lambda cells: pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True),
+    lambda cells: cells.where(cells.index != 2),
+    lambda cells: cells.astype("category"),
+    lambda cells: cells == "1",
+    lambda cells: [list(cell) for cell in cells],
+    lambda cells: [cell.encode() for cell in cells],
+    lambda cells: [datetime.date(2018, 6, 4)] * len(cells),
+    lambda cells: [datetime.timedelta(hours=1)] * len(cells),
+    lambda cells: np.where(cells.index == 3, np.inf, 1.0),
+]
 
 Example = tuple[str, str, bytes]
 
@@ -60,7 +81,7 @@ def table(name: str) -> tuple[tuple[str, ...], ...]:
 
 
 def text_of(rows: list[list[str]], **options) -> str:
-    """Rows as the text of a CSV file."""
+    """Rows as the text of a table."""
     stream = io.StringIO(newline="")
     csv.writer(stream, **options).writerows(rows)
     return stream.getvalue()
@@ -88,12 +109,27 @@ def damaged_tables(draw: st.DrawFn) -> Example:
             rows.insert(draw(st.integers(0, len(rows))), [])
         else:
             del rows[draw(st.integers(0, len(rows) - 1)) :]
-    options = draw(
-        st.sampled_from([{}] * 8 + [{"delimiter": ";"}, {"lineterminator": "\r"}, {"quoting": 1}])
-    )
+    options = draw(st.sampled_from([{}] * 8 + FORMS))
+    if options.get("delimiter") == ";" and draw(st.booleans()):
+        rows = [[cell.replace(".", ",") for cell in row] for row in rows]
+    suffix = draw(st.sampled_from([".csv"] * 4 + [".tsv", ".txt", ".parquet"]))
     encoding = draw(st.sampled_from(["utf-8"] * 12 + ["utf-8-sig", "utf-16", "utf-32"]))
     content = text_of(rows, **options).encode(encoding, "surrogatepass")
-    return name, ".csv", draw(damaged_bytes(content)) if draw(st.integers(0, 3)) == 0 else content
+    return name, suffix, draw(damaged_bytes(content)) if draw(st.integers(0, 3)) == 0 else content
+
+
+@st.composite
+def damaged_parquet_files(draw: st.DrawFn) -> Example:
+    """The name of a preset, the suffix, and a Parquet file with odd columns or damaged bytes."""
+    name = draw(st.sampled_from(PRESETS))
+    header, *rows = table(name)
+    frame = pd.DataFrame(rows, columns=header)
+    for column in draw(st.lists(st.sampled_from(header), max_size=3, unique=True)):
+        frame[column] = draw(st.sampled_from(COLUMNS))(frame[column])
+    stream = io.BytesIO()
+    frame.to_parquet(stream)
+    content = stream.getvalue()
+    return name, ".parquet", draw(damaged_bytes(content)) if draw(st.booleans()) else content
 
 
 @st.composite
@@ -138,7 +174,8 @@ def try_table(example: Example) -> str | None:
 
 def run(count: int, seed: int) -> Result:
     """Try damaged files in a process with little memory."""
-    return run_with_little_memory(damaged_tables() | damaged_arrays(), try_table, count, seed)
+    files = damaged_tables() | damaged_parquet_files() | damaged_arrays()
+    return run_with_little_memory(files, try_table, count, seed)
 
 
 KINDS = (Kind("table mutations", 5_000, run, "finite numbers, or one error that names the file"),)

@@ -189,7 +189,7 @@ def test_export_for_phones_with_defaults(tmp_path):
         (["verify", "no.tflite", "--model", NAME], "There is no file no.tflite"),
         (["predict", NAME, "--input", "no.npz"], "There is no file no.npz"),
         (["data", "check", "mitbd"], "Unknown dataset 'mitbd'; allowed: car_racing, etth1"),
-        (["predict", NAME, "--input", "x.txt"], "x.txt must be an .npz, .npy or .csv file"),
+        (["predict", NAME, "--input", "x.xls"], "x.xls must be a file of arrays, .npz or"),
     ],
 )
 def test_errors_are_one_line_and_status_2(arguments, message, tmp_path):

@@ -65,7 +65,7 @@ def test_names_are_those_of_the_library():
         (["compare", NAME, "--format", "xml"], "Unknown format 'xml'; allowed: json, markdown"),
         (["compare", NAME, "--out", "no/x.md"], "Cannot write no/x.md: there is no folder no."),
         (["compare", NAME, "--out", "."], "Cannot write .: a folder has that name."),
-        (["compare", NAME, "--calibration", "x.txt"], "x.txt must be an .npz, .npy or .csv file"),
+        (["compare", NAME, "--calibration", "x.xls"], "x.xls must be a file of arrays, .npz or"),
     ],
 )
 def test_arguments_are_checked_before_keras_loads(arguments, message, tmp_path, monkeypatch):

@@ -77,8 +77,11 @@ def test_models_that_cannot_be_read(command, name, content, message, tmp_path):
         ("x.npy", b"", "x.npy is empty"),
         ("x.npy", b"\x80\x04N.", "neither an .npy nor an .npz"),
         ("x.npz", b"PK\x05\x06", "no intact zip"),
-        ("x.csv", b"a,\x1b[31mb\n1,2\n", "not known 'a', '\\x1b[31mb'"),
-        ("x.csv", "a,b\n".encode("utf-16"), "no CSV file in UTF-8"),
+        ("x.csv", b"a,\x1b[31mb\n1,2\n", "not known 'a', '[31mb'"),
+        ("x.csv", "a,b\n1,2\n".encode("utf-16")[:-1], "is no text in UTF-16"),
+        ("x.tsv", b"a\tb\n1\t2\n", "not known 'a', 'b'"),
+        ("x.parquet", b"PAR1", "is no Parquet file"),
+        ("x.xlsx", b"PK", "must be a file of arrays, .npz or .npy, or a table: .csv, .tsv"),
     ],
 )
 def test_input_files(name, content, message, tmp_path):

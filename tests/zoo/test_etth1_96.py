@@ -106,7 +106,7 @@ def test_training_improves_on_the_linear_map(days, tmp_path):
 def table(rows=400, start="2016-07-01T05:00:00"):
     dates = np.datetime64(start) + np.arange(rows) * np.timedelta64(1, "h")
     columns = {name: 100.0 * i + np.arange(rows) for i, name in enumerate(data.COLUMNS)}
-    return {"date": np.array([str(date).replace("T", " ") for date in dates]), **columns}
+    return {"date": dates.astype("datetime64[us]"), **columns}
 
 
 def test_inputs_are_the_last_two_weeks_of_each_variable():
@@ -122,12 +122,8 @@ def test_wrong_tables_are_refused():
     with pytest.raises(ValueError, match="There are 335 rows; a forecast needs 336 hours"):
         task.inputs_of(table(335))
     gap = {name: np.delete(column, 7) for name, column in table().items()}
-    with pytest.raises(ValueError, match=r"Line 9: 2016-07-01 13:00:00 follows .* 11:00:00"):
+    with pytest.raises(ValueError, match=r"2016-07-01 11:00:00 is followed by .* 13:00:00; rows"):
         task.inputs_of(gap)
-    wrong = table()
-    wrong["date"][3] = "1.7.2016"
-    with pytest.raises(ValueError, match=r"Line 5: column 'date' holds '1\.7\.2016'"):
-        task.inputs_of(wrong)
 
 
 def test_windows_of_the_public_file(real_data):
@@ -141,8 +137,7 @@ def test_windows_of_the_public_file(real_data):
     inputs, targets = splits["test"]
     end = data.ROWS["validation"][1]
     raw = data.series()
-    dates = np.datetime64("2016-07-01T00:00:00") + np.arange(end) * np.timedelta64(1, "h")
-    rows = {"date": np.array([str(d).replace("T", " ") for d in dates])}
+    rows = {"date": np.datetime64("2016-07-01", "h") + np.arange(end)}
     rows |= {name: raw[:end, i] for i, name in enumerate(data.COLUMNS)}
     np.testing.assert_allclose(task.inputs_of(rows), inputs[: task.VARIABLES], atol=2e-3)
     following = (raw[end : end + task.HORIZON] - mean) / deviation

@@ -6,7 +6,8 @@ import pytest
 
 from zoo.data import etth1
 from zoo.readers import table as tables
-from zoo.tables import time_column
+from zoo.readers import time_column
+from zoo.tables import row_order
 
 ROWS = 300
 
@@ -126,9 +127,19 @@ def test_missing_cells_in_every_notation(tmp_path):
         (b"a,b\n,\n", "has no rows below its header"),
         (b"1,2\n3,4\n", "has no header: its first line holds numbers only"),
         (b"a,b\n1,2\n3\n", "line 3: 1 cells, but the header names 2"),
-        (b"a,b\n1,2\n3,4,5\n", "is no table: .*line 3"),
+        (b"a,b\n1,2\n3,4,5\n", "line 3: 3 cells, but the header names 2"),
+        (b"a,b\n1,2,3\n4,5,6\n", "line 2: 3 cells, but the header names 2"),
+        (b"a,b\n1,2\n3,4,5\n\xe9,6\n", "line 3: 3 cells, but the header names 2"),
+        (b"a,b\n1,\x81\n", "is no text in UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16")[:-1], "is no text in UTF-16"),
+        (b"a," + b"b" * 300_000 + b"\n", "its first line is longer than 262,144 bytes"),
+        (b"a,b\n1," + b"x" * 200_000 + b"\n2,\n", "line 2: field larger than field limit"),
         (b"a,a\n1,2\n", "names the column 'a' twice"),
+        (b"a, a,b\n1,2,3\n", "names the column 'a' twice"),
         (b"a,\n1,2\n", "column 2 has no name"),
+        (b"a,,\n1,2,3\n", "column 2 has no name"),
+        (b"a" + b",a" * 5000 + b"\n1" + b",1" * 5000, "has 5,001 columns; at most 4,096"),
+        ("\ufeff\ufeff\rt".encode(), "its header names 1 columns, but there are 0"),
         (b"a,b\n1,\x00\n", "holds NUL characters"),
         (b'a,b\n1,"2\n', "is no table"),
     ],
@@ -164,6 +175,36 @@ def test_too_many_rows_are_refused_before_reading(tmp_path, monkeypatch):
         tables.read(tmp_path / "x.parquet", max_rows=999)
 
 
+def test_lines_are_counted_as_editors_do(tmp_path):
+    """Blank lines count, above the header too, and line breaks within cells."""
+    (tmp_path / "x.csv").write_text('\n\u2028\x0c\nwhen,b\n1,"p\nq"\n\n,r\n')
+    table = tables.read(tmp_path / "x.csv")
+    assert [table.place(row) for row in range(2)] == ["line 5", "line 7"]
+    assert table.notes == ("Rows without any value are left out: 1, the first is line 6.",)
+    with pytest.raises(ValueError, match="column 'when' are blank, the first in line 7"):
+        time_column.parse(table, "when")
+
+
+def test_separators_at_the_ends_of_lines(tmp_path, recwarn):
+    (tmp_path / "x.csv").write_text("a;b\n1;2;\n3;4;\n;;\n")
+    table = tables.read(tmp_path / "x.csv")
+    np.testing.assert_array_equal(table.frame, [[1, 2], [3, 4]])
+    assert not table.notes and not recwarn
+
+
+@pytest.mark.parametrize("rows", [["1;2"] * 60 + ["1,5;2"], ["1,5;v1.2", "2,5;3"]])
+def test_decimal_commas_that_are_rare(tmp_path, rows):
+    """Further down than the first rows, or with a text that has a point."""
+    (tmp_path / "x.csv").write_text("\n".join(["a;b", *rows]))
+    assert 1.5 in tables.read(tmp_path / "x.csv").frame["a"].to_numpy()
+
+
+def test_names_that_pandas_would_write(tmp_path):
+    (tmp_path / "x.csv").write_text('Unnamed: 0,x,x.1,"y\nz"\n0,1,2,3\n')
+    frame = tables.read(tmp_path / "x.csv", text=["x"]).frame
+    assert list(frame.columns) == ["x", "x.1", "yz"] and frame["x"][0] == "1"
+
+
 def test_windows_1252(tmp_path):
     (tmp_path / "x.csv").write_bytes("Température,b\n1,2\n".encode("cp1252"))
     table = tables.read(tmp_path / "x.csv")
@@ -179,13 +220,13 @@ def test_order_of_times():
     with pytest.raises(
         ValueError, match="1 times are earlier than the one before, the first in row 5"
     ):
-        time_column.in_order(table, times, groups, "keep", False)
+        row_order.in_order(table, times, groups, "keep", False)
     with pytest.raises(ValueError, match="1 times occur more than once, the first again in row 3"):
-        time_column.in_order(table, times, groups, "refuse", True)
+        row_order.in_order(table, times, groups, "refuse", True)
     rows = {
-        d: list(time_column.in_order(table, times, groups, d, True))
+        d: list(row_order.in_order(table, times, groups, d, True))
         for d in ("keep", "first", "last")
     }
     assert rows == {"keep": [0, 1, 2, 4, 3], "first": [0, 1, 4, 3], "last": [0, 2, 4, 3]}
     two = np.array([0, 0, 1, 1, 0])
-    assert list(time_column.in_order(table, times, two, "refuse", False)) == [0, 1, 4, 2, 3]
+    assert list(row_order.in_order(table, times, two, "refuse", False)) == [0, 1, 4, 2, 3]

@@ -12,6 +12,7 @@ from tests.stress.trials import run_trials
         (preset_files.damaged_presets, preset_files.try_preset),
         (keras_files.damaged_keras_files, keras_files.try_keras_file),
         (tables.damaged_tables, tables.try_table),
+        (tables.damaged_parquet_files, tables.try_table),
         (tables.damaged_arrays, tables.try_table),
     ],
 )

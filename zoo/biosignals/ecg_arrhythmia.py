@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.biosignals.beats import FEATURES, features
 from zoo.data import mitdb as data
-from zoo.data.csv_table import NUMBER
+from zoo.data.column_kinds import NUMBER
 from zoo.extras import extra
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell

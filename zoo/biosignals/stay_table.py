@@ -1,10 +1,10 @@
-"""A stay in intensive care as a CSV table of the user: columns and validation."""
+"""A stay in intensive care as a table of the user: columns and validation."""
 
 import numpy as np
 
 from zoo.biosignals.vitals import ICU_TYPES
 from zoo.data import physionet2012 as data
-from zoo.data.csv_table import NUMBER, NUMBER_OR_BLANK
+from zoo.data.column_kinds import NUMBER, NUMBER_OR_BLANK
 
 HOURS_COLUMN = "hours"
 PERSON = data.STATIC[:4]

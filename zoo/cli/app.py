@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import data, demo_command, exports, fit, predict, presets, train
+from zoo.cli import data, demo, exports, fit, predict, presets, train
 
 # Suppresses the notices of TensorFlow that a setting can suppress.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 app.command()(presets.presets)
 app.command()(presets.info)
-app.command()(demo_command.demo)
+app.command()(demo.demo)
 app.command()(fit.fit)
 app.command()(predict.predict)
 app.command()(predict.evaluate)

@@ -1,19 +1,28 @@
-"""The demo: predict with a bundled model, export it for microcontrollers, and verify it."""
+"""The command `lnn demo`: predict with a bundled model, export it for microcontrollers, verify."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+import typer
 
-from export import VerificationError, to_tflite
-from zoo.hub import store
-from zoo.training.prediction import predict
+from zoo.cli.options import console
+from zoo.cli.start import load_keras
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 PRESET = "half-cheetah-micro"
 VERIFIED_STEPS = 500
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the export.")] = Path("build"),
+) -> None:
+    """Predict, export and verify a bundled model; needs no network."""
+    load_keras()
+    if not run_demo(out, console()):
+        raise typer.Exit(1)
 
 
 def run_demo(directory: Path, console: "Console") -> bool:
@@ -26,6 +35,10 @@ def run_demo(directory: Path, console: "Console") -> bool:
     Returns:
         Whether the verification passed.
     """
+    from export import VerificationError, to_tflite
+    from zoo.hub import store
+    from zoo.training.prediction import predict
+
     with console.status(f"Loading {PRESET}") as status:
         model = store.load(PRESET)
         samples = store.samples(PRESET)

@@ -1,4 +1,4 @@
-"""Input files of the user: .npz and .npy arrays, and CSV tables for presets with columns."""
+"""Input files of the user: .npz and .npy arrays, and tables for models with columns."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,11 @@ import numpy as np
 
 from zoo import registry
 from zoo.cli.options import note
-from zoo.data import csv_table
+from zoo.data import column_kinds
 from zoo.hub import store
 from zoo.preset import Preset
-from zoo.readers import arrays, files
+from zoo.readers import arrays
+from zoo.readers import table as tables
 from zoo.readers.files import FileError, shown
 from zoo.readers.text import printable
 from zoo.tables import sequences, splits
@@ -18,44 +19,51 @@ from zoo.tables.columns import Columns
 from zoo.tables.fitted import columns_of, read_for
 from zoo.training.arrays import Inputs
 
-SUFFIXES = (".npz", ".npy", ".csv")
 SEQUENCE_ROWS = 1_000
 
 
-def read(path: Path, source: str) -> Inputs:
+def read(path: Path, source: str, max_rows: int = tables.MAX_ROWS) -> Inputs:
     """Read the inputs of a model from a file.
 
     Args:
-        path: An .npz or .npy file of arrays; or a table: for presets a .csv file of one sequence,
-            one row per step, for models that were fitted to a table one with its columns.
+        path: An .npz or .npy file of arrays; or a table: for presets one sequence, one row per
+            step, for models that were fitted to a table one with its columns.
         source: The name of the model.
+        max_rows: The largest number of rows of a table.
 
     Raises:
         ValueError: There is no such file, it cannot be read, or its columns are wrong. The message
             names the columns.
     """
-    suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv", ".txt", ".parquet"):
+    if is_table(path):
         columns = columns_of(source)
         if columns is not None:
-            return _fitted_table(path, columns)
-    if suffix not in SUFFIXES:
-        raise FileError(f"{shown(path)} must be an .npz, .npy or .csv file.")
-    if suffix == ".csv":
-        return _table(files.require_file(path), source)
+            return _fitted_table(path, columns, max_rows)
+        return _table(path, source, max_rows)
+    if path.suffix.lower() not in (".npz", ".npy"):
+        raise FileError(
+            f"{shown(path)} must be a file of arrays, .npz or .npy, or a table: "
+            f"{', '.join(tables.SUFFIXES)}."
+        )
     loaded = arrays.read(path)
     if isinstance(loaded, dict) and len(loaded) == 1:
         return next(iter(loaded.values()))
     return loaded
 
 
-def targets(path: Path, preset: Preset) -> dict[str, np.ndarray]:
+def is_table(path: Path) -> bool:
+    """Whether the name of a file is that of a table."""
+    return path.suffix.lower() in tables.SUFFIXES
+
+
+def targets(path: Path, preset: Preset, max_rows: int) -> dict[str, np.ndarray]:
     """The true values in a table for a preset, by column; empty if the table has none."""
-    others: list[str] = []
-    csv_table.read(path, preset.columns, others)
-    if not preset.target_columns or not set(preset.target_columns) <= set(others):
+    if not preset.target_columns:
         return {}
-    return csv_table.read(path, dict.fromkeys(preset.target_columns, csv_table.NUMBER))
+    table = tables.read_cells(path, max_rows)
+    if not set(preset.target_columns) <= set(table.frame.columns):
+        return {}
+    return column_kinds.checked(table, dict.fromkeys(preset.target_columns, column_kinds.NUMBER))
 
 
 def sample(source: str, name: str) -> Any:
@@ -70,29 +78,33 @@ def sample(source: str, name: str) -> Any:
     return found[name]
 
 
-def _fitted_table(path: Path, columns: Columns) -> Inputs:
+def _fitted_table(path: Path, columns: Columns, max_rows: int) -> Inputs:
     """The rows of a table as sequences for calibration and verification, padded at their ends."""
-    _, found, _ = read_for(columns, path, with_targets=False)
+    _, found, _ = read_for(columns, path, with_targets=False, max_rows=max_rows)
     inputs, _ = sequences.stacked(splits.windows(found, SEQUENCE_ROWS))
     return inputs if len(inputs) > 1 else inputs[sequences.ROW]
 
 
-def _table(path: Path, source: str) -> Inputs:
+def _table(path: Path, source: str, max_rows: int) -> Inputs:
     preset = registry.PRESETS.get(source)
     if preset is None or preset.from_table is None:
         named = [name for name, preset in registry.PRESETS.items() if preset.columns]
         raise ValueError(
-            f"{shown(path)}: only these presets define the columns of a CSV file: "
+            f"{shown(path)}: only these presets define the columns of a table: "
             f"{', '.join(named)}. For other models, use an .npz or .npy file of arrays."
         )
-    others: list[str] = []
-    table = csv_table.read(path, preset.columns, others)
-    extra = [name for name in others if name not in preset.target_columns]
+    table = tables.read_cells(path, max_rows)
+    columns = column_kinds.checked(table, preset.columns)
+    known = {*preset.columns, *preset.target_columns}
+    extra = [str(name) for name in table.frame.columns if name not in known]
     if extra:
-        note(f"{source} does not read these columns: {printable(', '.join(extra[:8]))}.")
+        listed = printable(", ".join(extra[:8])) + (" ..." if len(extra) > 8 else "")
+        note(f"{source} does not read these columns: {listed}.")
+    for text in table.notes:
+        note(text)
     try:
         # Values beyond float32 become infinite, which the checks of the inputs name.
         with np.errstate(all="ignore"):
-            return preset.from_table(table)
+            return preset.from_table(columns)
     except ValueError as error:
         raise FileError(f"{shown(path)}: {error}") from error

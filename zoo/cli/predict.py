@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from zoo.tables.columns import Columns
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
 _SHOWN_ROWS = 5
 
 
@@ -29,26 +28,28 @@ def predict(
     max_rows: MaxRows = 2_000_000,
 ) -> None:
     """Run a model on a table or on arrays from a file, or on the sample of the preset."""
-    from zoo.cli import prediction_files
+    from zoo.cli import input_files, prediction_files
     from zoo.tables.fitted import columns_of
 
     prediction_files.require_suffix(out)
     columns = columns_of(source)
-    if columns is not None and (input is None or input.suffix.lower() in TABLES):
+    if columns is not None and (input is None or input_files.is_table(input)):
         _predict_table(source, columns, input, out, sort, max_rows)
         return
+    # Before the seconds that loading Keras takes.
+    data = input_files.read(input, source, max_rows) if input else None
     load_keras()
     prediction_files.require_writable(out)
     from zoo import registry
-    from zoo.cli import input_files
     from zoo.cli.predictions import predictions_of
     from zoo.hub import store
 
     model = store.load(source)
-    _require_input(source, input)
-    data = input_files.read(input, source) if input else input_files.sample(source, "inputs")
+    if data is None:
+        _require_sample(source)
+        data = input_files.sample(source, "inputs")
     predictions = predictions_of(model, data, source, input)
-    preset = registry.PRESETS.get(source) if input and input.suffix.lower() == ".csv" else None
+    preset = registry.PRESETS.get(source) if input and input_files.is_table(input) else None
     names = columns.outputs if columns else ()
     frame = prediction_files.as_table(predictions, preset, names)
     if out:
@@ -57,7 +58,7 @@ def predict(
     say(f"predictions {predictions.shape}{where}; the last row:")
     _show(frame.tail(1))
     if preset is not None and input is not None:
-        targets = input_files.targets(input, preset)
+        targets = input_files.targets(input, preset, max_rows)
         if targets:
             say("against the targets in the table: " + _listed(_errors(frame, targets)))
 
@@ -195,8 +196,8 @@ def _evaluate_preset(
     console().print("\n".join(lines), highlight=False)
 
 
-def _require_input(source: str, input: Path | None) -> None:
-    if input is None and Path(source).suffix == ".keras":
+def _require_sample(source: str) -> None:
+    if Path(source).suffix == ".keras":
         raise ValueError(f"{source} has no sample data; give the inputs in a file with --input.")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data import half_cheetah as data
-from zoo.data.csv_table import NUMBER, stacked
+from zoo.data.column_kinds import NUMBER, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.metrics import MSE, median_squared_error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data import walker2d as data
-from zoo.data.csv_table import DURATION, NUMBER, stacked
+from zoo.data.column_kinds import DURATION, NUMBER, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import NamedInputs, Tensor

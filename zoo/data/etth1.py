@@ -5,7 +5,7 @@ Zhou et al., Informer, 2021. CC BY-ND 4.0: downloaded, never shipped.
 
 import numpy as np
 
-from zoo.data import csv_table
+from zoo.data import column_kinds
 from zoo.data.dataset import Dataset
 
 COLUMNS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
@@ -26,8 +26,8 @@ DATASET = Dataset(
 
 def series() -> np.ndarray:
     """The seven variables of each hour: float64 (17420, 7)."""
-    kinds = {"date": csv_table.TEXT, **dict.fromkeys(COLUMNS, csv_table.NUMBER)}
-    table = csv_table.read(DATASET.fetch()["ETTh1.csv"], kinds)
+    kinds: dict[str, str] = dict.fromkeys(COLUMNS, column_kinds.NUMBER)
+    table = column_kinds.read(DATASET.fetch()["ETTh1.csv"], kinds)
     return np.stack([table[name] for name in COLUMNS], axis=-1)
 
 

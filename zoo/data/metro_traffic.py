@@ -3,23 +3,21 @@
 Hogue, Metro Interstate Traffic Volume, UCI Machine Learning Repository, 2019. CC BY 4.0.
 """
 
-from datetime import datetime
-
 import numpy as np
 
-from zoo.data import csv_table
+from zoo.data import column_kinds
 from zoo.data.dataset import Dataset
 
 FILE = "Metro_Interstate_Traffic_Volume.csv"
 INPUTS = {
-    "holiday": csv_table.TEXT,
-    "temp": csv_table.NUMBER,
-    "rain_1h": csv_table.NUMBER,
-    "snow_1h": csv_table.NUMBER,
-    "clouds_all": csv_table.NUMBER,
-    "weather_main": csv_table.TEXT,
-    "weather_description": csv_table.TEXT,
-    "date_time": csv_table.TEXT,
+    "holiday": column_kinds.TEXT,
+    "temp": column_kinds.NUMBER,
+    "rain_1h": column_kinds.NUMBER,
+    "snow_1h": column_kinds.NUMBER,
+    "clouds_all": column_kinds.NUMBER,
+    "weather_main": column_kinds.TEXT,
+    "weather_description": column_kinds.TEXT,
+    "date_time": column_kinds.TIME,
 }
 TARGET = "traffic_volume"
 NO_HOLIDAY = "None"
@@ -39,25 +37,7 @@ DATASET = Dataset(
 
 def table() -> dict[str, np.ndarray]:
     """The columns of the file."""
-    return csv_table.read(DATASET.fetch()[FILE], {**INPUTS, TARGET: csv_table.NUMBER})
-
-
-def times(column: np.ndarray) -> list[datetime]:
-    """Parse the time stamps of a column.
-
-    Raises:
-        ValueError: A time stamp does not have the form 2012-10-02 09:00:00.
-    """
-    times = []
-    for line, text in enumerate(column, start=2):
-        try:
-            times.append(csv_table.parse_time(str(text)))
-        except ValueError as error:
-            raise ValueError(
-                f"Line {line}: column 'date_time' holds {str(text)!r}, not a time such as "
-                "2012-10-02 09:00:00."
-            ) from error
-    return times
+    return column_kinds.read(DATASET.fetch()[FILE], {**INPUTS, TARGET: column_kinds.NUMBER})
 
 
 def bounds(rows: int) -> dict[str, slice]:
@@ -74,10 +54,10 @@ def summary() -> dict[str, int]:
     """Counts of rows, gaps and invalid values."""
     columns = table()
     stamps = columns["date_time"]
-    hours = np.diff(np.array(times(stamps), "datetime64[h]")).astype(int)
+    hours = np.diff(stamps.astype("datetime64[h]")).astype(int)
     return {
         "rows": len(stamps),
-        "rows of an hour that was there before": len(stamps) - len(set(stamps)),
+        "rows of an hour that was there before": len(stamps) - len(np.unique(stamps)),
         "gaps of more than an hour": int((hours > 1).sum()),
         "temperatures of 0 K": int((columns["temp"] < COLDEST).sum()),
         "rain beyond a metre": int((columns["rain_1h"] > WETTEST).sum()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.data import ngsim as data
-from zoo.data.csv_table import NUMBER, stacked
+from zoo.data.column_kinds import NUMBER, stacked
 from zoo.driving.closed_loop import (
     events_as_arrays,
     simulate,

@@ -123,15 +123,13 @@ def inputs_of(table: dict[str, np.ndarray]) -> NamedInputs:
     """The inputs for one sequence from the columns of the public file.
 
     Raises:
-        ValueError: A time cannot be parsed or decreases; a holiday or a weather category is
+        ValueError: A time is earlier than the one before; a holiday or a weather category is
             unknown.
     """
-    from lnn_keras.elapsed import from_timestamps
-
-    times = data.times(table["date_time"])
+    elapsed = _elapsed(table["date_time"])
+    times = table["date_time"].tolist()
     hours = np.array([time.hour for time in times])
     weekdays = np.array([time.weekday() for time in times])
-    stamps = np.array(times, "datetime64[s]").astype("int64") / 3600
     features = [
         _one_hot(24 * weekdays + hours, 168),
         _holidays(times, table["holiday"]),
@@ -146,13 +144,23 @@ def inputs_of(table: dict[str, np.ndarray]) -> NamedInputs:
     ]
     return {
         "hour": np.concatenate(features, axis=1).astype("float32")[np.newaxis],
-        "elapsed": from_timestamps(stamps)[np.newaxis],
+        "elapsed": elapsed[np.newaxis],
     }
 
 
 def volumes_of(predictions: np.ndarray) -> dict[str, np.ndarray]:
     """The traffic volumes per hour of predictions (1, hours, 1)."""
     return {data.TARGET: predictions[0, :, 0] * VOLUME_DEVIATION + MEAN_VOLUME}
+
+
+def _elapsed(times: np.ndarray) -> np.ndarray:
+    """The hours between each time and the one before it."""
+    elapsed = np.diff(times, prepend=times[:1]) / np.timedelta64(1, "h")
+    falls = np.flatnonzero(elapsed < 0)
+    if len(falls):
+        before, after = (str(times[i].item()) for i in (falls[0] - 1, falls[0]))
+        raise ValueError(f"Column 'date_time' must not decrease; {before} is followed by {after}.")
+    return elapsed.astype("float32")
 
 
 def _one_hot(indices: np.ndarray | list[int], count: int) -> np.ndarray:
@@ -176,6 +184,8 @@ def _weather(kinds: np.ndarray) -> np.ndarray:
 
 def _holidays(times: list[datetime.datetime], column: np.ndarray) -> np.ndarray:
     """The holiday of the day of each row and of the previous day; the file has it at midnight."""
+    # pandas reads "None" as a missing cell, and writes it as a blank one.
+    column = np.where(column == "", data.NO_HOLIDAY, column)
     unknown = sorted(set(column) - {*HOLIDAYS, data.NO_HOLIDAY})
     if unknown:
         raise ValueError(

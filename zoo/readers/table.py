@@ -3,8 +3,9 @@
 pandas reads them. Every failure is one error that names the file and the cause.
 """
 
-import csv
-from collections.abc import Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.extras import extra
-from zoo.readers import files, table_format
+from zoo.readers import delimited_text, files, table_format
 from zoo.readers.files import FileError, reason, shown
 from zoo.readers.text import printable
 
@@ -38,19 +39,26 @@ class Table:
         frame: The rows, a pandas.DataFrame. The index holds the positions of the rows in the
             file, from 0; rows without any value are left out.
         name: The name of the file, for messages.
-        is_text: Whether messages count lines of a text file, whose first line is the header.
         notes: Remarks about the reading for the user.
+        line_of: Function from the position of a row to its line; None if it is no text file.
+        decimal: The decimal mark of numbers that are text, "." or ",".
     """
 
     frame: Any
     name: str
-    is_text: bool = False
     notes: tuple[str, ...] = ()
+    line_of: Callable[[int], int] | None = None
+    decimal: str = "."
 
     def place(self, row: Any) -> str:
         """Where a row is: "line 12" of a text file, or "row 10"."""
-        position = int(self.frame.index[row])
-        return f"line {position + 2:,}" if self.is_text else f"row {position + 1:,}"
+        return self.place_of(int(self.frame.index[row]))
+
+    def place_of(self, position: int) -> str:
+        """Where the row at a position of the file is."""
+        if self.line_of is None:
+            return f"row {position + 1:,}"
+        return f"line {self.line_of(position):,}"
 
 
 def pandas() -> Any:
@@ -82,12 +90,36 @@ def read(
         ValueError: There is no such file, it is no table, it has too many rows or none, or two
             columns have one name.
     """
+    table = _loaded(source, max_rows, text)
+    frame: Any = table.frame.apply(lambda column: cleaned(column, str(column.name) in text))
+    return dataclasses.replace(table, frame=frame)
+
+
+def read_cells(source: "str | Path | pd.DataFrame", max_rows: int = MAX_ROWS) -> Table:
+    """Read a table without a guess at the meaning of its cells.
+
+    Args:
+        source: See `read`.
+        max_rows: See `read`.
+
+    Returns:
+        The table. The cells of text files are text as it is written, "" where there is none; the
+        columns of other tables have their types.
+
+    Raises:
+        ValueError: See `read`.
+    """
+    return _loaded(source, max_rows, None)
+
+
+def _loaded(
+    source: "str | Path | pd.DataFrame", max_rows: int, text: Sequence[str] | None
+) -> Table:
+    """A table without the rows that hold no value; if text is None, cells of files stay text."""
     pd = pandas()
 
     if isinstance(source, pd.DataFrame):
-        given: Any = source
-        frame = given.reset_index() if given.index.name else given.reset_index(drop=True)
-        table = Table(frame.copy(), "the table")
+        table = Table(_without_index(source).copy(), "the table")
     else:
         path = files.require_file(str(source))
         if path.suffix.lower() not in SUFFIXES:
@@ -97,78 +129,32 @@ def read(
     _require_columns(table)
     if len(table.frame) > max_rows:
         raise FileError(_too_many(table.name, len(table.frame), max_rows, ""))
-    rows = table.frame.dropna(how="all")
-    if rows.empty:
+    return _without_blank_rows(table)
+
+
+def _without_blank_rows(table: Table) -> Table:
+    filled = table.frame.notna()
+    if table.line_of is not None:
+        filled &= table.frame != ""
+    positions = np.flatnonzero(filled.any(axis=1))
+    if not len(positions):
         raise FileError(f"{table.name} has no rows below its header.")
-    cleaned: Any = rows.apply(lambda column: _cleaned(column, str(column.name) in text))
-    return Table(cleaned, table.name, table.is_text, table.notes)
+    # Spreadsheets write such rows at the end; between others they may stand for lost values.
+    blank = np.setdiff1d(np.arange(positions[-1]), positions)
+    notes = table.notes
+    if len(blank):
+        first = table.place_of(int(blank[0]))
+        notes += (f"Rows without any value are left out: {len(blank):,}, the first is {first}.",)
+    return dataclasses.replace(table, frame=table.frame.iloc[positions], notes=notes)
 
 
-def _text(path: Path, max_rows: int, text: Sequence[str]) -> Table:
+def _text(path: Path, max_rows: int, text: Sequence[str] | None) -> Table:
     form = table_format.detect(path)
     if form.rows > 1.1 * max_rows:
         raise FileError(_too_many(shown(path), form.rows, max_rows, "about "))
-    notes = []
-    try:
-        frame = _read_csv(path, form, form.encoding, max_rows, text)
-    except UnicodeDecodeError:
-        # The encoding of Western European spreadsheets; it knows a character for every byte.
-        frame = _read_csv(path, form, "cp1252", max_rows, text)
-        notes.append(f"{shown(path)} is no text in UTF-8; read as Windows-1252.")
-    frame.columns = [printable(str(name)).strip() for name in frame.columns]
-    if all(_is_number(name) for name in frame.columns):
-        raise FileError(
-            f"{shown(path)} has no header: its first line holds numbers only. The first line must "
-            "name the columns."
-        )
-    if len(frame) and frame.iloc[:, -1].isna().any():
-        _require_whole_rows(path, form, notes)
-    if frame.columns[0] in ("", "Unnamed: 0"):
-        # The index that pandas writes.
-        frame = frame.iloc[:, 1:]
-        notes.append("The first column has no name; it is left out.")
-    return Table(frame, shown(path), True, tuple(notes))
-
-
-def _read_csv(
-    path: Path, form: table_format.TableFormat, encoding: str, max_rows: int, text: Sequence[str]
-) -> "pd.DataFrame":
-    pd = pandas()
-
-    try:
-        return pd.read_csv(
-            path,
-            sep=form.separator,
-            decimal=form.decimal,
-            encoding=encoding,
-            encoding_errors="strict",
-            dtype=dict.fromkeys(text, str),
-            keep_default_na=False,
-            na_values=list(MISSING),
-            skip_blank_lines=False,
-            index_col=False,
-            float_precision="round_trip",
-            low_memory=False,
-            nrows=max_rows + 1,
-        )
-    except UnicodeDecodeError:
-        raise
-    except (ValueError, OSError, MemoryError, OverflowError) as error:
-        raise FileError(f"{shown(path)} is no table: {reason(error)}.") from error
-
-
-def _require_whole_rows(path: Path, form: table_format.TableFormat, notes: list[str]) -> None:
-    """Refuse rows with fewer cells than the header, which pandas fills."""
-    encoding = "cp1252" if notes else form.encoding
-    with path.open(encoding=encoding, newline="") as lines:
-        reader = csv.reader(lines, delimiter=form.separator)
-        width = len(next(row for row in reader if row))
-        for row in reader:
-            if row and len(row) < width and any(row):
-                raise FileError(
-                    f"{shown(path)}, line {reader.line_num:,}: {len(row)} cells, but the header "
-                    f"names {width}."
-                )
+    frame, form, notes = delimited_text.read(path, form, max_rows + 1, list(MISSING), text)
+    line_of = functools.partial(delimited_text.line_of, path, form)
+    return Table(frame, shown(path), notes, line_of, form.decimal)
 
 
 def _parquet(path: Path, max_rows: int) -> Table:
@@ -184,32 +170,37 @@ def _parquet(path: Path, max_rows: int) -> Table:
         raise FileError(f"{shown(path)} is no Parquet file: {reason(error)}.") from error
     if rows > max_rows:
         raise FileError(_too_many(shown(path), rows, max_rows, ""))
-    frame = frame.reset_index() if frame.index.name else frame.reset_index(drop=True)
+    frame = _without_index(frame)
     frame.columns = [printable(str(name)).strip() for name in frame.columns]
     return Table(frame, shown(path))
+
+
+def _without_index(frame: Any) -> Any:
+    """A frame whose index are the positions of its rows; an index with a name is a column."""
+    return frame.reset_index() if frame.index.name else frame.reset_index(drop=True)
 
 
 def _too_many(name: str, rows: int, max_rows: int, about: str) -> str:
     return (
         f"{name} has {about}{rows:,} rows; at most {max_rows:,} are read. Keep fewer rows, for "
-        "example every tenth, or allow more with --max-rows (the argument max_rows)."
+        "example every tenth, or allow more with --max-rows of lnn fit, predict and evaluate (the "
+        "argument max_rows)."
     )
 
 
 def _require_columns(table: Table) -> None:
     names = [str(name) for name in table.frame.columns]
-    # pandas numbers the second of two columns with one name.
-    twice = [n for n in names if names.count(n) > 1 or (n[-2:] == ".1" and n[:-2] in names)]
+    if len(names) > MAX_COLUMNS:
+        raise FileError(f"{table.name} has {len(names):,} columns; at most {MAX_COLUMNS:,}.")
+    twice = [name for name in names if name and names.count(name) > 1]
     if twice:
-        raise FileError(f"{table.name} names the column {twice[0].removesuffix('.1')!r} twice.")
+        raise FileError(f"{table.name} names the column {twice[0]!r} twice.")
     unnamed = [i for i, name in enumerate(names) if name in ("", f"Unnamed: {i}")]
     if unnamed:
         raise FileError(f"{table.name}: column {unnamed[0] + 1} has no name.")
-    if len(names) > MAX_COLUMNS:
-        raise FileError(f"{table.name} has {len(names):,} columns; at most {MAX_COLUMNS:,}.")
 
 
-def _cleaned(column: "pd.Series", is_text: bool) -> "pd.Series":
+def cleaned(column: "pd.Series", is_text: bool) -> "pd.Series":
     """A column as float64, as times or as text."""
     pd = pandas()
 
@@ -231,10 +222,3 @@ def _number_column(column: "pd.Series") -> "pd.Series":
     # Integers stay exact: time stamps in nanoseconds exceed the digits of float64.
     is_integer = str(column.dtype).lower().startswith("int") and column.notna().all()
     return column.astype("int64") if is_integer else column.astype("float64")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False

@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 
 from zoo.argument_checks import require_choice
+from zoo.readers import time_column
+from zoo.readers.number_column import is_mostly_numbers, kind_of, numbers_of
 from zoo.readers.table import Table
-from zoo.tables import sequences, time_column
+from zoo.tables import row_order, sequences
 from zoo.tables.columns import (
     MAX_CLASSES,
     Columns,
     features_of,
-    is_mostly_numbers,
-    kind_of,
-    numbers_of,
     require_columns,
     shown_names,
     unit_of,
@@ -52,7 +51,7 @@ class TableOptions:
                 f"`horizon` must be an integer of at least 0, a number of rows; received "
                 f"{self.horizon!r}."
             )
-        require_choice("duplicates", self.duplicates, time_column.DUPLICATES)
+        require_choice("duplicates", self.duplicates, row_order.DUPLICATES)
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -161,7 +160,7 @@ def _times(table: Table, options: TableOptions) -> dict[str, Any]:
         return {}
     times = time_column.parse(table, options.time, options.time_format)
     groups, _ = sequences.group_numbers(table, options.group)
-    order = time_column.in_order(table, times, groups, options.duplicates, options.sort)
+    order = row_order.in_order(table, times, groups, options.duplicates, options.sort)
     same = groups[order][1:] == groups[order][:-1]
     gaps = np.diff(times.values[order])[same]
     positive = gaps[gaps > 0]

@@ -61,7 +61,7 @@ def _lines(
     sequence, predicted = found[longest].part(slice(0, ROWS)), outputs[longest][:ROWS]
     times, label = np.arange(len(sequence)), "row"
     if columns.time is not None:
-        from zoo.tables import time_column
+        from zoo.readers import time_column
 
         parsed = time_column.parse(table, columns.time, columns.time_format)
         values = parsed.values[sequence.rows]

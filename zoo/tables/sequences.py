@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.readers import time_column
+from zoo.readers.number_column import numbers_of
 from zoo.readers.table import Table, pandas
 from zoo.tables import columns as columns_of_table
-from zoo.tables import time_column
+from zoo.tables import row_order
 from zoo.tables.columns import Columns
 from zoo.training.arrays import NamedInputs
 
@@ -94,7 +96,7 @@ def read(
     notes: list[str] = []
     if columns.time is not None:
         times = time_column.parse(table, columns.time, columns.time_format)
-        order = time_column.in_order(table, times, groups, columns.duplicates, sort)
+        order = row_order.in_order(table, times, groups, columns.duplicates, sort)
         elapsed = _elapsed(times.values[order], groups[order], columns, notes)
     inputs = _inputs(table, columns, order, groups[order], notes)
     if columns.longest is not None and elapsed is not None:
@@ -140,7 +142,7 @@ def _inputs(
 ) -> NamedInputs:
     values = np.empty((len(order), 0))
     if columns.numbers:
-        numbers = [columns_of_table.numbers_of(table, name)[order] for name in columns.numbers]
+        numbers = [numbers_of(table, name)[order] for name in columns.numbers]
         values = np.stack(numbers, axis=-1)
     observed = ~np.isnan(values)
     if columns.limits:
@@ -217,7 +219,7 @@ def _targets(table: Table, columns: Columns, order: np.ndarray) -> np.ndarray:
         return np.array([index.get(class_text(cell) or "", -1) for cell in cells], "int32")
     if not has:
         return np.full((len(order), len(columns.targets)), np.nan, "float32")
-    values = [columns_of_table.numbers_of(table, name)[order] for name in columns.targets]
+    values = [numbers_of(table, name)[order] for name in columns.targets]
     return np.stack(values, axis=-1).astype("float32")
 
 

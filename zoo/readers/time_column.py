@@ -1,4 +1,4 @@
-"""The column of times of a table: dates of any common form, or numbers, and their order."""
+"""Columns of times in tables: dates of any common form, or numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.readers.number_column import is_mostly_numbers, numbers_of
 from zoo.readers.table import Table, pandas
-from zoo.tables import columns as columns_of_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SECONDS = "s"
-DUPLICATES = ("refuse", "keep", "first", "last")
+OPTION = "--time-format (time_format)"
 _DATES = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
@@ -45,7 +45,7 @@ class Times:
     is_date: bool
 
 
-def parse(table: Table, column: str, form: str | None = None) -> Times:
+def parse(table: Table, column: str, form: str | None = None, option: str | None = OPTION) -> Times:
     """Read the times of a column.
 
     Args:
@@ -53,6 +53,7 @@ def parse(table: Table, column: str, form: str | None = None) -> Times:
         column: Name of the column. It holds dates in ISO 8601 or in another common form, seconds,
             milliseconds, microseconds or nanoseconds since 1970, or other numbers.
         form: The form of the dates as `datetime.strptime` takes it; needed where two forms fit.
+        option: The option that gives the form, for messages; None if there is none.
 
     Raises:
         ValueError: A cell is blank or no time, or the form of the dates is not known.
@@ -70,18 +71,18 @@ def parse(table: Table, column: str, form: str | None = None) -> Times:
         return _dates(cells)
     if pd.api.types.is_numeric_dtype(cells.dtype):
         return _numbers(cells.to_numpy())
-    if columns_of_table.is_mostly_numbers(cells):
+    if is_mostly_numbers(cells):
         # Raises the error that names the first text among the numbers.
-        columns_of_table.numbers_of(table, column)
-    return _dates(_parsed(table, cells.astype(str), column, form))
+        numbers_of(table, column)
+    return _dates(_parsed(table, cells.astype(str), column, form, option))
 
 
 def _dates(times: "pd.Series") -> Times:
     pd = pandas()
 
     utc = pd.to_datetime(times, utc=True).dt.tz_localize(None)
-    nanoseconds = utc.to_numpy().astype("datetime64[ns]").astype("int64")
-    return Times(nanoseconds / 1e9, SECONDS, True)
+    microseconds = utc.to_numpy().astype("datetime64[us]").astype("int64")
+    return Times(microseconds / 1e6, SECONDS, True)
 
 
 def _numbers(values: np.ndarray) -> Times:
@@ -92,11 +93,16 @@ def _numbers(values: np.ndarray) -> Times:
     return Times(values.astype("float64"), "", False)
 
 
-def _parsed(table: Table, cells: "pd.Series", column: str, form: str | None) -> "pd.Series":
+def _parsed(
+    table: Table, cells: "pd.Series", column: str, form: str | None, option: str | None
+) -> "pd.Series":
     pd = pandas()
 
     if form is not None:
-        return _strict(table, cells, column, form)
+        return _strict(table, cells, column, form, option)
+    if not cells.map(str.isascii).all():
+        # pandas reads digits of other scripts too.
+        return _strict(table, cells, column, None, option)
     try:
         return pd.to_datetime(cells, format="ISO8601", utc=True)
     except (ValueError, OverflowError):
@@ -112,11 +118,12 @@ def _parsed(table: Table, cells: "pd.Series", column: str, form: str | None) -> 
         return pd.to_datetime(cells, format=fitting[0])
     example = str(cells.iloc[0])[:40]
     if fitting:
+        advice = f"choose one with {option}" if option else "write them as 2026-01-31"
         raise ValueError(
             f"{table.name}: the dates of column {column!r}, such as {example!r}, can be read as "
-            f"{' or '.join(fitting)}; choose one with --time-format (time_format)."
+            f"{' or '.join(fitting)}; {advice}."
         )
-    return _strict(table, cells, column, _likeliest(first, candidates))
+    return _strict(table, cells, column, _likeliest(first, candidates), option)
 
 
 def _matches(cells: "pd.Series", form: str) -> bool:
@@ -136,65 +143,23 @@ def _likeliest(cells: "pd.Series", candidates: Sequence[str]) -> str | None:
     return best if counts[best] else None
 
 
-def _strict(table: Table, cells: "pd.Series", column: str, form: str | None) -> "pd.Series":
+def _strict(
+    table: Table, cells: "pd.Series", column: str, form: str | None, option: str | None
+) -> "pd.Series":
     """Dates of one form; the error names the first cell that has another."""
     pd = pandas()
 
     if form is None:
-        parsed: Any = pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True)
+        plain = cells.where(cells.map(str.isascii))
+        parsed: Any = pd.to_datetime(plain, format="ISO8601", errors="coerce", utc=True)
     else:
         parsed = pd.to_datetime(cells, format=form, errors="coerce")
     wrong = np.flatnonzero(parsed.isna())
     if not len(wrong):
         return parsed
+    others = f" Other forms: {option}." if option else ""
     expected = f"of the form {form}" if form else "a time such as 2026-01-31 14:05:00"
     raise ValueError(
         f"{table.name}, {table.place(wrong[0])}: column {column!r} holds "
-        f"{str(cells.iloc[wrong[0]])[:40]!r}, not {expected}. Other forms: --time-format "
-        "(time_format)."
+        f"{str(cells.iloc[wrong[0]])[:40]!r}, not {expected}.{others}"
     )
-
-
-def in_order(
-    table: Table, times: Times, groups: np.ndarray, duplicates: str, sort: bool
-) -> np.ndarray:
-    """The rows of a table in the order of their times within each group.
-
-    Args:
-        table: The table.
-        times: Its times.
-        groups: The group of each row, as numbers from 0 in the order of their first rows.
-        duplicates: "refuse" rows of one group with one time, "keep" them all, or keep the "first"
-            or the "last" of them.
-        sort: Whether to sort the rows; otherwise they must be in order.
-
-    Returns:
-        Positions of rows, with the rows of each group one after the other.
-
-    Raises:
-        ValueError: Rows are not in order, or have one time. The message counts them.
-    """
-    order = np.argsort(groups, kind="stable")
-    if sort:
-        order = np.lexsort((times.values, groups))
-    same = groups[order][1:] == groups[order][:-1]
-    gaps = np.diff(times.values[order])
-    back = np.flatnonzero(same & (gaps < 0))
-    if len(back):
-        raise ValueError(
-            f"{table.name}: {len(back):,} times are earlier than the one before, the first in "
-            f"{table.place(order[back[0] + 1])}; sort the rows, or use --sort (sort=True). If the "
-            "table holds several recordings, name the column that tells them apart with --group."
-        )
-    repeated = same & (gaps == 0)
-    if not repeated.any() or duplicates == "keep":
-        return order
-    if duplicates == "refuse":
-        first = np.flatnonzero(repeated)[0]
-        raise ValueError(
-            f"{table.name}: {int(repeated.sum()):,} times occur more than once, the first again in "
-            f"{table.place(order[first + 1])}; choose the rows to use with --duplicates first, "
-            "last or keep. If the table holds several recordings, name their column with --group."
-        )
-    drop = np.append(False, repeated) if duplicates == "first" else np.append(repeated, False)
-    return order[~drop]
