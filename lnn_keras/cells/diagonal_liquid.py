@@ -52,9 +52,9 @@ class DiagonalLiquidCell(DenseCell):
         use_bias: Whether the arguments of the gates have a bias.
         kernel_initializer: Initializer of `kernel` (features, 2 units); by default uniform with
             the variance 4 / features.
-        bias_initializer: Initializer of `bias` (2 units,); by default uniform in [-5, -1].
+        bias_initializer: Initializer of `bias` (2 units,); by default uniform in [-3, 1].
         tau_initializer: Initializer of the time constants `tau` (units,), in the unit of
-            `elapsed`; by default uniform in [1, 10].
+            `elapsed`; by default uniform in [1, 4].
         reversal_initializer: Initializer of the reversal potentials A (units,), above 0; by
             default 4. A negative A is equivalent to signs of a readout.
         kernel_regularizer: Regularizer of `kernel`.
@@ -127,7 +127,7 @@ class DiagonalLiquidCell(DenseCell):
             units,
             use_bias=use_bias,
             kernel_initializer=fan_in_or(kernel_initializer, 2.0),
-            bias_initializer=uniform_or(bias_initializer, -5.0, -1.0),
+            bias_initializer=uniform_or(bias_initializer, -3.0, 1.0),
             kernel_regularizer=kernel_regularizer,
             bias_regularizer=bias_regularizer,
             kernel_constraint=kernel_constraint,
@@ -140,7 +140,7 @@ class DiagonalLiquidCell(DenseCell):
         self.units = units
         self.unfolds = require_at_least(1, "unfolds", unfolds)
         self.solver = require_choice("solver", solver, SOLVERS)
-        self.tau_initializer: Any = uniform_or(tau_initializer, 1.0, 10.0)
+        self.tau_initializer: Any = uniform_or(tau_initializer, 1.0, 4.0)
         self.reversal_initializer: Any = initializer_or(reversal_initializer, "Constant", value=4.0)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -6,6 +6,7 @@ import keras
 
 from lnn_keras.argument_checks import require_at_least, require_fraction
 from lnn_keras.layers.liquid_block import INPUT, LiquidBlock
+from lnn_keras.tensors import ops
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
@@ -122,5 +123,5 @@ class LiquidStack(keras.Model):
 
 def _summed(times, stride, name):
     """The elapsed times (batch, time) of every `stride` steps together."""
-    pooled = keras.layers.AveragePooling1D(stride, name=name)(times[..., None])
-    return stride * pooled[..., 0]
+    pooled = keras.layers.AveragePooling1D(stride, name=name)(ops.expand_dims(times, -1))
+    return stride * ops.squeeze(pooled, -1)
