@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from export.verification.verify import verify
 
 _MODULES = {
-    "Comparison": "export.comparison",
+    "Comparison": "export.comparison_table",
     "RECIPES": "export.recipes",
     "TARGETS": "export.targets",
     "Recipe": "export.recipes",

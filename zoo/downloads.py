@@ -20,7 +20,7 @@ from zoo import http_client
 from zoo.extras import extra
 from zoo.http_client import Budget
 from zoo.local_files import sha256
-from zoo.transfers import DownloadError, Progress, transfer
+from zoo.transfers import DownloadError, Progress, require_online, transfer
 
 # Size limits of responses: a file, and JSON text.
 MAX_FILE_BYTES = 2 << 30
@@ -55,8 +55,10 @@ def fetch_files(
     paths = {name: folder / name for name in digests}
     address = url.rstrip("/")
     with _write_errors(folder):
-        if all(_is_verified(paths[name], digest) for name, digest in digests.items()):
+        missing = [n for n, digest in digests.items() if not _is_verified(paths[n], digest)]
+        if not missing:
             return paths
+        require_online(f"{address}/{missing[0]}")
         with lock(folder):
             for name, digest in digests.items():
                 path, budget = paths[name], Budget(max_bytes)

@@ -36,6 +36,17 @@ class _InterruptedError(Exception):
     """A transfer that may succeed when it is tried again."""
 
 
+def is_offline() -> bool:
+    """Whether `LNN_OFFLINE` forbids all downloads: it is set, and not to 0."""
+    return os.environ.get("LNN_OFFLINE", "") not in ("", "0")
+
+
+def require_online(url: str) -> None:
+    """Raise a DownloadError that names an address if downloads are forbidden."""
+    if is_offline():
+        raise DownloadError(f"LNN_OFFLINE is set and forbids to download {url}.")
+
+
 def transfer(
     url: str,
     file: IO[bytes],
@@ -58,8 +69,7 @@ def transfer(
         DownloadError: The content cannot be received. The file keeps the received part.
         OSError: The file cannot be written.
     """
-    if os.environ.get("LNN_OFFLINE"):
-        raise DownloadError(f"LNN_OFFLINE forbids to ask {url}.")
+    require_online(url)
     with extra("zoo"):
         import requests  # noqa: F401
     failures = 0

@@ -33,7 +33,9 @@ def model_outputs(graph: ModelGraph, inputs: dict[str, np.ndarray]) -> dict[str,
         with keras.StatelessScope():
             return graph.evaluate(inputs, call)
 
-    outputs: Any = run({name: tf.constant(value) for name, value in inputs.items()})
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    # A call of `run` itself would count as retracing, of which TensorFlow warns.
+    outputs: Any = run.get_concrete_function(tensors)(tensors)
     return {name: value.numpy() for name, value in outputs.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from export.terminal_table import print_table
 from export.verification.report import Report, RuntimeResult, percent
 
 if TYPE_CHECKING:
@@ -21,14 +22,15 @@ def print_report(report: Report, console: Console | None = None) -> None:
 
     console = console or Console()
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("runtime", overflow="fold")
+    table.add_column("runtime")
     for heading in HEADINGS:
         # Two lines, to fit narrow terminals.
         table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     for result in report.results:
-        table.add_row(label(result), *cells(report, result))
-    console.print(Text(report.title, style="bold"))
-    console.print(table)
+        # Why a runtime was not run stands below its name.
+        table.add_row(label(result).replace(": ", ":\n", 1), *cells(report, result))
+    console.print(Text(report.title, style="bold"), soft_wrap=not console.is_terminal)
+    print_table(console, table)
     caption = f"errors against Keras, relative to the standard deviation; {report.inputs}"
     console.print(Text(caption))
     listed = Table.grid(padding=(0, 2))

@@ -169,7 +169,7 @@ def printed(width, terminal=False):
     return file.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("width", [30, 50, 60, 80])
 def test_the_table_fits_a_narrow_terminal(width):
     lines = printed(width, terminal=True)
     assert max(map(len, lines)) <= width
@@ -179,8 +179,22 @@ def test_the_table_fits_a_narrow_terminal(width):
         assert cell in text
 
 
-def test_a_pipe_gets_one_line_per_row_and_reason():
-    lines = printed(80)
+def test_rows_are_lists_in_a_terminal_that_is_too_narrow():
+    lines = [line.rstrip() for line in printed(50, terminal=True)]
+    first = lines.index("micro int8")
+    assert lines[first + 1 : first + 7] == [
+        "  bytes    17,872",
+        "  arena    6,480",
+        "  error %  9",
+        "  MSE      0.13",
+        "  µs       3",
+        "  verdict  failed",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_a_pipe_gets_one_line_per_row_and_reason(width):
+    lines = printed(width)
     (row,) = [line for line in lines if line.startswith("micro int8 ")]
     assert row.split() == ["micro", "int8", "17,872", "6,480", "9", "0.13", "3", "failed"]
     assert "micro int8, phone int8 failed: Off by 9 %." in lines

@@ -13,7 +13,7 @@ from export_models import reset_names_and_seeds, sequential
 
 import export
 from export.verification.provenance import PACKAGES
-from export.verification.report import RuntimeResult, Signal, signals
+from export.verification.report import RuntimeResult, Signal, percent, signals
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 
@@ -59,15 +59,21 @@ def test_report_says_where_it_comes_from(long_rollout):
     assert timedelta(0) <= datetime.now(timezone.utc) - date < timedelta(hours=1)
 
 
-@pytest.mark.parametrize("width", [60, 80])
-def test_clean_terminal(long_rollout, capsys, width):
+@pytest.mark.parametrize("width", [40, 50, 60, 80])
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_clean_terminal(long_rollout, capsys, width, is_terminal):
+    """Names and numbers stay whole; a pipe gets the table even if it is wider."""
     from rich.console import Console
 
     report, _ = long_rollout
-    report.print(Console(width=width))
-    lines = capsys.readouterr().out.splitlines()
-    assert "TFLite Micro" in "".join(lines) and "…" not in "".join(lines)
-    assert max(len(line) for line in lines if "/" not in line) <= width
+    report.print(Console(width=width, force_terminal=is_terminal, color_system=None))
+    output = capsys.readouterr().out
+    lines = output.splitlines()
+    assert "…" not in output
+    assert all(name in output for name in ("TFLite Micro", "LiteRT (built-in)"))
+    assert all(percent(result.output_error) in output for result in report.results[1:])
+    if is_terminal or width > 60:
+        assert max(len(line) for line in lines if "/" not in line) <= width
 
 
 def test_brackets_in_sentences_are_printed(long_rollout, capsys):

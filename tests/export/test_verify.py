@@ -1,5 +1,6 @@
 """Verification: the errors it measures, the wrong files it notices, the data it warns about."""
 
+import logging
 import re
 
 import keras
@@ -11,7 +12,8 @@ import export
 from export import recipes, targets
 from export.convert import convert
 from export.data import noise
-from export.verification import error_metrics
+from export.forms.model_graph import read_graph
+from export.verification import check_forms, error_metrics
 from lnn_keras import LiquidCell, LiquidRNN
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
@@ -75,6 +77,16 @@ def test_a_sequence_signature_of_other_weights_is_noticed(signal):
     content = convert(step, recipe, phone, sequence=export.to_sequence(other))
     (failure,) = export.verify(model, content, signal).failures
     assert failure.startswith("LiteRT, sequence: the outputs' RMS error")
+
+
+def test_verification_does_not_look_like_retracing(signal, caplog):
+    """TensorFlow warns of functions that are traced again and again."""
+    graph = read_graph(sequential("gru"))
+    (name,) = graph.inputs
+    with caplog.at_level(logging.WARNING, "tensorflow"):
+        for _ in range(6):
+            check_forms.model_outputs(graph, {name: signal[:1, :3]})
+    assert not caplog.records
 
 
 def test_noise_has_positive_times_and_the_scale_of_the_data(signal):

@@ -17,7 +17,7 @@ def test_cached_presets_need_no_network(server, small_model, random, monkeypatch
     monkeypatch.setenv("LNN_OFFLINE", "1")
     server.http.shutdown()
     assert_same(small_model, zoo.load(address), random)
-    with pytest.raises(zoo.DownloadError, match="LNN_OFFLINE forbids to ask"):
+    with pytest.raises(zoo.DownloadError, match="LNN_OFFLINE is set and forbids"):
         zoo.load("mine")
     with pytest.raises(zoo.DownloadError, match=r"other is not in the cache .*LNN_OFFLINE"):
         zoo.load(f"{server.url}/presets/other")
@@ -68,7 +68,7 @@ def test_a_damaged_copy_is_kept_where_nothing_can_be_downloaded(server, monkeypa
     folder = download.folder_at(address)
     (folder / "card.md").write_text("damaged")
     monkeypatch.setenv("LNN_OFFLINE", "1")
-    with pytest.raises(zoo.DownloadError, match=r"is damaged in the cache .*LNN_OFFLINE forbids"):
+    with pytest.raises(zoo.DownloadError, match=r"is damaged in the cache .*LNN_OFFLINE is set"):
         zoo.load(address)
     assert folder.is_dir()
 

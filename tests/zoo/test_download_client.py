@@ -78,7 +78,7 @@ def test_size_limit(address, tmp_path):
 
 def test_offline(address, tmp_path, monkeypatch):
     monkeypatch.setenv("LNN_OFFLINE", "1")
-    with pytest.raises(DownloadError, match="LNN_OFFLINE forbids"):
+    with pytest.raises(DownloadError, match="LNN_OFFLINE is set and forbids to download http"):
         downloads.fetch_files(address, tmp_path, {"file": DIGEST})
 
 
@@ -109,7 +109,7 @@ def test_earlier_folders_are_used(dataset, tmp_path, monkeypatch, earlier):
 
 def test_offline_datasets_say_what_to_do(dataset, monkeypatch):
     monkeypatch.setenv("LNN_OFFLINE", "1")
-    with pytest.raises(DataError, match=r"LNN_OFFLINE forbids.*Set LNN_DATA_DIR"):
+    with pytest.raises(DataError, match=r"LNN_OFFLINE is set.*Set LNN_DATA_DIR"):
         dataset.fetch()
 
 

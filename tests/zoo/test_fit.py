@@ -12,7 +12,7 @@ import zoo
 from lnn_keras import ForwardFillCell
 from zoo.data import etth1
 from zoo.readers import table as tables
-from zoo.tables import fitting, sequences, training
+from zoo.tables import fitting, samples, sequences, training
 from zoo.tables.fitted import columns_of
 
 QUICK = {"units": 6, "epochs": 2, "window": 20}
@@ -196,7 +196,7 @@ def test_predict_and_evaluate_commands(hours, forecast, tmp_path):
 
 
 def test_tables_as_calibration_data(hours, forecast, tmp_path):
-    _, folder = forecast
+    fitted, folder = forecast
     hours.to_csv(tmp_path / "new.csv", index=False)
     arguments = ["--recipe", "int16x8", "--calibration", tmp_path / "new.csv"]
     result = lnn("export", folder, *arguments, "--out", tmp_path / "device")
@@ -204,6 +204,46 @@ def test_tables_as_calibration_data(hours, forecast, tmp_path):
     file = tmp_path / "device/model.tflite"
     result = lnn("verify", file, "--model", folder, "--input", tmp_path / "new.csv")
     assert result.returncode == 0 and "the given data" in result.stdout
+    # The targets of the table give the metric, in the units of the table.
+    error = fitted.evaluate(hours)["RMSE"] ** 2
+    report = json.loads((tmp_path / "device/report.json").read_text())
+    assert report["results"][0]["metric"] == pytest.approx(error, rel=1e-3)
+    assert f"{error:.3g}"[:3] in result.stdout
+
+
+def test_a_table_of_another_model_is_one_line(hours, forecast, tmp_path):
+    _, folder = forecast
+    path = tmp_path / "other.csv"
+    hours.drop(columns=["HUFL", "MULL"]).to_csv(path, index=False)
+    (tmp_path / "model.tflite").write_bytes(b"not read")
+    for command in (
+        ("predict", folder, "--input", path, "--out", tmp_path / "new.csv"),
+        ("evaluate", folder, "--input", path),
+        ("export", folder, "--calibration", path, "--out", tmp_path / "new"),
+        ("verify", tmp_path / "model.tflite", "--model", folder, "--input", path),
+        ("compare", folder, "--calibration", path, "--out", tmp_path / "new"),
+    ):
+        result = lnn(*command)
+        assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
+        assert "has no column 'HUFL', 'MULL', which the model reads." in result.stderr
+        assert "It has: date, HULL" in result.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {"other.csv", "model.tflite"}
+
+
+def test_true_outputs_of_a_table_are_those_of_the_most_rows(irregular, classes):
+    columns = classes[0].columns
+    found, _ = sequences.read(tables.read(irregular), columns)
+    whole = [sequence for sequence in found if len(sequence) == 20]
+    short = whole[0].part(slice(0, 5))
+    inputs, truth = samples.labelled([*whole[1:4], short], columns)
+    assert truth.shape == (3, 20, 2) and inputs["row"].shape[:2] == (3, 20)
+    np.testing.assert_array_equal(truth.argmax(-1), [s.targets for s in whole[1:4]])
+    for sequence in whole[1:3]:
+        sequence.targets[4:] = -1
+    _, truth = samples.labelled([*whole[1:3], short], columns)
+    assert truth.shape == (3, 4, 2)
+    short.targets[1:] = -1
+    assert samples.labelled([short], columns) is None
 
 
 def test_fit_command(hours, tmp_path):

@@ -11,7 +11,9 @@ from zoo.cli.start import load_keras
 
 Calibration = Annotated[
     Path | None,
-    typer.Option(help="File of typical sequences, as for predict; for int8 and int16x8."),
+    typer.Option(
+        readable=False, help="File of typical sequences, as for predict; for int8 and int16x8."
+    ),
 ]
 Reset = Annotated[
     bool,
@@ -82,7 +84,9 @@ def export(
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A .tflite file that `lnn export` wrote.")],
+    file: Annotated[
+        Path, typer.Argument(readable=False, help="A .tflite file that `lnn export` wrote.")
+    ],
     model: Annotated[str, typer.Option(help="Its preset, folder or .keras file.")],
     input: InputFile = None,
     target: Annotated[
@@ -194,8 +198,7 @@ def _data(source: str, path: Path | None) -> tuple[Any, Any]:
     from zoo.hub import store
 
     if path:
-        data = input_files.read(path, source)
-        return data, data
+        return input_files.read_with_targets(path, source)
     if source.endswith(".keras"):
         return None, None
     return input_files.sample(source, "calibration"), store.evaluation(store.samples(source))

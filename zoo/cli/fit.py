@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli.options import MaxRows, Sort, console, note, say, training_bar
+from zoo.cli.options import MaxRows, Sort, note, say, show_table, training_bar
 from zoo.cli.start import load_keras
 
 if TYPE_CHECKING:
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def fit(
-    table: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt or .parquet file.")],
+    table: Annotated[
+        Path, typer.Argument(readable=False, help="A .csv, .tsv, .txt or .parquet file.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
     target: Annotated[
         list[str] | None, typer.Option(help="Column of numbers to predict; may be repeated.")
@@ -104,17 +106,15 @@ def _require_writable(out: Path) -> None:
 
 def _print(fitted: "Fitted") -> None:
     """Print the metrics of all models, and which of them the model beats."""
-    from rich.table import Table
-
     from zoo.tables import card, scores
 
     metrics = card.metrics_of(fitted)
-    table = Table("on the test part", box=None, pad_edge=False)
-    for metric in metrics:
-        name = f"{metric.name} ({metric.unit})" if metric.unit else metric.name
-        table.add_column(name, justify="right", no_wrap=True)
-    for model, values in fitted.metrics.items():
-        table.add_row(model, *(f"{values[metric.name]:.4g}" for metric in metrics))
-    console().print(table)
+    units = [f" ({metric.unit})" if metric.unit else "" for metric in metrics]
+    names = [metric.name + unit for metric, unit in zip(metrics, units, strict=True)]
+    rows = [
+        [model, *(f"{values[metric.name]:.4g}" for metric in metrics)]
+        for model, values in fitted.metrics.items()
+    ]
+    show_table(["on the test part", *names], rows)
     for line in scores.verdict(metrics, fitted.metrics, next(iter(fitted.metrics))):
         say(line)

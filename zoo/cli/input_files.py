@@ -14,9 +14,10 @@ from zoo.readers import arrays
 from zoo.readers import table as tables
 from zoo.readers.files import FileError, shown
 from zoo.readers.text import printable
-from zoo.tables import sequences, splits
+from zoo.tables import samples, splits
 from zoo.tables.columns import Columns
 from zoo.tables.fitted import columns_of, read_for
+from zoo.tables.sequences import TableSequence
 from zoo.training.arrays import Inputs
 
 SEQUENCE_ROWS = 1_000
@@ -38,7 +39,7 @@ def read(path: Path, source: str, max_rows: int = tables.MAX_ROWS) -> Inputs:
     if is_table(path):
         columns = columns_of(source)
         if columns is not None:
-            return _fitted_table(path, columns, max_rows)
+            return samples.inputs(_windows(path, columns, max_rows))
         return _table(path, source, max_rows)
     if path.suffix.lower() not in (".npz", ".npy"):
         raise FileError(
@@ -54,6 +55,30 @@ def read(path: Path, source: str, max_rows: int = tables.MAX_ROWS) -> Inputs:
 def is_table(path: Path) -> bool:
     """Whether the name of a file is that of a table."""
     return path.suffix.lower() in tables.SUFFIXES
+
+
+def read_with_targets(path: Path, source: str) -> tuple[Inputs, Inputs | tuple[Inputs, np.ndarray]]:
+    """Read the inputs of a model, and inputs to verify it on, with their true outputs.
+
+    Only a table for a model that was fitted to one names the targets in the units of the outputs.
+
+    Args:
+        path: The file; see `read`.
+        source: The name of the model.
+
+    Returns:
+        All inputs; and the same, or those with targets and their targets.
+
+    Raises:
+        ValueError: See `read`.
+    """
+    columns = columns_of(source) if is_table(path) else None
+    if columns is None:
+        data = read(path, source)
+        return data, data
+    windows = _windows(path, columns, tables.MAX_ROWS)
+    data = samples.inputs(windows)
+    return data, samples.labelled(windows, columns) or data
 
 
 def targets(path: Path, preset: Preset, max_rows: int) -> dict[str, np.ndarray]:
@@ -78,11 +103,12 @@ def sample(source: str, name: str) -> Any:
     return found[name]
 
 
-def _fitted_table(path: Path, columns: Columns, max_rows: int) -> Inputs:
-    """The rows of a table as sequences for calibration and verification, padded at their ends."""
-    _, found, _ = read_for(columns, path, with_targets=False, max_rows=max_rows)
-    inputs, _ = sequences.stacked(splits.windows(found, SEQUENCE_ROWS))
-    return inputs if len(inputs) > 1 else inputs[sequences.ROW]
+def _windows(path: Path, columns: Columns, max_rows: int) -> list[TableSequence]:
+    """The rows of a table as sequences for calibration and verification."""
+    _, found, notes = read_for(columns, path, with_targets=False, max_rows=max_rows)
+    for text in notes:
+        note(text)
+    return splits.windows(found, SEQUENCE_ROWS)
 
 
 def _table(path: Path, source: str, max_rows: int) -> Inputs:

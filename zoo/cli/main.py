@@ -13,7 +13,9 @@ def main() -> None:
     try:
         with extra("zoo"):
             from zoo.cli.app import app
+            from zoo.cli.start import quiet_imports
 
+        quiet_imports()
         app()
     # DataError, CorruptPresetError, DownloadError and VerificationError are RuntimeErrors.
     except (ValueError, OSError, RuntimeError, ImportError) as error:
@@ -27,9 +29,17 @@ def main() -> None:
             print(f"lnn: {_failed(error)}", file=sys.stderr)
             raise SystemExit(1) from error
         # Names and values in files can hold characters that control the terminal.
-        text = printable(str(error).strip(), keep="\n") or type(error).__name__
+        text = printable(_sentence(error).strip(), keep="\n") or type(error).__name__
         print(f"lnn: {text}", file=sys.stderr)
         raise SystemExit(1 if isinstance(error, NotFiniteError) else 2) from error
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error; that of the operating system without its number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    where = "The operating system reports" if error.filename is None else str(error.filename)
+    return f"{where}: {error.strerror}."
 
 
 def _failed(error: Any) -> str:

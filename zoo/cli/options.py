@@ -2,21 +2,26 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo.text_table import text_table
+
 if TYPE_CHECKING:
     from rich.console import Console
+
 
 Source = Annotated[
     str, typer.Argument(help="Name, folder or address of a preset, or a .keras file.")
 ]
 PresetName = Annotated[str, typer.Argument(help="Name of a preset, see `lnn presets`.")]
+# The readers say in one line why a file cannot be read; Typer would print a box.
 InputFile = Annotated[
-    Path | None, typer.Option("--input", help="File of inputs: .npz, .npy, or a table.")
+    Path | None,
+    typer.Option("--input", readable=False, help="File of inputs: .npz, .npy, or a table."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 MaxRows = Annotated[int, typer.Option(help="Largest number of rows of a table to read.", min=1)]
@@ -35,6 +40,22 @@ def console() -> "Console":
 def say(text: str) -> None:
     """Print text without highlighting and without hard line breaks."""
     console().print(text, highlight=False, soft_wrap=True)
+
+
+def show_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
+) -> None:
+    """Print a table; a terminal that is too narrow gets a list of cells for each row.
+
+    Args:
+        headings: The headings of the columns.
+        rows: The cells of each row.
+        left: Indices of the columns that are aligned to the left.
+    """
+    output = console()
+    # A file or a pipe has no width.
+    width = output.width if output.is_terminal else None
+    typer.echo(text_table(headings, rows, width, left))
 
 
 def note(text: str) -> None:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from zoo.cli.options import AsJson, InputFile, MaxRows, Sort, Source, console, note, say
+from zoo.cli.options import (
+    AsJson,
+    InputFile,
+    MaxRows,
+    Sort,
+    Source,
+    console,
+    note,
+    say,
+    show_table,
+)
 from zoo.cli.start import load_keras
 
 if TYPE_CHECKING:
@@ -67,7 +77,9 @@ def evaluate(
     source: Source,
     input: InputFile = None,
     split: Annotated[str, typer.Option(help='"train", "validation" or "test".')] = "test",
-    tflite: Annotated[Path | None, typer.Option(help="Also evaluate this exported file.")] = None,
+    tflite: Annotated[
+        Path | None, typer.Option(readable=False, help="Also evaluate this exported file.")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Evaluate this .keras file or folder instead.")
     ] = None,
@@ -79,6 +91,10 @@ def evaluate(
     from zoo import registry
     from zoo.tables.fitted import columns_of
 
+    if Path(source).suffix == ".keras":
+        raise ValueError(
+            f"{source} names no metrics and no dataset: use `lnn evaluate PRESET --model {source}`."
+        )
     columns = None if source in registry.PRESETS else columns_of(source)
     if columns is not None:
         if tflite or model or split != "test":
@@ -210,8 +226,14 @@ def _sample(source: str) -> Path:
 
 
 def _show(frame: "pd.DataFrame") -> None:
-    """Rows of a table, aligned; lines are not broken."""
-    typer.echo(frame.to_string(index=False, float_format=lambda value: f"{value:.5g}"))
+    """The rows of a table; numbers are rounded to five digits."""
+    columns = [_texts(frame[name]) for name in frame.columns]
+    show_table([str(name) for name in frame.columns], list(zip(*columns, strict=True)), left=())
+
+
+def _texts(column: "pd.Series") -> list[str]:
+    is_float = column.dtype.kind == "f"
+    return [f"{value:.5g}" if is_float else str(value) for value in column]
 
 
 def _errors(frame: "pd.DataFrame", targets: dict[str, np.ndarray]) -> dict[str, float]:

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from zoo.hub import store
 from zoo.preset import Preset
 from zoo.registry import PRESETS
@@ -13,18 +10,9 @@ TITLE = "presets with their metrics and baselines"
 HEADINGS = ("preset", "test metric", "LSTM\nGRU", "to beat", "weights", "bytes")
 
 
-def preset_table() -> Table:
-    """One row per preset; it fits a terminal of 80 columns."""
-    table = Table(
-        title=TITLE, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)
-    )
-    for heading in HEADINGS:
-        table.add_column(heading, no_wrap=True)
-    for preset in PRESETS.values():
-        table.add_row(
-            f"[bold]{preset.name}[/]\n{preset.domain}", *_results(preset), end_section=True
-        )
-    return table
+def preset_rows() -> list[list[str]]:
+    """The cells of each preset; with these headings, 80 columns hold the table."""
+    return [[f"{preset.name}\n{preset.domain}", *_results(preset)] for preset in PRESETS.values()]
 
 
 def preset_facts(preset: Preset) -> dict[str, Any]:
@@ -45,7 +33,7 @@ def preset_facts(preset: Preset) -> dict[str, Any]:
 
 def _results(preset: Preset) -> list[str]:
     if not preset.metadata_sha256:
-        return ["not released"]
+        return ["not released", "", "", "", ""]
     recorded = store.metadata(preset.name)
     metrics = recorded["metrics"]
     liquid = metrics["liquid"]

@@ -6,33 +6,33 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.options import AsJson, PresetName, RunsFolder, Source, console, say
+from zoo.cli.options import AsJson, PresetName, RunsFolder, Source, console, say, show_table
 
 
 def presets(as_json: AsJson = False) -> None:
     """List the presets with their metrics and baselines."""
-    from zoo.cli.preset_table import preset_facts, preset_table
+    from zoo.cli.preset_table import HEADINGS, TITLE, preset_facts, preset_rows
     from zoo.registry import PRESETS
 
     if as_json:
         typer.echo(json.dumps([preset_facts(preset) for preset in PRESETS.values()]))
         return
-    output = console()
-    output.print(preset_table())
+    typer.echo(f"{TITLE}\n")
+    show_table(HEADINGS, preset_rows(), left=range(len(HEADINGS)))
+    typer.echo()
     for preset in PRESETS.values():
-        output.print(f"{preset.name}: {preset.task}", highlight=False)
+        say(f"{preset.name}: {preset.task}")
 
 
 def info(name: Source, as_json: AsJson = False) -> None:
     """Show the card of a preset or of a fitted model; as JSON, its metadata."""
-    from rich.markdown import Markdown
-
+    from zoo.cli.card_text import print_card
     from zoo.hub import store
 
     if as_json:
         typer.echo(json.dumps(store.metadata(name)))
         return
-    console().print(Markdown(store.card(name)))
+    print_card(console(), store.card(name))
 
 
 def release(

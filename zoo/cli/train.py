@@ -100,7 +100,7 @@ def sweep(
         distributed_sweep.work(preset, runs, worker)
         return
     trials = sweeps.grid(preset, _seeds(seeds), dict(map(_field, set or [])))
-    say(f"{len(trials)} trials of {name}")
+    say(f"{len(trials)} trial{'s' * (len(trials) != 1)} of {name}")
     if chief:
         from zoo.experiments import distributed_sweep
 

@@ -14,6 +14,7 @@ from zoo.http_client import Budget
 from zoo.hub import preset_files
 from zoo.hub.preset_files import METADATA, Published
 from zoo.local_files import presets_folder
+from zoo.transfers import is_offline
 
 MANIFEST = "manifest.json"
 HUB = "https://huggingface.co"
@@ -97,10 +98,11 @@ def _cached_folder(url: str, published: Published) -> Path:
         # A kill right after the replacement leaves the replaced folder.
         _remove_unused(work)
         return folder
-    if os.environ.get("LNN_OFFLINE"):
+    if is_offline():
         state = "is damaged" if folder.exists() else "is not"
         raise DownloadError(
-            f"{url} {state} in the cache {cache_folder()}, and LNN_OFFLINE forbids to download it."
+            f"{url} {state} in the cache {cache_folder()}, and LNN_OFFLINE is set, "
+            "which forbids to download it."
         )
     from lnn_keras.atomic_folder import recover, replace_folder
 

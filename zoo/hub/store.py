@@ -81,6 +81,11 @@ def find(source: str | Path) -> Path:
         return verified(Path(source))
     if name not in registry.PRESETS and download.host_is_set():
         return verified(download.folder_named(name))
+    if name not in registry.PRESETS and Path(source).is_file():
+        raise ValueError(
+            f"{shown(name)} is a file: it has no card, metadata or samples, as the folder of a "
+            "preset has."
+        )
     preset = registry.get(name)
     if not preset.metadata_sha256:
         raise ValueError(

@@ -118,7 +118,7 @@ def require_columns(table: Table, names: Iterable[str], purpose: str = "") -> No
     close = difflib.get_close_matches(missing[0].lower(), list(lowered), n=1, cutoff=0.6)
     hint = f" Did you mean {lowered[close[0]]!r}?" if close else ""
     raise ValueError(
-        f"{table.name} has no column {shown_names(missing)}{purpose}.{hint} "
+        f"{table.name} has no column {shown_names(missing, _SHOWN)}{purpose}.{hint} "
         f"It has: {', '.join(have[:_SHOWN])}{' ...' if len(have) > _SHOWN else ''}."
     )
 

@@ -10,6 +10,7 @@ from zoo.tables import sequences, splits
 from zoo.tables.columns import Columns
 from zoo.tables.sequences import TableSequence, has_target
 from zoo.tables.splits import Parts
+from zoo.training.arrays import Inputs
 
 SAMPLE_ROWS, CALIBRATION_WINDOWS = 1_000, 32
 TABLE_ROWS = 300
@@ -26,12 +27,41 @@ def arrays(parts: Parts, columns: Columns, window: int) -> dict[str, Any]:
     known = min(_labelled_rows(sequence) for sequence in tested)
     if known > 1:
         tested = [sequence.part(slice(0, known)) for sequence in tested]
-    inputs, targets = sequences.stacked(tested)
-    samples: dict[str, Any] = {"calibration": _single(calibration), "inputs": _single(inputs)}
+    samples: dict[str, Any] = {"calibration": _single(calibration), "inputs": inputs(tested)}
     if known > 1:
-        one_hot = np.eye(len(columns.classes), dtype="float32")
-        samples["targets"] = one_hot[targets] if columns.classes else targets
+        samples["targets"] = _true_outputs(tested, columns)
     return samples
+
+
+def inputs(found: Sequence[TableSequence]) -> Inputs:
+    """The inputs of sequences for a model; shorter sequences are padded at their ends."""
+    return _single(sequences.stacked(found)[0])
+
+
+def labelled(found: Sequence[TableSequence], columns: Columns) -> tuple[Inputs, np.ndarray] | None:
+    """Inputs with their true outputs, of the first rows of all sequences that are long enough.
+
+    The number of rows is the one that keeps the most rows in total.
+
+    Args:
+        found: The sequences.
+        columns: Their columns.
+
+    Returns:
+        None if no two rows at the start of a sequence have a target.
+    """
+    known = np.array([_labelled_rows(sequence) for sequence in found])
+    rows = max(known, key=lambda count: int(count * (known >= count).sum()))
+    if rows < 2:
+        return None
+    kept = [s.part(slice(0, rows)) for s, count in zip(found, known, strict=True) if count >= rows]
+    return inputs(kept), _true_outputs(kept, columns)
+
+
+def _true_outputs(found: Sequence[TableSequence], columns: Columns) -> np.ndarray:
+    """The targets of sequences of one length, as the model returns them."""
+    _, targets = sequences.stacked(found)
+    return np.eye(len(columns.classes), dtype="float32")[targets] if columns.classes else targets
 
 
 def _typical(windows: Sequence[TableSequence]) -> list[int]:

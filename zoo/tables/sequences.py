@@ -1,5 +1,6 @@
 """Sequences: the rows of a table as arrays for a model, one sequence per group."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,15 +103,16 @@ def read(
     if columns.longest is not None and elapsed is not None:
         inputs[ELAPSED] = elapsed
     targets = _targets(table, columns, order)
-    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    bounds = [0, *(np.flatnonzero(np.diff(groups[order])) + 1), len(order)]
+    # Slices, which need no copy of the rows.
     sequences = [
         TableSequence(
             order[rows],
-            names[groups[order[rows[0]]]],
+            names[groups[order[rows.start]]],
             {name: array[rows] for name, array in inputs.items()},
             _ahead(targets[rows], columns.horizon),
         )
-        for rows in np.split(np.arange(len(order)), ends)
+        for rows in itertools.starmap(slice, itertools.pairwise(bounds))
     ]
     return sequences, notes
 
@@ -140,28 +142,29 @@ def _padded(array: np.ndarray, rows: int, value: float | None) -> np.ndarray:
 def _inputs(
     table: Table, columns: Columns, order: np.ndarray, groups: np.ndarray, notes: list[str]
 ) -> NamedInputs:
-    values = np.empty((len(order), 0))
-    if columns.numbers:
-        numbers = [numbers_of(table, name)[order] for name in columns.numbers]
-        values = np.stack(numbers, axis=-1)
-    observed = ~np.isnan(values)
-    if columns.limits:
-        low, high = np.array([columns.limits[name] for name in columns.numbers]).T
-        values = np.clip(values, low, high)
-    values = _filled(values, observed, groups)
-    if not columns.has_gaps and not observed.all():
-        count = int((~observed).sum())
+    # Column by column: large tables would need several times their memory otherwise.
+    row = np.empty((len(order), len(columns.features)), "float32")
+    observed = np.empty((len(order), len(columns.numbers) if columns.has_gaps else 0), "float32")
+    missing = 0
+    for place, name in enumerate(columns.numbers):
+        values = numbers_of(table, name)[order]
+        is_observed = ~np.isnan(values)
+        missing += int((~is_observed).sum())
+        if columns.limits:
+            np.clip(values, *columns.limits[name], out=values)
+        row[:, place] = _filled(values, is_observed, groups)
+        if columns.has_gaps:
+            observed[:, place] = is_observed
+    if missing and not columns.has_gaps:
         notes.append(
-            f"{count:,} numbers are missing, as none were in the table that the model was fitted "
+            f"{missing:,} numbers are missing, as none were in the table that the model was fitted "
             "to; the last value before each is used."
         )
-    known = [
-        _one_hot(table, name, texts, order, notes) for name, texts in columns.categories.items()
-    ]
-    inputs = {ROW: np.concatenate([values, *known], axis=-1).astype("float32")}
-    if columns.has_gaps:
-        inputs[OBSERVED] = observed.astype("float32")
-    return inputs
+    place = len(columns.numbers)
+    for name, texts in columns.categories.items():
+        row[:, place : place + len(texts)] = _one_hot(table, name, texts, order, notes)
+        place += len(texts)
+    return {ROW: row, OBSERVED: observed} if columns.has_gaps else {ROW: row}
 
 
 def _filled(values: np.ndarray, observed: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -170,7 +173,7 @@ def _filled(values: np.ndarray, observed: np.ndarray, groups: np.ndarray) -> np.
 
     if observed.all():
         return values
-    grouped = pd.DataFrame(values).groupby(groups)
+    grouped = pd.Series(values).groupby(groups)
     return grouped.ffill().fillna(grouped.bfill()).fillna(0.0).to_numpy()
 
 
@@ -186,7 +189,7 @@ def _one_hot(
             f"{table.place(row)}: column {name!r} holds {str(table.frame[name].iloc[row])[:40]!r}, "
             f"which the model does not know; {int(unknown.sum()):,} such cells count as blank."
         )
-    return known.astype("float64")
+    return known
 
 
 def _elapsed(
