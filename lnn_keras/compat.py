@@ -67,23 +67,18 @@ def time_loop(
 
 
 def has_accelerator() -> bool:
-    """Whether the backend computes on another device than a processor, by default.
+    """Whether Keras computes on another device than a processor, by default.
 
-    Relies on `keras.src.backend.torch.core.get_device` on torch.
+    Relies on `keras.src.backend.torch.core.get_device` on torch, where
+    `keras.distribution.list_devices` does not exist.
     """
     backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
-    if backend == "jax":
-        import jax
-
-        return jax.default_backend() != "cpu"
     if backend == "torch":
         from keras.src.backend.torch.core import get_device
 
-        return get_device() != "cpu"
+        return not str(get_device()).startswith("cpu")
+    if backend in ("tensorflow", "jax"):
+        return not keras.distribution.list_devices()[0].startswith("cpu")
     return False
 
 

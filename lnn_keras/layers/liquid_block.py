@@ -106,6 +106,7 @@ class LiquidBlock(keras.Model):
             y = layers.Dropout(dropout, name="dropout")(y)
         y = layers.Add(name="residual")([x, y])
         super().__init__(inputs if is_timed else x, y, name=name)  # pyright: ignore[reportCallIssue] # stub: a Functional model's arguments
+        self.supports_masking = True
         self._options = {
             "width": width,
             "units": units,

@@ -251,6 +251,7 @@ class LiquidRNN(keras.layers.RNN):
                 mobius_scan, recurrence=recurrence, remat=self.remat is not None
             )
         if self._is_iterated:
+            assert self.parallel is not None
             return functools.partial(newton_scan, method=self.parallel)
         if not recomputed:
             return full_scan

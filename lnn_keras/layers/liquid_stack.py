@@ -99,6 +99,7 @@ class LiquidStack(keras.Model):
             y = y[:, -1]
         y = layers.Dense(outputs, name="readout")(y)
         super().__init__(inputs if is_timed else x, y, name=name)  # pyright: ignore[reportCallIssue] # stub: a Functional model's arguments
+        self.supports_masking = True
         self._options = {
             "features": features,
             "outputs": outputs,

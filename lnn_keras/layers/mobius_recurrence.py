@@ -51,7 +51,8 @@ def states_of(maps: Mobius, initial: Tensor, recurrence: Recurrence) -> Tensor:
         states = states_of(Mobius(*tensors[:3]), tensors[3], recurrence)
         partial = _partial_derivatives(tensors, states)
         *of_maps, of_initial = tangents
-        effects = sum(p * tangent for p, tangent in zip(partial[1:], of_maps, strict=True))
+        pairs = zip(partial[1:], of_maps, strict=True)
+        effects: Tensor = sum(p * tangent for p, tangent in pairs)
         first = partial[0][:, 0] * of_initial
         effects = ops.concatenate([effects[:, :1] + first[:, None], effects[:, 1:]], axis=1)
         return _linear_map_of(partial[0], effects, recurrence, backwards=False)

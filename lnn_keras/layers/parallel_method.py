@@ -57,6 +57,8 @@ def _require_newton(method, layer):
     name = type(cell).__name__
     if backend != "jax":
         problem = f"Keras to run on 'jax'; it runs on {backend!r}, where parallel=None is allowed"
+    elif has_maps(cell):
+        problem = f'another cell; parallel="scan" computes all steps of {name} exactly'
     elif layer.unroll:
         problem = "unroll=False; received unroll=True"
     elif len(as_list(cell.state_size)) > 1:

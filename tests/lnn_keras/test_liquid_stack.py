@@ -61,6 +61,15 @@ def test_elapsed_times_add_up_over_strides(random_features):
     assert fixed.get_layer("block_1").get_layer("recurrent").cell.elapsed == 1.5
 
 
+def test_masks_pass_through(random_features):
+    """Masked steps at the end change nothing before them."""
+    model = LiquidStack(3, 2, width=4)
+    inputs = random_features.copy()
+    inputs[:, 6:] = 0
+    outputs = keras.Sequential([keras.Input((None, 3)), keras.layers.Masking(), model])(inputs)
+    same(numbers(outputs)[:, :6], model(inputs[:, :6]))
+
+
 def test_only_the_last_output(random_features):
     whole = LiquidStack(3, 2, width=4)
     last = LiquidStack(3, 2, width=4, return_sequences=False)
