@@ -27,6 +27,10 @@ def _liquid_rnn(cell):
 LAYERS: dict[str, Callable[[], keras.layers.Layer]] = {
     "LiquidCell": lambda: _liquid_rnn(lnn_keras.LiquidCell(UNITS)),
     "LiquidCell, 1 unfold": lambda: _liquid_rnn(lnn_keras.LiquidCell(UNITS, unfolds=1)),
+    "DiagonalLiquidCell": lambda: _liquid_rnn(lnn_keras.DiagonalLiquidCell(UNITS)),
+    "DiagonalLiquidCell, semi_implicit": lambda: _liquid_rnn(
+        lnn_keras.DiagonalLiquidCell(UNITS, solver="semi_implicit")
+    ),
     "LTCCell": lambda: _liquid_rnn(lnn_keras.LTCCell(UNITS)),
     "LTCCell, AutoNCP": lambda: _liquid_rnn(lnn_keras.LTCCell(_wiring())),
     "LRCCell": lambda: _liquid_rnn(lnn_keras.LRCCell(UNITS)),

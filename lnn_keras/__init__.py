@@ -7,6 +7,7 @@ from lnn_keras.cells import (
     CTGRUCell,
     CTRNNCell,
     DenseODECell,
+    DiagonalLiquidCell,
     ForwardFillCell,
     LEFCell,
     LiquidCell,
@@ -20,7 +21,9 @@ from lnn_keras.cells import (
 )
 from lnn_keras.layers.bidirectional import Bidirectional
 from lnn_keras.layers.each_step import EachStep
+from lnn_keras.layers.liquid_block import LiquidBlock
 from lnn_keras.layers.liquid_rnn import LiquidRNN
+from lnn_keras.layers.liquid_stack import LiquidStack
 from lnn_keras.migration import from_ncps
 
 __version__ = "0.1.0"
@@ -32,13 +35,16 @@ __all__ = [
     "CfCCell",
     "ContinuousTimeCell",
     "DenseODECell",
+    "DiagonalLiquidCell",
     "EachStep",
     "ForwardFillCell",
     "LEFCell",
     "LRCCell",
     "LTCCell",
+    "LiquidBlock",
     "LiquidCell",
     "LiquidRNN",
+    "LiquidStack",
     "MixedMemoryCell",
     "NODECell",
     "ODECell",

@@ -21,6 +21,7 @@ from lnn_keras.tensors import Tensor
 __all__ = [
     "DropoutRNNCell",
     "dropout_seed_states",
+    "has_accelerator",
     "parts_of",
     "time_loop",
     "weights_as",
@@ -63,6 +64,22 @@ def time_loop(
     )
     _, outputs, states = layer.inner_loop(inputs, list(states), None)
     return outputs, list(states)
+
+
+def has_accelerator() -> bool:
+    """Whether Keras computes on another device than a processor, by default.
+
+    Relies on `keras.src.backend.torch.core.get_device` on torch, where
+    `keras.distribution.list_devices` does not exist.
+    """
+    backend = keras.backend.backend()
+    if backend == "torch":
+        from keras.src.backend.torch.core import get_device
+
+        return not str(get_device()).startswith("cpu")
+    if backend in ("tensorflow", "jax"):
+        return not keras.distribution.list_devices()[0].startswith("cpu")
+    return False
 
 
 def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -219,8 +219,7 @@ def append(features: Tensor, elapsed: Tensor | float) -> Tensor:
         Tensor (batch, time, features + 1).
 
     Raises:
-        ValueError: `elapsed` has another rank or a last axis that is not 1, or is a number that
-            is negative or not finite.
+        ValueError: `elapsed` has another shape, or is a number that is negative or not finite.
     """
     times: Tensor = elapsed
     if not hasattr(elapsed, "shape"):
@@ -228,7 +227,9 @@ def append(features: Tensor, elapsed: Tensor | float) -> Tensor:
     rank = len(features.shape)
     if len(times.shape) == rank - 1:
         times = ops.expand_dims(times, -1)
-    if len(times.shape) != rank or times.shape[-1] != 1:
+    pairs = zip(times.shape[:-1], features.shape[:-1], strict=False)
+    fits = all(None in pair or pair[0] == pair[1] for pair in pairs)
+    if len(times.shape) != rank or times.shape[-1] != 1 or not fits:
         raise ValueError(
             "`elapsed` must have shape (batch, time) or (batch, time, 1) for features of shape "
             f"{tuple(features.shape)}; received shape {tuple(times.shape)}."

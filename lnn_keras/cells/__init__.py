@@ -5,6 +5,7 @@ from lnn_keras.cells.continuous_time import ContinuousTimeCell
 from lnn_keras.cells.ct_gru import CTGRUCell
 from lnn_keras.cells.ctrnn import CTRNNCell
 from lnn_keras.cells.dense_ode import DenseODECell
+from lnn_keras.cells.diagonal_liquid import DiagonalLiquidCell
 from lnn_keras.cells.forward_fill import ForwardFillCell
 from lnn_keras.cells.lef import LEFCell
 from lnn_keras.cells.liquid import LiquidCell
@@ -22,6 +23,7 @@ __all__ = [
     "CfCCell",
     "ContinuousTimeCell",
     "DenseODECell",
+    "DiagonalLiquidCell",
     "ForwardFillCell",
     "LEFCell",
     "LRCCell",

@@ -9,6 +9,7 @@ from lnn_keras.autodiff.functional import pure, weights_of
 from lnn_keras.cells.continuous_time import step_dtype
 from lnn_keras.compat import weights_as
 from lnn_keras.layers.step_inputs import StepInputs
+from lnn_keras.solvers.mobius import Mobius
 from lnn_keras.tensors import Tensor, ops
 
 
@@ -90,6 +91,17 @@ class CellStep:
             return self._method(projected, states, elapsed)
         constants = [ops.cast(constant, self._dtype) for constant in constants]
         return self._method(projected, states, elapsed, constants=constants)
+
+    def maps(self, inputs: StepInputs, parameters: list[Tensor]) -> Mobius:
+        """The maps from the states before the steps to those after, of a cell with `step_map`."""
+        elapsed = self._elapsed if inputs.elapsed is None else inputs.elapsed
+        constants = [ops.cast(constant, self._dtype) for constant in parameters]
+        return self._cell.step_map(inputs.features, elapsed, constants)
+
+    def within_bounds(self, h: Tensor) -> Tensor:
+        """An initial state of a cell with `step_map`, within the bounds of its states."""
+        with weights_as(self._dtype):
+            return self._cell.within_bounds(h)
 
     def read_out(self, h: Tensor) -> Tensor:
         """The output of a cell with one state, from the state after the step."""

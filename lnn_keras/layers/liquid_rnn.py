@@ -9,12 +9,19 @@ import keras
 from lnn_keras import elapsed as elapsed_time
 from lnn_keras.argument_checks import require_at_least
 from lnn_keras.cells.continuous_time import bounded, step_dtype
-from lnn_keras.compat import DropoutRNNCell, dropout_seed_states, weights_as
+from lnn_keras.compat import (
+    DropoutRNNCell,
+    dropout_seed_states,
+    has_accelerator,
+    weights_as,
+)
 from lnn_keras.layers.cell_step import CellStep, accepts
 from lnn_keras.layers.chunked_scan import chunked_scan
 from lnn_keras.layers.full_scan import full_scan
+from lnn_keras.layers.mobius_recurrence import in_blocks, step_by_step
+from lnn_keras.layers.mobius_scan import mobius_scan
 from lnn_keras.layers.newton_scan import newton_scan
-from lnn_keras.layers.parallel_scan import require_supported
+from lnn_keras.layers.parallel_method import AUTO, SCAN, has_maps, portable, require_supported
 from lnn_keras.layers.remat_scan import remat_scan
 from lnn_keras.layers.step_inputs import StepInputs
 from lnn_keras.tensors import Tensor, ops
@@ -56,9 +63,12 @@ class LiquidRNN(keras.layers.RNN):
             steps and None for others, whichever is faster. A cell with non-trainable variables is
             never recomputed, since its steps may write to them. Derivatives of every order are
             those of a plain scan; on JAX also in forward mode.
-        parallel: None for a scan. On JAX also "newton" or "quasi_newton": all steps at once,
-            iterated until the states are those of the scan
-            (`lnn_keras.layers.parallel_scan`). It takes cells with one state and `read_out`, for
+        parallel: None for one step after the other. "scan" computes all steps of a
+            DiagonalLiquidCell at once, exactly (`lnn_keras.layers.mobius_recurrence`). "auto" does
+            so where Keras has an accelerator; on processors, and for other cells, the loop is
+            faster or the only way. On JAX also "newton" or "quasi_newton": all steps at once,
+            iterated until the states are those of the loop
+            (`lnn_keras.layers.parallel_scan`). They take cells with one state and `read_out`, for
             instance LiquidCell and CfCCell.
         **kwargs: Arguments of `keras.layers.RNN`: return_sequences, return_state, go_backwards,
             stateful, unroll, zero_output_for_mask; and `dtype`, by default that of the cell.
@@ -74,10 +84,10 @@ class LiquidRNN(keras.layers.RNN):
 
     Raises:
         ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape or a value
-            that is negative or not finite, `remat` is not one of the values above, or the
-            backend or the cell does not support `parallel`. In a compiled graph, which cannot
-            raise, the outputs are NaN from the step with an invalid elapsed time on; it counts
-            as 0, so that the states stay finite.
+            that is negative or not finite, `remat` is not one of the values above, the backend or
+            the cell does not support `parallel`, or there is no time step. In a compiled graph,
+            which cannot raise, the outputs are NaN from the step with an invalid elapsed time on;
+            it counts as 0, so that the states stay finite.
 
     Example:
 
@@ -134,6 +144,11 @@ class LiquidRNN(keras.layers.RNN):
         *,
         elapsed: Tensor | float | None = None,
     ) -> Any:
+        if sequences.shape[1] == 0:
+            raise ValueError(
+                f"LiquidRNN {self.name!r} needs at least one time step; received sequences of "
+                f"shape {tuple(sequences.shape)}."
+            )
         # Integers are not converted by `Layer.__call__`.
         sequences = ops.cast(sequences, self.input_dtype)
         if elapsed is not None:
@@ -204,15 +219,21 @@ class LiquidRNN(keras.layers.RNN):
     def _constants(self, elapsed, recurrent_mask) -> list[Tensor]:
         """Tensors that the cell computes once for all steps."""
         # Newton's method needs forward derivatives, which the constants of a cell may not have.
-        if not hasattr(self.cell, "constants") or (self.parallel and recurrent_mask is None):
+        is_iterated = self._is_iterated and recurrent_mask is None
+        if not hasattr(self.cell, "constants") or is_iterated:
             return []
         if recurrent_mask is None or not accepts(self.cell.constants, "recurrent_mask"):
             return self.cell.constants(elapsed)
         return self.cell.constants(elapsed, recurrent_mask=recurrent_mask)
 
+    @property
+    def _is_iterated(self):
+        """Whether Newton's method computes the states."""
+        return self.parallel not in (None, AUTO, SCAN)
+
     def _recomputes(self) -> bool:
         """Whether the gradient recomputes steps."""
-        if self.remat is None or self.parallel:
+        if self.remat is None or self._is_iterated or has_maps(self.cell):
             return False
         # Solver steps are many small operations, which are cheaper to recompute than to store.
         if self.remat == "auto" and not hasattr(self.cell, "unfolds"):
@@ -223,7 +244,14 @@ class LiquidRNN(keras.layers.RNN):
 
     def _driver(self, recomputed: bool) -> Callable:
         """The function that applies the cell to all steps."""
-        if self.parallel:
+        if has_maps(self.cell):
+            is_parallel = self.parallel == SCAN or (self.parallel == AUTO and has_accelerator())
+            recurrence = in_blocks if is_parallel else step_by_step
+            return functools.partial(
+                mobius_scan, recurrence=recurrence, remat=self.remat is not None
+            )
+        if self._is_iterated:
+            assert self.parallel is not None
             return functools.partial(newton_scan, method=self.parallel)
         if not recomputed:
             return full_scan
@@ -250,9 +278,8 @@ class LiquidRNN(keras.layers.RNN):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LiquidRNN":
-        # A model trained in parallel on JAX is evaluated by a scan on other backends.
-        if keras.backend.backend() != "jax":
-            config = {**config, "parallel": None}
+        # A model trained by Newton's method on JAX is evaluated by a loop on other backends.
+        config = {**config, "parallel": portable(config.get("parallel"))}
         return super().from_config(config, custom_objects=custom_objects)
 
 

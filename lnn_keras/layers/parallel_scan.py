@@ -30,11 +30,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from lnn_keras.argument_checks import require_choice
 from lnn_keras.autodiff.jax_primitives import linear_map, with_derivative
-from lnn_keras.cells.continuous_time import as_list
 from lnn_keras.layers.linear_recurrence import (
     newton_change,
     parallel_backward,
@@ -48,48 +45,6 @@ METHODS = ("newton", "quasi_newton")
 TOLERANCE = 1e-6
 MAX_ITERATIONS = 64
 _CHANGES = {"newton": newton_change, "quasi_newton": quasi_newton_change}
-
-
-def require_supported(method: str | None, layer: Any) -> str | None:
-    """Check the argument `parallel` of a LiquidRNN: None, "newton" or "quasi_newton".
-
-    Args:
-        method: The argument.
-        layer: The layer, with all its other attributes set.
-
-    Returns:
-        The argument; None for any false value.
-
-    Raises:
-        ValueError: Unknown method, another backend than JAX, half precision, `unroll`, or a
-            cell with several states, without `read_out`, or with an adaptive or adjoint solver.
-    """
-    if not method:
-        return None
-    require_choice("parallel", method, METHODS)
-    cell, backend = layer.cell, keras.backend.backend()
-    name = type(cell).__name__
-    if backend != "jax":
-        problem = f"Keras to run on 'jax'; it runs on {backend!r}, where parallel=None is allowed"
-    elif layer.unroll:
-        problem = "unroll=False; received unroll=True"
-    elif len(as_list(cell.state_size)) > 1:
-        problem = f"a cell with one state; {name} has {len(cell.state_size)}"
-    elif not hasattr(cell, "read_out"):
-        problem = f"a cell with `read_out`, its output as a function of its state; {name} has none"
-    elif getattr(cell, "solver", None) == "dopri5" or getattr(cell, "adjoint", False):
-        problem = (
-            "a solver of fixed steps and adjoint=False; "
-            f"received solver={cell.solver!r}, adjoint={cell.adjoint}"
-        )
-    elif not {layer.compute_dtype, cell.compute_dtype} <= {"float32", "float64"}:
-        problem = (
-            'layer and cell of dtype="float32" or "float64", since half precision cannot meet the '
-            f"tolerance; received {layer.dtype_policy.name!r} and {cell.dtype_policy.name!r}"
-        )
-    else:
-        return method
-    raise ValueError(f"parallel={method!r} needs {problem}.")
 
 
 def parallel_scan(

@@ -6,6 +6,8 @@ import numpy as np
 from lnn_keras import (
     CfCCell,
     CTRNNCell,
+    DiagonalLiquidCell,
+    LiquidBlock,
     LiquidCell,
     LiquidRNN,
     LRCCell,
@@ -30,6 +32,7 @@ RECURRENT = (
     lambda units, **k: layers.RNN(LRCCell(units), **k),
     lambda units, **k: layers.RNN(CTRNNCell(units, unfolds=2), **k),
     lambda units, **k: layers.RNN(WiredCfCCell(wirings.AutoNCP(units + 4, 2)), **k),
+    lambda units, **k: LiquidRNN(DiagonalLiquidCell(units), **k),
     lambda units, **k: layers.RNN([CfCCell(4), layers.GRUCell(units)], **k),
 )
 # Functions of a sequence and its number of features that keep its length.
@@ -51,6 +54,7 @@ EACH_STEP = (
     lambda x, n: layers.TimeDistributed(layers.Dense(4, activation="sigmoid"))(x),
     lambda x, n: keras.Sequential([layers.Dense(4), layers.GRU(3, return_sequences=True)])(x),
     lambda x, n: x[:, :, ::-1],
+    lambda x, n: LiquidBlock(n, units=4, solver="semi_implicit")(x),
 )
 # Layers without a step form.
 WHOLE_SEQUENCE = (

@@ -7,6 +7,7 @@ from lnn_keras import (
     CfCCell,
     CTGRUCell,
     CTRNNCell,
+    DiagonalLiquidCell,
     LEFCell,
     LiquidCell,
     LRCCell,
@@ -30,6 +31,8 @@ CELLS = {
     "ctrnn": lambda **k: CTRNNCell(UNITS, unfolds=2, solver="midpoint", **k),
     "ltc": lambda **k: LTCCell(UNITS, unfolds=2, **k),
     "ltc-ncp": lambda **k: LTCCell(AutoNCP(12, outputs=UNITS), unfolds=1, **k),
+    "diagonal": lambda **k: DiagonalLiquidCell(UNITS, **k),
+    "diagonal-steps": lambda **k: DiagonalLiquidCell(UNITS, solver="semi_implicit", unfolds=2, **k),
     "lrc": lambda **k: LRCCell(UNITS, **k),
     "lef": lambda **k: LEFCell(UNITS, "bernoulli", unfolds=2, **k),
     "cfc": lambda **k: CfCCell(UNITS, backbone_units=6, **k),
@@ -42,6 +45,9 @@ CELLS = {
         LTCCell(UNITS, unfolds=1, dtype=dtype), **k
     ),
 }
+
+# Cells without recurrent kernels, which take no options for them.
+DIAGONAL = {"diagonal", "diagonal-steps"}
 
 # Rounding may change whether dopri5 accepts a step, so its states differ by its tolerance.
 TOLERANCE = {name: 2e-5 if "dopri5" in name else 1e-6 for name in CELLS}

@@ -8,13 +8,16 @@ import keras
 import numpy as np
 import pytest
 from gradients import gradients
-from matrix import CELLS, FEATURES, TOLERANCE, UNITS, numbers, same
+from matrix import CELLS, DIAGONAL, FEATURES, TOLERANCE, UNITS, numbers, same
 
 from lnn_keras import CTGRUCell, LiquidCell, LTCCell, MixedMemoryCell
 
 NO_DROPOUT = {"ltc", "ltc-ncp", "lrc"}
 DROPOUT_CELLS = [name for name in CELLS if name not in NO_DROPOUT]
 every_cell = pytest.mark.parametrize("name", DROPOUT_CELLS)
+every_recurrent_cell = pytest.mark.parametrize(
+    "name", [name for name in DROPOUT_CELLS if name not in DIAGONAL]
+)
 RECURRENT_KERNELS = {
     "recurrent_kernel",
     "scale_kernel",
@@ -46,7 +49,7 @@ def test_input_dropout_multiplies_the_inputs_by_a_mask(name, random):
     assert np.abs(change).max() > 1e-3
 
 
-@every_cell
+@every_recurrent_cell
 def test_recurrent_dropout_multiplies_rows_of_the_recurrent_kernels(name, random):
     cell = built(CELLS[name](recurrent_dropout=0.5, seed=1))
     x, states = random.standard_normal((1, FEATURES)).astype("float32"), states_of(cell, random)
@@ -120,7 +123,8 @@ def test_all_steps_of_a_sequence_share_a_mask():
 
 @every_cell
 def test_no_dropout_at_inference(name, random):
-    cell = built(CELLS[name](dropout=0.5, recurrent_dropout=0.5, seed=1))
+    recurrent = {} if name in DIAGONAL else {"recurrent_dropout": 0.5}
+    cell = built(CELLS[name](dropout=0.5, seed=1, **recurrent))
     plain = built(CELLS[name]())
     plain.set_weights(cell.get_weights())
     x, states = random.standard_normal((2, FEATURES)).astype("float32"), states_of(cell, random, 2)
@@ -141,7 +145,7 @@ def test_a_seed_determines_the_masks(x):
 def test_only_cells_with_dropout_have_a_seed_generator(name):
     assert CELLS[name]().seed_generator is None
     assert not CELLS[name]().non_trainable_variables
-    cell = CELLS[name](recurrent_dropout=0.1)
+    cell = CELLS[name](**{"dropout" if name in DIAGONAL else "recurrent_dropout": 0.1})
     assert len(cell.non_trainable_variables) == 1
 
 

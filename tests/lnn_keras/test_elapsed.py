@@ -94,7 +94,7 @@ def test_each_sample_has_its_elapsed_time(x, elapsed):
         same(batch[i : i + 1], layer(x[i : i + 1], elapsed=elapsed[i : i + 1]))
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 4, 2), (3, 4, 1, 1)])
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 2), (3, 4, 1, 1), (3, 9), (3, 9, 1), (2, 4)])
 def test_elapsed_of_another_shape_is_refused(shape, x):
     with pytest.raises(ValueError, match=r"`elapsed` must have shape .*received shape"):
         LiquidRNN(LiquidCell(5))(x, elapsed=np.ones(shape, "float32"))

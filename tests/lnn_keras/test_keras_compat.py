@@ -95,6 +95,12 @@ def test_seed_states_of_inner_cells():
     assert compat.dropout_seed_states(LiquidCell(2)) == [], why
 
 
+def test_the_device_of_a_processor():
+    why = 'parallel="auto": the scan would run on processors, or never'
+    device = str(getattr(keras.ops.zeros((1,)), "device", "cpu"))
+    assert compat.has_accelerator() is not ("cpu" in device.lower()), why
+
+
 def test_parts_of_a_layer_are_found_at_any_depth():
     inner = keras.Sequential([keras.layers.Dense(1)], name="inner")
     layer = keras.layers.TimeDistributed(keras.Sequential([inner], name="outer"))

@@ -96,6 +96,7 @@ def _layer(name, remat):
 
     cells = {
         "liquid": lambda: lnn.LiquidCell(4),
+        "diagonal": lambda: lnn.DiagonalLiquidCell(4),
         "node": lambda: lnn.NODECell(4, unfolds=2),
         "ctrnn": lambda: lnn.CTRNNCell(4, unfolds=2),
         "ltc": lambda: lnn.LTCCell(4, unfolds=2),

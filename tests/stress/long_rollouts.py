@@ -48,6 +48,11 @@ def _cells() -> dict[str, tuple[Callable[[], Any], Bound]]:
 
     return {
         "liquid": (lambda: lnn.LiquidCell(UNITS), lambda cell: _largest(cell.reversal)),
+        "diagonal": (lambda: lnn.DiagonalLiquidCell(UNITS), lambda cell: _largest(cell.reversal)),
+        "diagonal-steps": (
+            lambda: lnn.DiagonalLiquidCell(UNITS, solver="semi_implicit", unfolds=2),
+            lambda cell: _largest(cell.reversal),
+        ),
         "ltc": (ltc(False), _potential),
         "ltc-ncp": (ltc(True), _potential),
         # The forget gate is at least 1/2.

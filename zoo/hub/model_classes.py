@@ -98,9 +98,9 @@ _INITIALIZERS = """
     STFTInitializer TruncatedNormal VarianceScaling Zeros
 """
 _OWN = """
-    Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell EachStep ForwardFillCell
-    FullyConnected KeepZeros LEFCell LRCCell LTCCell Layered LiquidCell LiquidRNN MixedMemoryCell
-    NCP NODECell ODERNNCell Random WiredCfCCell
+    Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell DiagonalLiquidCell EachStep
+    ForwardFillCell FullyConnected KeepZeros LEFCell LRCCell LTCCell Layered LiquidBlock LiquidCell
+    LiquidRNN LiquidStack MixedMemoryCell NCP NODECell ODERNNCell Random WiredCfCCell
 """
 _QUANTIZED = "QuantizedCell QuantizedLayer _QuantizedLiquidRNN _QuantizedRNN"
 _POLICIES = """
