@@ -38,7 +38,8 @@ takes the scan on accelerators and the loop on processors.
 ## A training step
 
 Seconds of one call of `train_on_batch` (batch {batch}, {units} units, {features} features, one
-output per step; median of {repetitions}), and the memory that it adds to the process, in MiB.
+output per step; median of {repetitions}; compiled by XLA or not, whichever is faster), and the
+memory that it adds to the process, compilation included, in MiB.
 "-": not finished within {limit} seconds, or not available on this backend.
 
 {cost}
@@ -84,7 +85,7 @@ LAYERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def measure(layer: str, length: int) -> dict[str, float]:
+def measure(layer: str, length: int, jit_compile: bool) -> dict[str, float]:
     """Seconds and MiB of a training step in this process."""
     import keras
     import numpy as np
@@ -95,7 +96,7 @@ def measure(layer: str, length: int) -> dict[str, float]:
     model = keras.Sequential(
         [keras.Input((None, FEATURES)), LAYERS[layer](), keras.layers.Dense(1)]
     )
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", jit_compile=jit_compile)  # pyright: ignore[reportArgumentType] # stub: jit_compile is a str
     random = np.random.default_rng(0)
 
     def step(length: int) -> float:
@@ -113,10 +114,19 @@ def measure(layer: str, length: int) -> dict[str, float]:
     return {"seconds": seconds, "mib": peak_mib() - before}
 
 
-def measure_in_process(layer: str, length: int, limit: float) -> dict[str, float] | None:
+def fastest(layer: str, length: int, limit: float) -> dict[str, float] | None:
+    """The faster one of a compiled training step and one that is not, if either finishes."""
+    found = [measure_in_process(layer, length, limit, jit) for jit in (True, False)]
+    return min((f for f in found if f is not None), key=lambda f: f["seconds"], default=None)
+
+
+def measure_in_process(
+    layer: str, length: int, limit: float, jit_compile: bool
+) -> dict[str, float] | None:
     """`measure` in a new process; None if it does not finish in time, or fails."""
     command = [sys.executable, "-m", "benchmarks.long_sequences"]
     command += ["--layer", layer, "--length", str(length)]
+    command += ["--jit-compile"] if jit_compile else []
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
@@ -128,7 +138,7 @@ def cost_rows(limit: float) -> Iterator[str]:
     """The rows of the cost table, one per layer, as they are measured."""
     yield from table_header("layer", *(f"{length:,} steps" for length in LENGTHS))
     for layer in LAYERS:
-        found = [measure_in_process(layer, length, limit) for length in LENGTHS]
+        found = [fastest(layer, length, limit) for length in LENGTHS]
         cells = ["-" if f is None else f"{f['seconds']:.3g} s, {f['mib']:,.0f} MiB" for f in found]
         yield table_row(layer, *cells)
 
@@ -230,11 +240,12 @@ def main() -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--layer", choices=LAYERS, help="measure one layer in this process")
     parser.add_argument("--length", type=int, default=LENGTHS[0])
+    parser.add_argument("--jit-compile", action="store_true", help="compile that step by XLA")
     parser.add_argument("--part", choices=("cost", "task"), help="print one part only")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds per layer and length")
     arguments: argparse.Namespace = parser.parse_args()
     if arguments.layer:
-        print(json.dumps(measure(arguments.layer, arguments.length)))
+        print(json.dumps(measure(arguments.layer, arguments.length, arguments.jit_compile)))
         return
     cost = _printed(cost_rows(arguments.limit)) if arguments.part != "task" else ""
     task = _printed(task_rows()) if arguments.part != "cost" else ""

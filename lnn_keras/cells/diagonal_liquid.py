@@ -254,7 +254,8 @@ def exact_map(p: Tensor, q: Tensor, leak: Tensor, elapsed: float | Tensor) -> Mo
 
     Where beta is positive, d is computed as 1 - tanh(w t) + s p (q - p) / (w + beta/2), which has
     no difference of nearly equal numbers. Where w t is small, s is a series, so that derivatives
-    of every order are finite where w is 0.
+    of every order are finite where w is 0; elsewhere tanh(w t) = (1 - e) / (1 + e) with
+    e = exp(-2 w t), and the map is multiplied by 1 + e.
 
     Args:
         p: The gate at u = 0, in (0, 1).
@@ -275,14 +276,15 @@ def exact_map(p: Tensor, q: Tensor, leak: Tensor, elapsed: float | Tensor) -> Mo
     y = ops.minimum(z2, SERIES_LIMIT)
     series = 1 - y * (1 / 3 - y * (2 / 15 - y * (17 / 315 - y * (62 / 2835))))
     w = ops.sqrt(ops.where(is_small, 1.0, w2))
-    z = w * elapsed
-    s = ops.where(is_small, elapsed * series, ops.tanh(z) / w)
+    e = ops.exp(-2 * elapsed * w)
+    one = ops.where(is_small, 1.0, 1 + e)
+    s = ops.where(is_small, elapsed * series, (1 - e) / w)
     size = w + ops.abs(half_beta)
     difference = ops.where(half_beta > 0, p * (q - p) / size, size)
-    d = ops.where(is_small, 1 - s * half_beta, 2 * ops.sigmoid(-2 * z) + s * difference)
+    d = ops.where(is_small, 1 - s * half_beta, 2 * e + s * difference)
     # Where p is 0, d underflows over long times.
-    d = ops.maximum(d, s / LARGEST)
-    return Mobius((1 + s * half_beta) / d, s * p / d, s * (q - p) / d)
+    scale = 1 / ops.maximum(d, s / LARGEST)
+    return Mobius((one + s * half_beta) * scale, s * p * scale, s * (q - p) * scale)
 
 
 def semi_implicit_map(p: Tensor, q: Tensor, leak: Tensor, delta: float | Tensor) -> Mobius:
