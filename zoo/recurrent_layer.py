@@ -3,9 +3,11 @@
 from zoo.argument_checks import require_choice
 from zoo.training.arrays import Tensor
 
-LIQUID_CELLS = ("liquid", "cfc")
+LIQUID_CELLS = ("liquid", "cfc", "stack")
 STOCK_CELLS = ("lstm", "gru")
 CELLS = (*LIQUID_CELLS, *STOCK_CELLS)
+# Blocks of a stack.
+BLOCKS = 2
 
 
 def require_cell(cell: str) -> str:
@@ -30,20 +32,23 @@ def recurrent(
 
     Args:
         inputs: Tensor (batch, time, features).
-        cell: "liquid", "cfc", "lstm" or "gru". It is also the name of the layer.
-        units: Number of neurons.
+        cell: "liquid", "cfc", "lstm" or "gru", which is also the name of the layer; or "stack" for
+            two blocks of a diagonal liquid cell, whose width is half of `units`.
+        units: Number of neurons, of each block.
         elapsed: Tensor (batch, time) of elapsed times. A stock layer gets it as a feature.
-        unfolds: Solver steps of a "liquid" cell per time step.
+        unfolds: Solver steps of a "liquid" cell or a "stack" per time step.
         return_sequences: Whether to return the outputs of all steps or only the last one.
         backbone_units: Width of the backbone of a "cfc" cell.
 
     Returns:
-        Tensor (batch, time, units) or (batch, units).
+        Tensor (batch, time, units) or (batch, units), of a stack with half of the units.
     """
     import keras
 
     from lnn_keras import CfCCell, LiquidCell, LiquidRNN
 
+    if cell == "stack":
+        return _stack(inputs, units, elapsed, unfolds, return_sequences)
     if cell in STOCK_CELLS:
         if elapsed is not None:
             inputs = keras.ops.concatenate([inputs, elapsed[..., None]], axis=-1)
@@ -69,3 +74,25 @@ def recurrent(
         liquid = CfCCell(units, backbone_units=backbone_units)
     layer = LiquidRNN(liquid, return_sequences=return_sequences, name=cell)
     return layer(inputs) if elapsed is None else layer(inputs, elapsed=elapsed)
+
+
+def _stack(
+    inputs: Tensor, units: int, elapsed: Tensor | None, unfolds: int, return_sequences: bool
+) -> Tensor:
+    import keras
+
+    from lnn_keras import LiquidBlock
+
+    x: Tensor = keras.layers.Dense(units // 2, name="encode")(inputs)
+    for number in range(BLOCKS):
+        block = LiquidBlock(
+            units // 2,
+            units,
+            elapsed=1.0 if elapsed is None else "input",
+            # The form for integer files.
+            solver="semi_implicit",
+            unfolds=unfolds,
+            name=f"block_{number}",
+        )
+        x = block(x) if elapsed is None else block([x, elapsed])
+    return x if return_sequences else x[:, -1]

@@ -28,7 +28,9 @@ def test_model_of_any_size(cell, random):
 
 
 def test_unknown_cell_is_named():
-    with pytest.raises(ValueError, match=r"cell 'gruu'; allowed: cfc, gru, liquid, lstm. Did"):
+    with pytest.raises(
+        ValueError, match=r"cell 'gruu'; allowed: cfc, gru, liquid, lstm, stack. Did"
+    ):
         HalfCheetahConfig(cell="gruu")
 
 

@@ -32,7 +32,7 @@ def fit(
         list[str] | None, typer.Option(help="Column to leave out; may be repeated.")
     ] = None,
     cell: Annotated[
-        str, typer.Option(help="liquid, cfc, ltc, lrc, ctrnn, lstm or gru.")
+        str, typer.Option(help="stack, liquid, cfc, ltc, lrc, ctrnn, lstm or gru.")
     ] = "liquid",
     units: Annotated[int, typer.Option(help="Number of neurons.")] = 32,
     unfolds: Annotated[int, typer.Option(help="Solver steps per row.")] = 1,

@@ -54,9 +54,9 @@ class HalfCheetahConfig:
     """Hyperparameters of a half-cheetah model.
 
     Attributes:
-        cell: "liquid", "cfc", "lstm" or "gru".
-        units: Number of neurons of the recurrent layer.
-        unfolds: Solver steps of the liquid cell per time step.
+        cell: "liquid", "cfc", "stack", "lstm" or "gru".
+        units: Number of neurons of the recurrent layer, or of each block of a stack.
+        unfolds: Solver steps of the liquid cell or the stack per time step.
     """
 
     cell: str = "liquid"
@@ -72,10 +72,12 @@ def build(config: HalfCheetahConfig) -> "keras.Model":
     import keras
 
     observation = keras.Input((None, data.FEATURES), name="observation")
-    x = keras.layers.Normalization(name="normalize")(observation)
-    x = recurrent(x, config.cell, config.units, unfolds=config.unfolds)
+    normalized = keras.layers.Normalization(name="normalize")(observation)
+    x = recurrent(normalized, config.cell, config.units, unfolds=config.unfolds)
     x = keras.layers.Dense(data.FEATURES, name="readout")(x)
-    # The model predicts observations, not their changes, because the changes vary more.
+    # A stack changes its input. A single layer predicts the observation, because changes vary more.
+    if config.cell == "stack":
+        x = keras.layers.Add(name="change")([normalized, x])
     x = keras.layers.Normalization(invert=True, name="restore")(x)
     return keras.Model(observation, x, name="half_cheetah")
 

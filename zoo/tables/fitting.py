@@ -84,8 +84,9 @@ def fit(
         horizon: How many rows ahead to predict. With 0, the target of a row is predicted from the
             other columns; from 1 on, the model reads the target's present value too.
         ignore: Columns that the model does not read.
-        cell: "liquid", "cfc", "ltc", "lrc", "ctrnn", "lstm" or "gru".
-        units: Number of neurons.
+        cell: "liquid", "cfc", "ltc", "lrc", "ctrnn", "lstm" or "gru"; or "stack" for two blocks of
+            a diagonal liquid cell.
+        units: Number of neurons, of each block of a stack.
         unfolds: Solver steps per row, of cells that have a solver.
         window: Rows per training sequence; by default 64, or fewer if groups are shorter.
         epochs: Maximum number of epochs. Training stops after 8 epochs without improvement.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.argument_checks import require_choice
+from zoo.recurrent_layer import recurrent
 from zoo.tables.columns import Columns
 from zoo.tables.sequences import ELAPSED, OBSERVED, ROW
 from zoo.training.arrays import Tensor
@@ -13,14 +14,15 @@ from zoo.training.arrays import Tensor
 if TYPE_CHECKING:
     import keras
 
-LIQUID_CELLS = ("liquid", "cfc", "ltc", "lrc", "ctrnn")
+STACK = "stack"
+LIQUID_CELLS = (STACK, "liquid", "cfc", "ltc", "lrc", "ctrnn")
 STOCK_CELLS = ("lstm", "gru")
 CELLS = (*LIQUID_CELLS, *STOCK_CELLS)
 # The largest distance of a number from its mean, in the units of the model.
 RANGE = 3.0
 # The time from a row to the next one in the unit of the cells' time constants, which start around
-# this value.
-INTERVAL = 0.25
+# this value; and that of a stack's cells.
+INTERVAL, STACK_INTERVAL = 0.25, 1.0
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class ModelConfig:
     """The size of a model.
 
     Attributes:
-        cell: One of `CELLS`.
-        units: Number of neurons of the recurrent layer, and of the dense layer before it.
+        cell: One of `CELLS`: a cell between two dense layers, or a stack of liquid blocks.
+        units: Number of neurons of the recurrent layer, and of the dense layer before it; of each
+            block of a stack.
         unfolds: Solver steps per row, of cells that have a solver.
     """
 
@@ -100,9 +103,9 @@ def build(
         assert columns.interval is not None
         time: Tensor = keras.Input((None,), name=ELAPSED)
         inputs.append(time)
-        elapsed = keras.layers.Rescaling(INTERVAL / columns.interval, name="time_unit")(time)
-    dense = keras.layers.Dense(config.units, activation="tanh", name="features")(x)
-    state = _recurrent(dense, elapsed, config)
+        interval = STACK_INTERVAL if config.cell == STACK else INTERVAL
+        elapsed = keras.layers.Rescaling(interval / columns.interval, name="time_unit")(time)
+    state = _recurrent(x, elapsed, config)
     # Two products and not one of both: in an integer file each has a scale of its own.
     outputs = len(columns.outputs)
     read = keras.layers.Dense(outputs, kernel_initializer="zeros", name="readout")(state)
@@ -168,6 +171,9 @@ def _recurrent(x: Tensor, elapsed: Tensor | None, config: ModelConfig) -> Tensor
     import lnn_keras
 
     units, name = config.units, config.cell
+    if name == STACK:
+        return recurrent(x, STACK, units, elapsed, config.unfolds)
+    x = keras.layers.Dense(units, activation="tanh", name="features")(x)
     if name in STOCK_CELLS:
         if elapsed is not None:
             x = keras.layers.Concatenate(name="with_elapsed")([x, elapsed[..., None]])

@@ -28,7 +28,7 @@ LARGEST = 6.0
 # Peak learning rate of the epochs with the rounding of an int8 file.
 ROUNDED_RATE = 0.001
 # Gradient steps per epoch.
-MIN_BATCHES = 16
+MIN_BATCHES = 64
 RECIPE = TrainingRecipe(
     epochs=30,
     batch_size=32,
