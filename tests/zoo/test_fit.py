@@ -9,13 +9,21 @@ import pytest
 from command_line import lnn
 
 import zoo
-from lnn_keras import ForwardFillCell
+from lnn_keras import ForwardFillCell, LiquidBlock
 from zoo.data import etth1
 from zoo.readers import table as tables
 from zoo.tables import fitting, samples, sequences, training
 from zoo.tables.fitted import columns_of
 
 QUICK = {"units": 6, "epochs": 2, "window": 20}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_epochs():
+    """The tests here do not depend on the quality of the models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "MIN_BATCHES", 16)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -284,3 +292,14 @@ def test_quantize_aware_epochs(hours):
     weights = zip(plain.model.weights, rounded.model.weights, strict=True)
     assert any(np.abs(before - after).max() > 1e-4 for before, after in weights)
     assert not any("quantize" in layer.name for layer in rounded.model.layers)
+
+
+def test_a_stack_of_liquid_blocks(irregular):
+    """Its time constants are in rows; its elapsed times are those of the table."""
+    options: dict = dict(group="recording", time="date", horizon=1, ignore=["kind"])
+    fitted = zoo.fit(irregular, "OT", cell="stack", units=6, epochs=1, window=20, **options)
+    blocks = [layer for layer in fitted.model.layers if isinstance(layer, LiquidBlock)]
+    assert [block.get_config()["elapsed"] for block in blocks] == ["input", "input"]
+    assert np.isfinite(list(fitted.metrics["stack"].values())).all()
+    predicted = fitted.predict(irregular)["predicted OT (+1 rows)"]
+    assert len(predicted) == len(irregular) and np.isfinite(predicted).all()
