@@ -283,11 +283,11 @@ def test_several_targets(hours):
 
 def test_quantize_aware_epochs(hours):
     """They train the weights further; the model itself has no quantizers."""
-    options: dict = dict(horizon=3, cell="gru", units=4, epochs=1, ignore=["HUFL"])
+    options: dict = dict(horizon=3, cell="lstm", units=4, epochs=1, ignore=["HUFL"])
     plain = zoo.fit(hours[:200], "OT", **options)
     epochs = []
     rounded = zoo.fit(hours[:200], "OT", **options, quantize_aware=1, progress=epochs.append)
-    own = [epoch for epoch in epochs if epoch.model == "gru"]
+    own = [epoch for epoch in epochs if epoch.model == "lstm"]
     assert [epoch.epoch for epoch in own] == [1, 2] and own[0].epochs == 2
     weights = zip(plain.model.weights, rounded.model.weights, strict=True)
     assert any(np.abs(before - after).max() > 1e-4 for before, after in weights)
