@@ -60,7 +60,8 @@ class LiquidRNN(keras.layers.RNN):
         remat: Checkpoint the states every `remat` steps and recompute the steps between in the
             gradient. Memory is least at about the square root of the length. None stores all
             intermediate values, as `keras.layers.RNN` does. "auto" takes 1 for cells with solver
-            steps and None for others, whichever is faster. A cell with non-trainable variables is
+            steps and None for others, whichever is faster. For a DiagonalLiquidCell every value but
+            None recomputes the maps of its steps. A cell with non-trainable variables is
             never recomputed, since its steps may write to them. Derivatives of every order are
             those of a plain scan; on JAX also in forward mode.
         parallel: None for one step after the other. "scan" computes all steps of a
@@ -227,6 +228,12 @@ class LiquidRNN(keras.layers.RNN):
         return self.cell.constants(elapsed, recurrent_mask=recurrent_mask)
 
     @property
+    def _is_parallel(self):
+        """Whether a scan in blocks computes the states; files for devices hold the loop."""
+        wanted = self.parallel == SCAN or (self.parallel == AUTO and has_accelerator())
+        return wanted and not elapsed_time.in_device_file()
+
+    @property
     def _is_iterated(self):
         """Whether Newton's method computes the states."""
         return self.parallel not in (None, AUTO, SCAN)
@@ -245,8 +252,7 @@ class LiquidRNN(keras.layers.RNN):
     def _driver(self, recomputed: bool) -> Callable:
         """The function that applies the cell to all steps."""
         if has_maps(self.cell):
-            is_parallel = self.parallel == SCAN or (self.parallel == AUTO and has_accelerator())
-            recurrence = in_blocks if is_parallel else step_by_step
+            recurrence = in_blocks if self._is_parallel else step_by_step
             return functools.partial(
                 mobius_scan, recurrence=recurrence, remat=self.remat is not None
             )

@@ -6,6 +6,7 @@ from export_models import compiled, fit, reset_names_and_seeds, sequential, step
 
 import export
 from export.forms.step import to_step
+from export.tflite_file import flatbuffer
 from export.tflite_file.cost import multiply_accumulates
 from lnn_keras import DiagonalLiquidCell, LiquidRNN, LiquidStack
 
@@ -64,3 +65,19 @@ def test_quantization_aware_training(solver, waves):
     aware = compiled(export.compress.quantize_aware(model))
     losses = fit(aware, waves, epochs=2)
     assert losses[-1] < losses[0]
+
+
+def test_files_of_a_parallel_layer_hold_the_loop(waves, tmp_path):
+    reset_names_and_seeds()
+    layer = LiquidRNN(DiagonalLiquidCell(5), return_sequences=True, parallel="scan")
+    report = export.to_tflite(
+        sequential(layer, features=4),
+        tmp_path / "phone",
+        target="phone",
+        recipe="float32",
+        evaluation=np.repeat(waves[:2], 12, axis=1),
+    )
+    assert report.passed
+    content = (tmp_path / "phone" / "model.tflite").read_bytes()
+    # Blocks would be reshaped and padded.
+    assert "PAD" not in {name for name, _ in flatbuffer.read_operations(content, "sequence")}
