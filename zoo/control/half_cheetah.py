@@ -153,13 +153,13 @@ _preset = functools.partial(
 PRESETS = (
     _preset(
         name="half-cheetah",
-        config=HalfCheetahConfig(units=192),
+        config=HalfCheetahConfig(cell="stack", units=96, unfolds=1),
         baselines={
             "lstm": HalfCheetahConfig(cell="lstm", units=95),
             "gru": HalfCheetahConfig(cell="gru", units=111),
         },
         export_recipes=("float32", "int16x8"),
-        metadata_sha256="34a8cff8d2dec664056a1e7e99bf53aa0f041a1c189dcf5365fd17d5e67618e2",
+        metadata_sha256="52533d3710d8b8d5a66b9bd85580ee6ce3129b9e4c2f6dac182c7f3094637793",
     ),
     _preset(
         name="half-cheetah-micro",
