@@ -30,7 +30,8 @@ class LiquidStack(keras.Model):
         strides: Steps per mean after each block: one number per block; by default 1.
         dropout: Fraction of each block's change to drop, in [0, 1).
         elapsed: Elapsed time per step: a number, or "input" for a second input (batch, time).
-        return_sequences: Whether to return the outputs of all steps or only the last one.
+        return_sequences: Whether to return the outputs of all steps or only the last one. For
+            sequences with padding at the end, return all and choose the last valid one.
         name: Name of the model.
         **kwargs: Other arguments of `LiquidBlock`, for instance `solver` and `stateful`.
 
