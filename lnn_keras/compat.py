@@ -22,7 +22,9 @@ __all__ = [
     "DropoutRNNCell",
     "dropout_seed_states",
     "has_accelerator",
+    "inputs_of",
     "parts_of",
+    "run_graph",
     "time_loop",
     "weights_as",
     "weights_dtype",
@@ -88,6 +90,28 @@ def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     Relies on `Layer._flatten_layers`.
     """
     return layer._flatten_layers()
+
+
+def inputs_of(layer: keras.layers.Layer) -> list[Tensor]:
+    """The symbolic tensors with which a layer, or a model as a layer, was called first.
+
+    Relies on `Operation._inbound_nodes`. `input` of a Functional model are its own inputs.
+    """
+    return layer._inbound_nodes[0].input_tensors
+
+
+def run_graph(model: Any, inputs: Any, call: Callable) -> Any:
+    """The outputs of a Functional model's graph, with each layer and operation called by `call`.
+
+    Relies on `Function._run_through_graph`. `keras.models.clone_model` refuses calls that depend on
+    inputs of their own.
+
+    Args:
+        model: A Functional model.
+        inputs: Tensors in the structure of its inputs.
+        call: Function (layer, *args, **kwargs) -> the layer's outputs.
+    """
+    return model._run_through_graph(inputs, operation_fn=lambda layer: layer, call_fn=call)
 
 
 def dropout_seed_states(cell: keras.layers.Layer) -> list[keras.Variable]:

@@ -1,0 +1,18 @@
+"""Models that keep learning while they run, from the targets of a stream or from its inputs."""
+
+from lnn_keras.adapt.adaptive_model import AdaptiveModel, adaptive_model, principal_components
+from lnn_keras.adapt.least_mean_squares import LeastMeanSquares
+from lnn_keras.adapt.readout import Readout, readout
+from lnn_keras.adapt.readout_cell import AdaptiveReadoutCell
+from lnn_keras.adapt.recursive_least_squares import RecursiveLeastSquares
+
+__all__ = [
+    "AdaptiveModel",
+    "AdaptiveReadoutCell",
+    "LeastMeanSquares",
+    "Readout",
+    "RecursiveLeastSquares",
+    "adaptive_model",
+    "principal_components",
+    "readout",
+]
