@@ -38,24 +38,23 @@ def predict_and_learn(
 
     Features that are not finite count as 0, and nothing is learned from that step.
     """
-    features = ops.convert_to_tensor(features, "float32")
-    is_valid = ops.all(is_known(features), axis=-1, keepdims=True)
-    features = ops.where(is_known(features), features, 0.0)
+    features, valid = valid_rows(ops.convert_to_tensor(features, "float32"))
     prediction = method.predict(features, state)
     error, known = known_part(ops.convert_to_tensor(target, "float32") - prediction)
-    known = known * ops.cast(is_valid, known.dtype)
-    return prediction, method.learn(features, error, known, state)
-
-
-def is_known(values: Tensor) -> Tensor:
-    """Where values are finite and not absurdly large, as booleans."""
-    return ops.abs(values) < LARGEST
+    return prediction, method.learn(features, error, known * valid, state)
 
 
 def known_part(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Values with 0 where they are unknown, and 1 where they are known."""
-    known = is_known(values)
-    return ops.where(known, values, 0.0), ops.cast(known, values.dtype)
+    """Values with 0 where they are unknown, and 1.0 where they are known, else 0.0."""
+    is_known = ops.abs(values) < LARGEST
+    return ops.where(is_known, values, 0.0), ops.where(is_known, 1.0, 0.0)
+
+
+def valid_rows(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Features with 0 where they are unknown, and 1.0 for rows (batch, 1) with none unknown."""
+    features, known = known_part(features)
+    # Small devices have no minimum over an axis.
+    return features, 1 - ops.max(1 - known, axis=-1, keepdims=True)
 
 
 def row_times(row: Tensor, matrix: Tensor) -> Tensor:
@@ -81,10 +80,11 @@ def where_any(known: Tensor, new: Any, old: Any) -> Any:
         new: NamedTuple of tensors (batch, ...).
         old: The same before the step.
     """
-    is_any = ops.max(known, axis=-1) > 0
+    any_known = ops.max(known, axis=-1)
 
     def choose(new, old):
-        shape = (-1,) + (1,) * (len(new.shape) - 1)
-        return ops.where(ops.reshape(is_any, shape), new, old)
+        # A selection would need booleans of this shape, which small devices cannot reshape.
+        weight = ops.reshape(any_known, (-1,) + (1,) * (len(new.shape) - 1))
+        return weight * new + (1 - weight) * old
 
     return type(old)(*(choose(*pair) for pair in zip(new, old, strict=True)))

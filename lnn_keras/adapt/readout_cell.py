@@ -8,8 +8,8 @@ import keras
 from lnn_keras.adapt.linear_method import (
     LARGEST,
     LinearMethod,
-    is_known,
     known_part,
+    valid_rows,
 )
 from lnn_keras.argument_checks import require_at_least, require_positive
 from lnn_keras.tensors import Tensor, ops
@@ -151,15 +151,14 @@ class AdaptiveReadoutCell(keras.layers.Layer):
         features, prediction, target = ops.split(inputs, [n, n + m], axis=-1)
         method, guard, queue = self._separate(states)
         # Nothing is learned from features that are not finite.
-        is_valid = ops.all(is_known(features), axis=-1, keepdims=True)
-        features = ops.where(is_valid, features, 0.0)
+        features, valid = valid_rows(features)
         if self.delay:
             method, guard = self._learn(
                 self._past(queue[:, : self._past_size]), target, method, guard
             )
         correction = self.method.predict(_with_one(features), method)
         output = prediction + share_of(guard) * correction
-        past = Past(features, ops.where(is_valid, prediction, 10 * LARGEST), correction)
+        past = Past(features, ops.where(valid > 0, prediction, 10 * LARGEST), correction)
         if self.delay:
             queue = ops.concatenate([queue[:, self._past_size :], *past], axis=-1)
         else:
@@ -179,7 +178,7 @@ class AdaptiveReadoutCell(keras.layers.Layer):
 
     def _learn(self, past, target, method, guard):
         """The method and the guard after the target of a past prediction was learned."""
-        features = _with_one(ops.where(is_known(past.features), past.features, 0.0))
+        features = _with_one(valid_rows(past.features)[0])
         residual, known = known_part(target - past.prediction)
         fitted = self.method.predict(features, method)
         error = residual - fitted
@@ -187,16 +186,16 @@ class AdaptiveReadoutCell(keras.layers.Layer):
         # The first targets show the size of the errors.
         is_ready = guard.seen >= 1 - (1 - 1 / ERROR_STEPS) ** FIRST_STEPS
         is_limited = ops.logical_and(is_ready, ops.abs(error) > limit)
-        error = ops.where(is_limited, ops.sign(error) * limit, error)
-        learned = known * ops.cast(is_ready, known.dtype)
+        error = ops.where(is_limited, ops.maximum(-limit, ops.minimum(error, limit)), error)
+        learned = ops.where(is_ready, known, 0.0)
         method = self.method.learn(features, error, learned, method)
 
         rate, decay = known / ERROR_STEPS, 1 - known / self.memory
-        correction = ops.where(is_known(past.correction), past.correction, 0.0)
+        correction, _ = known_part(past.correction)
         counts = [
             ops.mean(learned, axis=-1, keepdims=True),
             1 - ops.mean(known, axis=-1, keepdims=True),
-            ops.mean(known * ops.cast(is_limited, known.dtype), axis=-1, keepdims=True),
+            ops.mean(ops.where(is_limited, known, 0.0), axis=-1, keepdims=True),
         ]
         return method, Guard(
             error=guard.error + rate * (ops.square(error) - guard.error),
