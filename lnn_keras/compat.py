@@ -20,6 +20,7 @@ from lnn_keras.tensors import Tensor
 
 __all__ = [
     "DropoutRNNCell",
+    "call_before",
     "dropout_seed_states",
     "has_accelerator",
     "inputs_of",
@@ -92,10 +93,20 @@ def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return layer._flatten_layers()
 
 
-def inputs_of(layer: keras.layers.Layer) -> list[Tensor]:
-    """The symbolic tensors with which a layer, or a model as a layer, was called first.
+def call_before(tensor: Tensor) -> tuple[keras.layers.Layer, list[Tensor]]:
+    """The layer or operation that returned a symbolic tensor, and the tensors that it took.
 
-    Relies on `Operation._inbound_nodes`. `input` of a Functional model are its own inputs.
+    Relies on `KerasTensor._keras_history` and `Operation._inbound_nodes`. For a nested model, its
+    attribute `input` would be its own inputs.
+    """
+    operation, node, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[node].input_tensors
+
+
+def inputs_of(layer: keras.layers.Layer) -> list[Tensor]:
+    """The symbolic tensors that a layer took in its first call.
+
+    Relies on `Operation._inbound_nodes`.
     """
     return layer._inbound_nodes[0].input_tensors
 

@@ -1,47 +1,52 @@
-"""The linear readout of a model: its last Dense layer, and the features that it reads."""
+"""The linear readout of a model: its last Dense layers, and the features that they read."""
 
 from typing import Any, NamedTuple
 
 import keras
 
 from lnn_keras.adapt.stream_model import functional
-from lnn_keras.compat import inputs_of, parts_of
+from lnn_keras.compat import call_before, inputs_of, parts_of
+from lnn_keras.tensors import Tensor
 
 
 class Readout(NamedTuple):
     """A readout, within the graph of a Functional model.
 
     Attributes:
-        layer: The last Dense layer.
-        features: Symbolic tensors (batch, time, size) that an adaptive readout reads: the input of
-            that layer, and the input of the first RNN layer.
+        layers: The last Dense layers: no Dense or RNN layer lies between them and the output.
+        features: Symbolic tensors (batch, time, size) that an adaptive readout reads: the inputs of
+            these layers, and of the first RNN layer.
         outputs: Number of outputs of the model.
     """
 
-    layer: keras.layers.Dense
-    features: tuple[Any, ...]
+    layers: tuple[keras.layers.Dense, ...]
+    features: tuple[Tensor, ...]
     outputs: int
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return sum(tensor.shape[-1] for tensor in self.features)
 
 
 def readout(model: Any) -> Readout:
     """Find the readout of a model.
 
-    The features are the input of the model's last Dense layer, which are the states of the layers
-    before it, and the input of its first RNN layer, or of the first nested
-    model with one.
+    The features are the inputs of the model's last Dense layers, which hold the states of the
+    layers before them, and the input of its first RNN layer, or of the first nested model with one.
 
     Args:
         model: A built Sequential or Functional model with one output (batch, time, outputs).
 
     Raises:
-        ValueError: The model has no such output or no Dense layer, or an RNN layer follows the
-            last Dense layer.
+        ValueError: The model has no such output, no Dense layer, or an RNN layer after the last
+            one.
 
     Example:
 
     ```python
     found = lnn_keras.adapt.readout(model)
-    print(found.layer.name, [tensor.shape for tensor in found.features])
+    print([layer.name for layer in found.layers], found.size)
     ```
     """
     graph = functional(model)
@@ -52,28 +57,48 @@ def readout(model: Any) -> Readout:
             f"{name} must have one output (batch, time, outputs), a prediction per step; it has "
             f"{shapes}. Give its RNN layers return_sequences=True."
         )
-    layers = graph.layers
-    places = [i for i, layer in enumerate(layers) if isinstance(layer, keras.layers.Dense)]
-    if not places:
-        kinds = ", ".join(dict.fromkeys(type(layer).__name__ for layer in layers))
-        raise ValueError(
-            f"{name} has no linear readout: none of its layers ({kinds}) is a Dense layer. Add "
-            "keras.layers.Dense as the last layer, and train it."
+    last = _last_calls(graph)
+    dense = [(layer, inputs[0]) for layer, inputs in last if isinstance(layer, keras.layers.Dense)]
+    recurrent = [layer.name for layer, _ in last if _is_recurrent(layer)]
+    if recurrent or not dense:
+        reason = (
+            f"no Dense layer follows its RNN layer {recurrent[0]!r}"
+            if recurrent
+            else "none of its layers is a Dense layer"
         )
-    last: Any = layers[places[-1]]
-    recurrent = [layer for layer in layers if _is_recurrent(layer)]
-    after = [layer.name for layer in layers[places[-1] + 1 :] if layer in recurrent]
-    if after:
         raise ValueError(
-            f"{name} has no linear readout: RNN layer {after[0]!r} follows its last Dense layer "
-            f"{last.name!r}. Add keras.layers.Dense as the last layer, and train it."
+            f"{name} has no linear readout: {reason}. Add keras.layers.Dense as the last layer, "
+            "and train it."
         )
-    features = inputs_of(last)[:1]
-    if recurrent:
-        first = inputs_of(recurrent[0])[0]
-        features += [first] if first is not features[0] else []
-    return Readout(last, tuple(features), graph.outputs[0].shape[-1])
+    found = [tensor for _, tensor in dense] + _first_recurrent_input(graph)
+    features = {id(tensor): tensor for tensor in found}
+    layers = tuple(dict.fromkeys(layer for layer, _ in dense))
+    return Readout(layers, tuple(features.values()), graph.outputs[0].shape[-1])
+
+
+def _last_calls(graph):
+    """The calls of Dense and recurrent layers that the output depends on through no other such."""
+    found, waiting, seen = [], list(graph.outputs), set()
+    while waiting:
+        tensor = waiting.pop(0)
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        layer, inputs = call_before(tensor)
+        if isinstance(layer, keras.layers.Dense) or _is_recurrent(layer):
+            found.append((layer, inputs))
+        else:
+            waiting += inputs
+    return found
+
+
+def _first_recurrent_input(graph):
+    """The input of the first recurrent layer among the layers of a model, in a list if any."""
+    layers = [layer for layer in graph.layers if _is_recurrent(layer)]
+    return inputs_of(layers[0])[:1] if layers else []
 
 
 def _is_recurrent(layer):
-    return any(isinstance(part, keras.layers.RNN) for part in parts_of(layer))
+    return isinstance(layer, keras.layers.Layer) and any(
+        isinstance(part, keras.layers.RNN) for part in parts_of(layer)
+    )
