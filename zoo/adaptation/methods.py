@@ -64,9 +64,7 @@ def least_mean_squares(model: Any, stream: Stream) -> Prediction:
     """Normalized least mean squares on the states and inputs of the model."""
     from lnn_keras import adapt
 
-    return _adaptive(
-        model, stream, adapt.LeastMeanSquares(), lambda n, m: (n * m, 3 * n * m)
-    )
+    return _adaptive(model, stream, adapt.LeastMeanSquares(), lambda n, m: (n * m, 3 * n * m))
 
 
 def retrained(model: Any, stream: Stream) -> Prediction:

@@ -13,8 +13,8 @@ RATE = 360
 LABELLED_SECONDS, UNLABELLED_SECONDS = 300, 60
 # Probability from which the model's own class counts as a label.
 CONFIDENT = 0.95
-# A prior that corrects a class only with the evidence of many beats.
-PRIOR_VARIANCE = 0.01
+# A small prior variance corrects a class only with the evidence of many beats.
+PRIOR_VARIANCES = (0.01, 0.03, 0.1)
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class Patient:
         return self.classes[rows], self.predictions[way][rows].argmax(axis=-1)
 
 
-FROZEN, LABELLED, UNLABELLED = "frozen", "5 min labelled", "60 s unlabelled"
-WAYS = (FROZEN, LABELLED, UNLABELLED)
+FROZEN, UNLABELLED = "frozen", "60 s unlabelled"
+LABELLED = {f"5 min labelled, prior variance {value}": value for value in PRIOR_VARIANCES}
+WAYS = (FROZEN, *LABELLED, UNLABELLED)
 
 
 def patients(preset: str = "ecg-arrhythmia") -> list[Patient]:
@@ -50,28 +51,32 @@ def patients(preset: str = "ecg-arrhythmia") -> list[Patient]:
     from zoo.hub import store
 
     model: Any = store.load(preset)
-    method = adapt.RecursiveLeastSquares(forgetting=1.0, prior_variance=PRIOR_VARIANCE)
-    adaptive = adapt.AdaptiveModel(model, method)
+    adaptive = {
+        way: adapt.AdaptiveModel(model, adapt.RecursiveLeastSquares(1.0, LABELLED.get(way, 0.03)))
+        for way in WAYS[1:]
+    }
     found = []
     for record in mitdb.records(mitdb.DS2):
         beats = features(record.signal[:, 0], record.peaks)
         seconds = record.peaks / RATE
-        frozen: Any = model.predict(beats[None], verbose=0)[0]
-        one_hot = np.eye(len(mitdb.CLASSES), dtype="float32")
-        labels = np.where((record.classes >= 0)[:, None], one_hot[record.classes], np.nan)
-        own = np.where(frozen.max(axis=-1, keepdims=True) > CONFIDENT, one_hot[frozen.argmax(-1)], np.nan)
-        targets = {
-            LABELLED: np.where((seconds < LABELLED_SECONDS)[:, None], labels, np.nan),
-            UNLABELLED: np.where((seconds < UNLABELLED_SECONDS)[:, None], own, np.nan),
-        }
-        predictions = {FROZEN: frozen}
-        for way, known in targets.items():
-            adaptive.reset()
-            predictions[way] = adaptive.observe(beats, known)
-        found.append(
-            Patient(record.name, record.classes, seconds >= LABELLED_SECONDS, predictions)
-        )
+        predictions = {FROZEN: np.asarray(model.predict(beats[None], verbose=0)[0])}
+        for way, learner in adaptive.items():
+            known = _targets(way, seconds, record.classes, predictions[FROZEN])
+            learner.reset()
+            predictions[way] = learner.observe(beats, known)
+        found.append(Patient(record.name, record.classes, seconds >= LABELLED_SECONDS, predictions))
     return found
+
+
+def _targets(way, seconds, classes, frozen):
+    """The targets (beats, classes) that a way of adapting learns from, NaN where there is none."""
+    one_hot = np.eye(len(mitdb.CLASSES), dtype="float32")
+    if way == UNLABELLED:
+        is_known = (seconds < UNLABELLED_SECONDS) & (frozen.max(axis=-1) > CONFIDENT)
+        classes = frozen.argmax(axis=-1)
+    else:
+        is_known = (seconds < LABELLED_SECONDS) & (classes >= 0)
+    return np.where(is_known[:, None], one_hot[classes], np.nan)
 
 
 def scores(found: Sequence[Patient], way: str) -> tuple[float, list[float]]:
@@ -88,3 +93,13 @@ def f1_scores(true: np.ndarray, predicted: np.ndarray) -> tuple[float, list[floa
     classes = np.unique(true)
     each = 100 * f1_score(true, predicted, labels=classes, average=None, zero_division=0.0)
     return float(np.mean(each)), [float(value) for value in each]
+
+
+def largest_fall(found: Sequence[Patient], way: str) -> tuple[str, float]:
+    """The patient whose macro-F1 changes for the worst, and the change in points."""
+    changes = {
+        patient.name: f1_scores(*patient.scored(way))[0] - f1_scores(*patient.scored(FROZEN))[0]
+        for patient in found
+    }
+    name = min(changes, key=lambda name: changes[name])
+    return name, changes[name]

@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.data import half_cheetah
 
-GAIN, BIAS, DRIFT, DEAD_SENSOR = 1.5, 0.5, 1.5, "velocity_x"
+GAIN, BIAS, DRIFT, DEAD_SENSOR = 1.5, 0.5, 1.5, "x_velocity"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def half_cheetah_streams() -> tuple[Stream, ...]:
     change = len(traces) // 2 * (traces.shape[1] - 1)
     deviation = traces.std(axis=(0, 1))
     progress = np.linspace(0, 1, len(traces) * (traces.shape[1] - 1) - change)
-    dead = half_cheetah.COLUMNS.index(DEAD_SENSOR) if DEAD_SENSOR in half_cheetah.COLUMNS else 8
+    dead = half_cheetah.COLUMNS.index(DEAD_SENSOR)
 
     def stream(name, description, transform: Callable[[np.ndarray], np.ndarray] | None, floor):
         parts = []
@@ -63,14 +63,19 @@ def half_cheetah_streams() -> tuple[Stream, ...]:
     return (
         stream("stationary", "nothing changes", None, None),
         stream("gain jump", f"all sensors read {GAIN} times as much", lambda x: GAIN * x, GAIN**2),
-        stream("bias jump", f"all sensors read {BIAS} deviations more", lambda x: x + BIAS * deviation, 1.0),
+        stream(
+            "bias jump",
+            f"all sensors read {BIAS} deviations more",
+            lambda x: x + BIAS * deviation,
+            1.0,
+        ),
         stream(
             "slow drift",
             f"the gain of all sensors rises steadily from 1 to {DRIFT}",
             lambda x: x * (1 + (DRIFT - 1) * progress[:, None]),
             float(np.mean((1 + (DRIFT - 1) * progress) ** 2)),
         ),
-        stream("dead sensor", f"one sensor ({half_cheetah.COLUMNS[dead]}) reads 0", without, None),
+        stream("dead sensor", f"one sensor ({DEAD_SENSOR}) reads 0", without, None),
     )
 
 
