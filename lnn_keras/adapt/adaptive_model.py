@@ -118,6 +118,20 @@ class AdaptiveModel:
         """Forget what was learned, and return to the initial states."""
         self._states = [value.copy() for value in self._stream.initial_states]
 
+    def restart(self) -> None:
+        """Begin another recording: keep what was learned, and return to the other initial states.
+
+        Predictions that still wait for their targets are dropped.
+        """
+        start = len(self._states) - len(self._cell.state_size)
+        learned = range(start, start + self._cell.learned_states)
+        self._states = [
+            value if place in learned else first.copy()
+            for place, (value, first) in enumerate(
+                zip(self._states, self._stream.initial_states, strict=True)
+            )
+        ]
+
     @property
     def state(self) -> list[np.ndarray]:
         """The states of the model and of its readout, each (1, size)."""

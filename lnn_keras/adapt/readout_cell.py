@@ -135,6 +135,11 @@ class AdaptiveReadoutCell(keras.layers.Layer):
         self.built = True
 
     @property
+    def learned_states(self) -> int:
+        """Number of states that hold what was learned; predictions that wait follow them."""
+        return len(self.state_size) - (self.delay > 0)
+
+    @property
     def _past_size(self):
         return self.features + 2 * self.outputs
 
