@@ -1,0 +1,5 @@
+"""Layers and methods that keep adapting while a model runs."""
+
+from lnn_keras.adapt.running_normalization import RunningNormalization, RunningNormalizationCell
+
+__all__ = ["RunningNormalization", "RunningNormalizationCell"]
