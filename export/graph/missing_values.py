@@ -8,7 +8,7 @@ import numpy as np
 from export.graph.tf_graph import ConcreteFunction, FlatGraph, rebuild
 
 # Bounds that the calibrated range of no integer tensor reaches.
-LEAST_BOUND = 1e20
+LEAST_BOUND = 1e12
 # By type of a test, its result for every number that an integer stands for.
 _RESULTS = {"IsFinite": True, "IsInf": False, "IsNan": False}
 
@@ -17,7 +17,7 @@ def without_missing_values(flat: FlatGraph) -> ConcreteFunction:
     """Replace each choice that depends on a test for NaN or infinite values by one of its sides.
 
     The tests are those for finite, infinite and NaN values, and comparisons with a bound of at
-    least 1e20.
+    least 1e12.
     """
     chosen = {}
     for operation in flat.operations:

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 
 from lnn_keras.argument_checks import require_at_least, require_fraction, require_positive
-from lnn_keras.cells.continuous_time import ContinuousTimeCell, step_dtype
+from lnn_keras.cells.continuous_time import ContinuousTimeCell, largest_input, step_dtype
 from lnn_keras.layers.liquid_rnn import RNN_OPTIONS, LiquidRNN
 from lnn_keras.tensors import Tensor, ops
 
-# Normalized inputs beyond this count as missing, as infinite ones do.
-LARGEST = 1e30
+# Stands for a missing value behind `project`, and the bound that tells it from others.
+MISSING, LARGEST = 2e30, 1e30
 # The largest weight of one step, for steps after a long gap.
 LARGEST_RATE = 0.1
 # A smaller limit would cut so much of a normal distribution that its variance cannot be estimated.
@@ -36,7 +36,7 @@ class RunningNormalizationCell(ContinuousTimeCell):
         v <- v + a (s^2 y^2 - 1 - v)
 
     The running mean is mu + sigma d and the running deviation is sigma s. Where x is NaN or
-    infinite it counts as missing: y is 0, and d and v stay. One outlier, however large, moves the
+    beyond 1e15 (in float16 1e4) it counts as missing: y is 0, and d and v stay. One outlier, however large, moves the
     mean by at most a `limit` deviations and the variance by at most the factor 1 + a limit^2. An
     input that stays constant cannot make the deviation smaller than floor sigma.
 
@@ -144,9 +144,12 @@ class RunningNormalizationCell(ContinuousTimeCell):
         self.variance.assign(variance)
 
     def project(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Inputs in units of the training data (..., units); missing values stay so."""
+        """Inputs in units of the training data (..., units), or `MISSING`."""
+        inputs = ops.cast(inputs, step_dtype(self))
         deviation = ops.sqrt(ops.convert_to_tensor(self.variance))
-        return (ops.cast(inputs, step_dtype(self)) - self.mean) / deviation
+        # False for NaN too. Kernels of small devices have no test for finite numbers.
+        present = ops.abs(inputs) < largest_input(self.compute_dtype)
+        return ops.where(present, (inputs - self.mean) / deviation, MISSING)
 
     def advance(
         self,
@@ -157,9 +160,7 @@ class RunningNormalizationCell(ContinuousTimeCell):
         training: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         offset, change = states
-        # False for NaN too. Kernels of small devices have no test for finite numbers.
         observed = ops.abs(projected) <= LARGEST
-        # The first replacement keeps NaN out of gradients, the others keep the states.
         z = ops.where(observed, projected, 0.0)
         square = ops.maximum(1.0 + change, self.floor**2)
         scale = ops.sqrt(square)
