@@ -56,7 +56,7 @@ def start_as_average(model: keras.Model, rate: float, variance: float) -> None:
     cell.evidence_kernel.assign([[UNIT, 0.0], [0.0, 0.0]])
     cell.evidence_bias.assign([0.0, np.log(np.expm1(1 / variance))])
     # The prior enters with almost no weight.
-    cell.log_tau.assign([np.log(1e3)])
+    cell.log_tau.assign([np.log(1e5)])
 
 
 def train(model: keras.Model, series: np.ndarray, epochs: int, batch: int = 64) -> None:
@@ -73,9 +73,7 @@ def train(model: keras.Model, series: np.ndarray, epochs: int, batch: int = 64) 
     model.compile(
         keras.optimizers.Adam(rate, clipnorm=1.0), families.NegativeLogLikelihood("gaussian")
     )
-    model.fit(
-        series[:, :-1, None], series[:, 1:, None], batch_size=batch, epochs=epochs, verbose=0
-    )
+    model.fit(series[:, :-1, None], series[:, 1:, None], batch_size=batch, epochs=epochs, verbose=0)
 
 
 def belief(model: keras.Model, series: np.ndarray) -> Belief:

@@ -36,7 +36,9 @@ Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 def statistics(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of the training data (17,), from the model's normalization layer."""
     layer = model.get_layer("normalize")
-    mean, variance = (keras.ops.convert_to_numpy(v).reshape(-1) for v in (layer.mean, layer.variance))
+    mean, variance = (
+        keras.ops.convert_to_numpy(v).reshape(-1) for v in (layer.mean, layer.variance)
+    )
     return mean, np.sqrt(variance)
 
 

@@ -21,7 +21,7 @@ def readings(length, seed, drift=1.0):
     random = np.random.default_rng(seed)
     phase = random.random((4, 1, 3)) * 6
     x = np.sin(np.arange(length)[:, None] / 9 + phase) * 4 + random.standard_normal((4, length, 3))
-    x = x + [20, 0, 5]
+    x += np.array([20, 0, 5])
     x[::2, 50:] *= 1 + 0.5 * drift
     x[1::2, 50:] += 2 * drift
     return x.astype("float32")
@@ -91,7 +91,9 @@ def test_whole_sequences_with_elapsed_times(tmp_path):
     model = keras.Model([inputs, gaps], layer(inputs, elapsed=gaps))
     times = np.random.default_rng(0).uniform(0, 20, (4, 60)).astype("float32")
     data = {"x": readings(60, 3), "gaps": times}
-    report = export.to_tflite(model, tmp_path / "out", target="phone", recipe="float32", evaluation=data)
+    report = export.to_tflite(
+        model, tmp_path / "out", target="phone", recipe="float32", evaluation=data
+    )
     assert report.passed
 
 
@@ -123,7 +125,9 @@ def test_int8_does_not_follow_a_drift(tmp_path):
     assert max(result.output_error for result in report.results) > recipes.get("int8").tolerance
 
 
-@pytest.mark.parametrize("recipe, slow", [("int8", ["norm_state_0", "norm_state_1"]), ("int16x8", [])])
+@pytest.mark.parametrize(
+    "recipe, slow", [("int8", ["norm_state_0", "norm_state_1"]), ("int16x8", [])]
+)
 def test_slow_states_are_reported(recipe, slow):
     """One step of a long memory is below the resolution of 8 bits, not of 16."""
     step = to_step(normalizer(memory=1000))

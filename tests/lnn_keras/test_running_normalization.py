@@ -99,7 +99,7 @@ def test_missing_values(value):
     np.testing.assert_allclose(y[..., 1], run(x)[..., 1], atol=1e-5)
 
 
-def test_gradients_are_finite_beside_missing_values():
+def test_gradients_are_finite_with_missing_values():
     """Also those of the readings that were observed."""
     if keras.backend.backend() != "tensorflow":
         pytest.skip("Keras has no function for gradients; other backends compute the same graph")
@@ -207,9 +207,7 @@ def test_saving_and_copies(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     x = stream(10)
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(loaded(x)), ops.convert_to_numpy(model(x))
-    )
+    np.testing.assert_array_equal(ops.convert_to_numpy(loaded(x)), ops.convert_to_numpy(model(x)))
     assert loaded.get_layer("norm").get_config() == norm.get_config()
     copy = norm.with_cell(LiquidCell(3))
     assert type(copy) is LiquidRNN and copy.name == "norm" and copy.return_sequences
