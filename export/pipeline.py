@@ -14,6 +14,7 @@ from export.calibration import (
     closed_loop_samples,
     constant_tensor_warnings,
     data_warnings,
+    slow_state_warnings,
     state_warnings,
 )
 from export.convert import convert, converter
@@ -122,6 +123,7 @@ def to_tflite(
             warnings = (
                 *data_warnings(forms.step, sequences, recipe),
                 *state_warnings(forms.step, samples),
+                *slow_state_warnings(forms.step, samples, recipe),
                 *constant_tensor_warnings(content, samples),
             )
         report_progress("Verifying against Keras on every runtime")
