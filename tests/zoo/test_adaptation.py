@@ -130,7 +130,7 @@ def test_groups_with_one_class_each_are_refused(hours):
     frame = hours.assign(recording=np.arange(len(hours)) // 20)
     frame["kind"] = np.where(frame["recording"] % 2, "a", "b")
     options = zoo.tables.plan.TableOptions(label="kind", group="recording", time="date")
-    training_options = zoo.tables.fitting.TrainingOptions()
+    training_options = zoo.tables.fitting.TrainingOptions(zoo.tables.model.ModelConfig())
     prepared = zoo.tables.fitting.prepare(frame, options, training_options)
     with pytest.raises(ValueError, match="known at its end"):
         tables.fitted_streams(prepared.columns, prepared.parts["train"])
