@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lnn_keras.autodiff.functional import pure
-from lnn_keras.autodiff.vjp import vjp
+from lnn_keras.autodiff.vjp import value_and_vjp, vjp
 from lnn_keras.cells import DiagonalLiquidCell, LiquidCell, LTCCell
 from lnn_keras.cells.continuous_time import step_dtype
 from lnn_keras.compat import weights_as
@@ -76,33 +76,29 @@ class LocalStep:
 
     def __call__(
         self, parameters: Sequence[Tensor], features: Tensor, h: Tensor, elapsed: float | Tensor
-    ) -> Tensor:
-        """The state after a step: that of the cell with these parameters.
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The state after a step, that of the cell with these parameters, and its derivatives.
+
+        A column of the parameters belongs to one neuron, so the gradient of the sum of all h'
+        holds the derivatives of every neuron: one vector-Jacobian product.
 
         Args:
             parameters: Values of the adapted parameters.
             features: Tensor (1, features).
             h: The state before the step (1, units).
             elapsed: Elapsed time, a number or (1, 1).
-        """
-        weights = self.weights(parameters)
-        projected = self._project(weights, ops.cast(features, self._cell.compute_dtype))
-        return self._advance(weights, ops.cast(projected, self.dtype), h, elapsed)
 
-    def derivatives(
-        self, parameters: Sequence[Tensor], features: Tensor, h: Tensor, elapsed: float | Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """dh'_j/dh_j of each neuron (1, units), and dh'_j/dtheta of each parameter.
-
-        A column of the parameters belongs to one neuron, so the sum of all h' has both as its
-        gradient: one vector-Jacobian product.
+        Returns:
+            h' (1, units), dh'_j/dh_j of each neuron (1, units), and dh'_j/dtheta of each parameter.
         """
 
         def step(h, *parameters):
-            return [self(parameters, features, h, elapsed)]
+            weights = self.weights(parameters)
+            projected = self._project(weights, ops.cast(features, self._cell.compute_dtype))
+            return [self._advance(weights, ops.cast(projected, self.dtype), h, elapsed)]
 
-        slopes, *immediate = vjp(step, [h, *parameters], [ops.ones_like(h)])
-        return slopes, immediate
+        (new,), (slopes, *immediate) = value_and_vjp(step, [h, *parameters], [ops.ones_like(h)])
+        return new, slopes, immediate
 
     def read_out(self, parameters: Sequence[Tensor], h: Tensor) -> Tensor:
         """The output (1, output_size) of a state."""

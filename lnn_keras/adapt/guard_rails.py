@@ -18,8 +18,9 @@ from lnn_keras.tensors import Tensor, ops
 SMALLEST_WEIGHT = 0.1
 # The slow mean of the errors covers this many times as many steps as the fast one.
 SLOWNESS = 10
-# Errors above this many times the slow mean count as this many: an outlier is no trend.
-LARGEST_ERROR = 10.0
+# Errors count as at most this many times the slow mean, and as at most so much that it takes
+# `OUTLIERS` of them in a row to cause a return: an outlier is no trend.
+LARGEST_ERROR, OUTLIERS = 10.0, 5
 # Elements of steps count as at most this large, so that their norm is finite.
 LARGEST = 1e30
 # The share of the way from the trained weights that is left after a return.
@@ -75,6 +76,7 @@ class GuardRails:
         self._trained, self._constraints = trained, constraints
         self._trust_region, self._largest_step = trust_region, largest_step
         self._return_above, self._horizon = return_above, horizon
+        self._largest_error = min(LARGEST_ERROR, 1 + (return_above - 1) * horizon / OUTLIERS)
         self._scales = [
             max(float(np.linalg.norm(weight)), SMALLEST_WEIGHT * weight.size**0.5)
             for weight in trained
@@ -154,7 +156,9 @@ class GuardRails:
         """
         error = ops.reshape(ops.cast(error, "float32"), ())
         valid = ops.logical_and(ops.isfinite(error), error >= 0)
-        known = ops.where(guard.slow > 0, ops.minimum(error, LARGEST_ERROR * guard.slow), error)
+        known = ops.where(
+            guard.slow > 0, ops.minimum(error, self._largest_error * guard.slow), error
+        )
         known = ops.where(valid, known, guard.fast)
         errors = guard.errors + _count(valid)
         fast, slow = (

@@ -72,13 +72,14 @@ class OnlineDynamics:
         largest_step: The largest relative length of a step.
         return_above: Growth of the running error above which the parameters return, above 1;
             `math.inf` for never.
-        horizon: Number of steps of the faster running mean of the errors.
+        horizon: Number of steps of the faster running mean of the errors, at least 10.
 
     Raises:
         ValueError: The cell is of another type or not built, or a number is outside its range.
 
     Attributes:
         cell: The cell. Only `assign` changes it.
+        variables: The weights of the cell that learn, in the order of the traces.
 
     Example:
 
@@ -115,13 +116,15 @@ class OnlineDynamics:
         self.trust_region = require_limit("trust_region", trust_region, 0)
         self.largest_step = require_limit("largest_step", largest_step, 0)
         self.return_above = require_limit("return_above", return_above, 1, finite=False)
-        self.horizon = require_at_least(1, "horizon", horizon)
+        self.horizon = require_at_least(10, "horizon", horizon)
         self._step = LocalStep(cell)
         weights = [cell.weights[index] for index in self._step.indices]
-        self._trained = [ops.convert_to_numpy(weight).astype(self._step.dtype) for weight in weights]
+        self._trained = [
+            ops.convert_to_numpy(weight).astype(self._step.dtype) for weight in weights
+        ]
         self._guard = GuardRails(
             self._trained,
-            [weight.constraint for weight in weights],
+            [variable.constraint for variable in self.variables],
             self.trust_region,
             self.largest_step,
             self.return_above,
@@ -167,9 +170,7 @@ class OnlineDynamics:
         given = all_finite([features])
         given = given if valid is None else ops.logical_and(given, ops.all(valid))
         features = ops.where(given, features, 0.0)
-        arguments = (state.parameters, features, state.h, elapsed)
-        h = self._step(*arguments)
-        slopes, immediate = self._step.derivatives(*arguments)
+        h, slopes, immediate = self._step(state.parameters, features, state.h, elapsed)
         traces = [
             slope * trace + derivative
             for slope, trace, derivative in zip(

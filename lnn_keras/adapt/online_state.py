@@ -59,6 +59,11 @@ def require_cell(cell: Any) -> Any:
             f"{type(cell).__name__} {cell.name!r} is not built, so it has no weights that could "
             "learn. Call its layer once, or `cell.build((None, features))`."
         )
+    if getattr(cell, "solver", None) == "dopri5":
+        raise ValueError(
+            f"{type(cell).__name__} {cell.name!r} has the solver 'dopri5', whose number of steps "
+            "varies. Online learning takes solvers with fixed steps, such as 'semi_implicit'."
+        )
     return cell
 
 
@@ -78,9 +83,9 @@ def require_limit(
         ValueError: It is not such a number.
     """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and not math.isnan(value) and not (finite and math.isinf(value)):
-        if value > least or (inclusive and value == least):
-            return float(value)
+    within = is_number and (value > least or (inclusive and value == least))
+    if within and not (finite and math.isinf(value)):
+        return float(value)
     kind, relation = "finite number" if finite else "number", "at least" if inclusive else "above"
     preposition = f"of {relation}" if inclusive else relation
     raise ValueError(f"`{argument}` must be a {kind} {preposition} {least}; received {value!r}.")

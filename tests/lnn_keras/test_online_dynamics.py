@@ -1,0 +1,413 @@
+"""OnlineDynamics: exact gradients forwards in time, the guard rails, and bad arguments."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from gradients import compiled, gradients
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+from matrix import numbers, same
+
+from lnn_keras import DiagonalLiquidCell, LiquidCell, LiquidRNN, LRCCell, LTCCell
+from lnn_keras.adapt import OnlineDynamics
+from lnn_keras.wirings import AutoNCP, FullyConnected
+
+BACKEND = keras.backend.backend()
+FEATURES, UNITS = 3, 4
+CELLS = {
+    "exact": lambda **k: DiagonalLiquidCell(UNITS, **k),
+    "semi-implicit": lambda **k: DiagonalLiquidCell(UNITS, solver="semi_implicit", **k),
+    "liquid": lambda **k: LiquidCell(UNITS, unfolds=2, **k),
+    "ltc": lambda **k: LTCCell(UNITS, unfolds=1, **k),
+    "ltc-ncp": lambda **k: LTCCell(AutoNCP(7, outputs=2), unfolds=1, **k),
+}
+# Without synapses from one neuron to another, e-prop drops nothing.
+ISOLATED = {
+    "liquid": lambda: LiquidCell(UNITS, unfolds=2, recurrent_initializer="identity"),
+    "liquid-midpoint": lambda: LiquidCell(
+        UNITS, unfolds=2, solver="midpoint", recurrent_initializer="identity"
+    ),
+    "ltc": lambda: LTCCell(FullyConnected(1), unfolds=2),
+}
+every_cell = pytest.mark.parametrize("name", CELLS)
+
+
+def built(cell):
+    if not cell.built:
+        cell.build((None, FEATURES))
+    return cell
+
+
+def stream(random, length, width):
+    """Inputs, irregular elapsed times and gradients for the outputs, of a stream."""
+    x = random.standard_normal((length, FEATURES)).astype("float32")
+    elapsed = random.exponential(1.0, (length, 1)).astype("float32")
+    upstream = random.standard_normal((length, width)).astype("float32")
+    return tuple(ops.convert_to_tensor(values) for values in (x, elapsed, upstream))
+
+
+def compiled_if_long(function, length):
+    """Few steps take less time than a compilation."""
+    return compiled(function) if length > 50 else function
+
+
+def summed_gradients(online, x, elapsed, upstream):
+    """The sum of the gradients of all steps, compensated for rounding (Kahan), and the state."""
+    length = x.shape[0]
+
+    def step(i, state, sums, lost):
+        _, state = online.advance(x[i], state, elapsed[i])
+        terms = [g - c for g, c in zip(online.gradients(upstream[i], state), lost, strict=True)]
+        new = tuple(s + term for s, term in zip(sums, terms, strict=True))
+        lost = tuple(n - s - term for n, s, term in zip(new, sums, terms, strict=True))
+        return i + 1, state, new, lost
+
+    def run():
+        state = online.initial_state()
+        zeros = tuple(ops.zeros_like(parameter) for parameter in state.parameters)
+        start = (ops.zeros((), "int32"), state, zeros, zeros)
+        _, state, sums, _ = ops.while_loop(lambda i, *_: i < length, step, start)
+        return sums, state
+
+    sums, state = compiled_if_long(run, length)()
+    return [numbers(value) for value in sums], state
+
+
+def backpropagated(cell, x, elapsed, upstream):
+    """The gradients of sum(upstream * outputs) by backpropagation through time."""
+    layer = LiquidRNN(cell, return_sequences=True)
+    layer.build((1, None, FEATURES))
+    arguments = [ops.expand_dims(tensor, 0) for tensor in (x, elapsed, upstream)]
+
+    def loss(x, elapsed, upstream):
+        return ops.sum(layer(x, elapsed=elapsed) * upstream)
+
+    if BACKEND != "jax":
+        loss = compiled_if_long(loss, x.shape[0])
+    names = {weight.name for weight in cell.weights} - {"input_scale", "input_bias"}
+    weights = [weight for weight in cell.weights if weight.name in names]
+    return gradients(lambda: loss(*arguments), weights)
+
+
+def relative_errors(actual, expected):
+    return [
+        np.linalg.norm(a - e) / np.linalg.norm(e) for a, e in zip(actual, expected, strict=True)
+    ]
+
+
+def exactness(random, cell, length):
+    """The largest relative difference of the summed gradients and backpropagation's."""
+    x, elapsed, upstream = stream(random, length, UNITS)
+    online = OnlineDynamics(built(cell), learning_rate=0)
+    sums, _ = summed_gradients(online, x, elapsed, upstream)
+    return max(relative_errors(sums, backpropagated(cell, x, elapsed, upstream)))
+
+
+@pytest.mark.parametrize("name", ["exact", "semi-implicit"])
+def test_gradients_of_a_diagonal_cell_are_those_of_backpropagation(name, random):
+    assert exactness(random, CELLS[name](), 300 if BACKEND == "torch" else 2000) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["exact", "semi-implicit"])
+@pytest.mark.skipif(BACKEND == "torch", reason="torch runs loops in Python")
+def test_gradients_over_100_000_steps_are_those_of_backpropagation(name, random):
+    assert exactness(random, CELLS[name](), 100_000) < 1e-5
+
+
+@pytest.mark.parametrize("name", ISOLATED)
+def test_traces_of_neurons_that_see_themselves_only_are_exact(name, random):
+    cell = built(ISOLATED[name]())
+    x, elapsed, upstream = stream(random, 12, cell.output_size)
+    elapsed = elapsed * 0.1
+    sums, _ = summed_gradients(OnlineDynamics(cell, 0.0), x, elapsed, upstream)
+    expected = backpropagated(cell, x, elapsed, upstream)
+    assert max(relative_errors(sums, expected)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["liquid", "ltc"])
+def test_traces_of_connected_neurons_point_along_the_gradient(name, random):
+    cell = built(CELLS[name]())
+    x, elapsed, upstream = stream(random, 20, cell.output_size)
+    sums, _ = summed_gradients(OnlineDynamics(cell, 0.0), x, elapsed, upstream)
+    expected = backpropagated(cell, x, elapsed, upstream)
+    e, g = (np.concatenate([part.ravel() for part in parts]) for parts in (sums, expected))
+    assert e @ g / np.linalg.norm(e) / np.linalg.norm(g) > 0.7
+
+
+@every_cell
+def test_outputs_and_sizes(name, random):
+    """The outputs are the cell's; the state never grows; traces are as many as parameters."""
+    cell = built(CELLS[name]())
+    x, elapsed, upstream = stream(random, 4, cell.output_size)
+    online = OnlineDynamics(cell, 0.0, method="sgd")
+    state, h = online.initial_state(), cell.get_initial_state(1)
+    shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape), state)
+    for i in range(4):
+        output, state = online.advance(x[i], state, elapsed[i])
+        expected, h = cell(x[i][None], h, elapsed=elapsed[i])
+        same(output, expected)
+        state = online.learn(upstream[i], state, error=1.0)
+        assert keras.tree.map_structure(lambda tensor: tuple(tensor.shape), state) == shapes
+    assert [trace.shape for trace in state.traces] == [p.shape for p in state.parameters]
+    assert state.squares == ()
+    adapted = sum(math.prod(parameter.shape) for parameter in state.parameters)
+    fixed = 2 * FEATURES if name.startswith("ltc") else 0
+    assert adapted == sum(math.prod(weight.shape) for weight in cell.weights) - fixed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND == "torch", reason="torch runs loops in Python")
+def test_state_after_100_and_10_000_steps_has_equal_size(random):
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 1e-3)
+
+    def size(length):
+        x, elapsed, _ = stream(random, length, 2)
+        _, state = summed_gradients(online, x, elapsed, ops.zeros((length, 2)))
+        tensors = keras.tree.flatten(state)
+        assert all(np.isfinite(numbers(tensor)).all() for tensor in tensors)
+        return [(tuple(tensor.shape), tensor.dtype) for tensor in tensors]
+
+    assert size(100) == size(10_000)
+
+
+def one_step(online):
+    """A step of a stream as one function, compiled once per object."""
+
+    def step(x, upstream, error, state):
+        _, state = online.advance(x, state)
+        return online.learn(upstream, state, error=error)
+
+    if not hasattr(online, "compiled_step"):
+        online.compiled_step = compiled(step)
+    return step, online.compiled_step
+
+
+def learned(online, inputs, upstreams, errors=None, state=None):
+    """The state after a stream. Few steps take less time than a compilation."""
+    state = online.initial_state() if state is None else state
+    errors = [1.0] * len(inputs) if errors is None else errors
+    step = one_step(online)[len(inputs) > 5]
+    for values in zip(inputs, upstreams, errors, strict=True):
+        state = step(*(ops.convert_to_tensor(np.float32(v)) for v in values), state)
+    return state
+
+
+@pytest.mark.parametrize("method", ["sgd", "rmsprop"])
+def test_learning_reduces_the_error(method, random):
+    """A cell learns the outputs of the same cell with other time constants."""
+    cell, teacher = built(DiagonalLiquidCell(2)), built(DiagonalLiquidCell(2))
+    teacher.set_weights([*cell.get_weights()[:2], cell.log_tau + 0.5, cell.log_reversal])
+    rate = {"sgd": 0.1, "rmsprop": 0.005}[method]
+    online = OnlineDynamics(cell, rate, method=method)
+
+    @compiled
+    def step(x, target_state, state):
+        output, state = online.advance(x, state)
+        target, target_state = teacher(x[None], target_state)
+        residual = output - target
+        error = ops.mean(ops.square(residual))
+        return error, target_state, online.learn(residual, state, error=error)
+
+    state, target_state, errors = online.initial_state(), teacher.get_initial_state(1), []
+    for x in random.standard_normal((300, FEATURES)).astype("float32"):
+        error, target_state, state = step(ops.convert_to_tensor(x), target_state, state)
+        errors.append(float(numbers(error)))
+    assert np.mean(errors[-100:]) < 0.4 * np.mean(errors[:50])
+
+
+NOT_FINITE = [float("nan"), float("inf"), -float("inf")]
+upstreams = st.lists(
+    st.one_of(st.floats(-1e6, 1e6, width=32), st.sampled_from([*NOT_FINITE, 1e30, -3e38, 1e6])),
+    min_size=8,
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("method", ["sgd", "rmsprop"])
+@pytest.mark.parametrize("name", ["exact", "ltc"])
+def test_parameters_stay_within_the_trust_region(name, method):
+    cell = built(CELLS[name]())
+    online = OnlineDynamics(cell, 10.0, method=method, trust_region=0.02)
+    trained = [numbers(parameter) for parameter in online.initial_state().parameters]
+
+    @compiled
+    def step(x, upstream, state):
+        _, state = online.advance(x, state)
+        return online.learn(upstream, state, error=ops.sum(ops.square(upstream)))
+
+    @settings(max_examples=15, deadline=None)
+    @given(upstreams, st.sampled_from([0.0, 1.0, -1e6, float("nan"), float("inf")]))
+    def check(values, x):
+        state = online.initial_state()
+        for value in values:
+            arguments = (np.full(FEATURES, x, "float32"), np.full(UNITS, value, "float32"))
+            state = step(*map(ops.convert_to_tensor, arguments), state)
+        for parameter, weight in zip(state.parameters, trained, strict=True):
+            distance = np.linalg.norm(numbers(parameter) - weight)
+            scale = max(np.linalg.norm(weight), 0.1 * weight.size**0.5)
+            assert distance <= 0.02 * scale * 1.0001
+        assert all(np.isfinite(numbers(tensor)).all() for tensor in keras.tree.flatten(state))
+        log = online.log(state)
+        assert log["skipped"] >= sum(not math.isfinite(value) for value in values)
+        assert log["learned"] + log["skipped"] == len(values)
+        assert log["distance"] <= 0.02001
+
+    check()
+
+
+def test_missing_targets_leave_the_parameters(random):
+    """A stream without targets for long, and constant inputs, then targets again."""
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.01)
+    start = learned(online, np.ones((20, FEATURES)), np.ones((20, 2)))
+    gap = learned(online, np.ones((200, FEATURES)), np.full((200, 2), np.nan), state=start)
+    for kept, parameter in zip(start.parameters, gap.parameters, strict=True):
+        same(parameter, kept, 0)
+    for kept, mean in zip(start.squares, gap.squares, strict=True):
+        same(mean, kept, 0)
+    assert online.log(gap)["skipped"] == 200
+    end = learned(online, random.random((5, FEATURES)), np.ones((5, 2)), state=gap)
+    assert online.log(end)["learned"] == 25
+    assert np.abs(numbers(end.parameters[1]) - numbers(gap.parameters[1])).max() > 1e-4
+
+
+def test_an_outlier_of_the_targets_does_not_stop_learning(random):
+    """The mean of squares forgets an outlier of 1e6 at once: it counts as ten usual gradients."""
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.001)
+    upstream = np.ones((40, 2))
+    upstream[20] = 1e6
+    before = learned(online, np.ones((20, FEATURES)), upstream[:20])
+    state = learned(online, np.ones((20, FEATURES)), upstream[20:], state=before)
+    assert online.log(state)["clipped"] == 1
+    pairs = zip(state.squares, before.squares, strict=True)
+    assert max(numbers(ops.max(after) / ops.max(b)) for after, b in pairs) < 1e3
+
+
+def test_growing_errors_bring_the_trained_weights_back():
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 1e-3, horizon=10)
+    usual = learned(online, np.ones((30, FEATURES)), np.ones((30, 2)), [1.0] * 30)
+    away = online.log(usual)["distance"]
+    assert online.log(usual)["returned"] == 0 and away > 1e-3
+    nothing = np.full((30, 2), np.nan)
+    back = learned(online, np.ones((30, FEATURES)), nothing, [4.0] * 30, state=usual)
+    log = online.log(back)
+    assert log["returned"] == 1
+    assert log["distance"] == pytest.approx(away * 0.5 ** log["returned"], rel=1e-3)
+    # The errors have a new level, which is not a reason to return.
+    later = learned(online, np.ones((50, FEATURES)), np.full((50, 2), np.nan), [4.0] * 50, back)
+    assert online.log(later)["returned"] == log["returned"]
+    # One outlier is no trend, and NaN does not count.
+    errors = [4.0, 4e6, float("nan"), 4.0]
+    later = learned(online, np.ones((4, FEATURES)), nothing[:4], errors, later)
+    assert online.log(later)["returned"] == log["returned"]
+
+
+def test_inputs_that_are_not_finite_leave_the_state(random):
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.01)
+    _, state = online.advance(np.ones(FEATURES, "float32"), online.initial_state())
+    for value in NOT_FINITE:
+        output, new = online.advance(np.array([1.0, value, 1.0], "float32"), state)
+        assert np.isnan(numbers(output)).all()
+        for kept, tensor in zip((state.h, *state.traces), (new.h, *new.traces), strict=True):
+            same(tensor, kept, 0)
+        assert online.log(new)["gaps"] == 1
+    output, _ = online.advance(np.ones(FEATURES, "float32"), new)
+    assert np.isfinite(numbers(output)).all()
+
+
+def test_constraints_hold(random):
+    """Leaks and weights of synapses stay at least 0."""
+    cell = built(CELLS["ltc"](weight_initializer=keras.initializers.Constant(0.01)))
+    online = OnlineDynamics(cell, 10.0, trust_region=10.0, largest_step=1.0)
+    state = learned(online, random.random((5, FEATURES)), -np.ones((5, UNITS)))
+    weights = dict(zip([w.name for w in cell.weights], online.adapted_weights(state), strict=True))
+    assert weights["weight"].min() == 0 and weights["leak"].min() >= 0
+    assert weights["mu"].min() < 0
+
+
+@every_cell
+def test_adapted_weights_are_assigned(name, random):
+    cell = built(CELLS[name]())
+    online = OnlineDynamics(cell, 0.01)
+    before = cell.get_weights()
+    state = learned(online, np.ones((3, FEATURES)), np.ones((3, cell.output_size)))
+    for kept, weight in zip(before, cell.get_weights(), strict=True):
+        same(weight, kept, 0)
+    adapted = online.adapted_weights(state)
+    online.assign(state)
+    for weight, expected in zip(cell.get_weights(), adapted, strict=True):
+        same(weight, expected, 0)
+    assert max(np.abs(a - b).max() for a, b in zip(adapted, before, strict=True)) > 1e-4
+
+
+def test_elapsed_time_as_the_last_feature(random):
+    cell = built(DiagonalLiquidCell(2))
+    timed = DiagonalLiquidCell(2, elapsed="last_feature")
+    timed.build((None, FEATURES + 1))
+    timed.set_weights(cell.get_weights())
+    one, other = OnlineDynamics(cell), OnlineDynamics(timed)
+    x = random.standard_normal(FEATURES).astype("float32")
+    expected, _ = one.advance(x, one.initial_state(), elapsed=0.3)
+    output, _ = other.advance(np.append(x, np.float32(0.3)), other.initial_state())
+    same(output, expected)
+
+
+def test_half_precision(random):
+    cell = built(DiagonalLiquidCell(2, dtype="mixed_bfloat16"))
+    online = OnlineDynamics(cell, 0.01)
+    output, state = online.advance(np.ones(FEATURES, "float32"), online.initial_state())
+    state = online.learn(np.ones(2, "float32"), state)
+    assert output.dtype == cell(ops.ones((1, FEATURES)), cell.get_initial_state(1))[0].dtype
+    assert {keras.backend.standardize_dtype(t.dtype) for t in state.traces} == {"float32"}
+
+
+def test_bad_arguments(random):
+    with pytest.raises(ValueError, match="DiagonalLiquidCell, LiquidCell or LTCCell; received LRC"):
+        OnlineDynamics(built(LRCCell(2)))
+    with pytest.raises(ValueError, match=r"received LiquidRNN\. Give the cell"):
+        OnlineDynamics(LiquidRNN(LiquidCell(2)))
+    with pytest.raises(ValueError, match="is not built"):
+        OnlineDynamics(LiquidCell(2))
+    with pytest.raises(ValueError, match="solver 'dopri5'"):
+        OnlineDynamics(built(LiquidCell(2, solver="dopri5")))
+    cell = built(DiagonalLiquidCell(2))
+    for name, values in {
+        "learning_rate": (-1e-3, float("nan"), float("inf"), "fast", True),
+        "trust_region": (0, -1, float("nan"), None),
+        "largest_step": (0, float("inf")),
+        "return_above": (1, float("nan")),
+        "horizon": (9, 10.5),
+        "method": ("adam",),
+    }.items():
+        for value in values:
+            with pytest.raises(ValueError, match=name.split("_")[0]):
+                OnlineDynamics(cell, **{name: value})
+    OnlineDynamics(cell, return_above=math.inf)
+
+
+def test_bad_steps(random):
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)))
+    x, state = np.ones(FEATURES, "float32"), online.initial_state()
+    with pytest.raises(ValueError, match=r"`inputs` must have shape \(3,\) or \(1, 3\)"):
+        online.advance(np.ones((2, FEATURES), "float32"), state)
+    with pytest.raises(ValueError, match="`elapsed` must be finite"):
+        online.advance(x, state, elapsed=-1.0)
+    for upstream in (np.ones(3), np.ones((2, 2)), np.float32(1)):
+        with pytest.raises(ValueError, match=r"`upstream` must have shape \(2,\)"):
+            online.learn(upstream, state)
+    others = (
+        DiagonalLiquidCell(3),
+        DiagonalLiquidCell(2, bias_initializer="ones"),
+        LiquidCell(2),
+    )
+    for other in others:
+        foreign = OnlineDynamics(built(other)).initial_state()
+        with pytest.raises(ValueError, match="belongs to another cell"):
+            online.advance(x, foreign)
+        with pytest.raises(ValueError, match="belongs to another cell"):
+            online.assign(foreign)
+    with pytest.raises(ValueError, match="must come from `initial_state`"):
+        online.advance(x, [state.h])
