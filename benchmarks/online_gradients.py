@@ -11,9 +11,10 @@ three sines with noise at irregular times, by a cell and a dense readout, freshl
 after a training. Cosine and relative error compare the gradients of all parameters that
 OnlineDynamics adapts.
 
-Operations are those of XLA's cost analysis for one step of the stream; bytes are the float32 numbers
-that must be kept from one step to the next: parameters, states, traces, or the inputs and the
-states of the last steps. Truncated backpropagation computes a gradient at every step, as the others do.
+Operations are those of XLA's cost analysis for one step of the stream. Bytes are those of the
+float32 numbers that must be kept from one step to the next: parameters, states and traces, or the
+inputs and the states of the last steps. Truncated backpropagation computes a gradient at every
+step, as the others do.
 """
 
 import functools
@@ -161,7 +162,7 @@ class Model:
         state, upstream = self.online.initial_state(), np.ones((1, self.cell.output_size), "f4")
 
         def inference(weights, h):
-            return list(pure(self.cell, self.cell.call)(weights, x, [h], elapsed))[0]
+            return pure(self.cell, self.cell.call)(weights, x, [h], elapsed)[0]
 
         def backwards(weights, h):
             return value_and_vjp(lambda *a: [inference(a[1:], a[0])], [h, *weights], [upstream])
@@ -241,8 +242,15 @@ def main() -> None:
 
     keras.utils.set_random_seed(0)
     units = arguments.units
+    # Gates that are almost closed, and long time constants: neurons with a long memory.
+    slow = lnn_keras.DiagonalLiquidCell(
+        units,
+        bias_initializer=keras.initializers.RandomUniform(-7, -5),
+        tau_initializer=keras.initializers.RandomUniform(50, 200),
+    )
     models = (
         (f"DiagonalLiquidCell({units})", lnn_keras.DiagonalLiquidCell(units), "exact traces"),
+        (f"DiagonalLiquidCell({units}), slow", slow, "exact traces"),
         (f"LiquidCell({units})", lnn_keras.LiquidCell(units), "e-prop"),
         (f"LTCCell({units})", lnn_keras.LTCCell(units), "e-prop"),
     )

@@ -118,9 +118,9 @@ class OnlineDynamics:
         self.return_above = require_limit("return_above", return_above, 1, finite=False)
         self.horizon = require_at_least(10, "horizon", horizon)
         self._step = LocalStep(cell)
-        weights = [cell.weights[index] for index in self._step.indices]
+        self.variables: list[Any] = [cell.weights[index] for index in self._step.indices]
         self._trained = [
-            ops.convert_to_numpy(weight).astype(self._step.dtype) for weight in weights
+            ops.convert_to_numpy(variable).astype(self._step.dtype) for variable in self.variables
         ]
         self._guard = GuardRails(
             self._trained,
