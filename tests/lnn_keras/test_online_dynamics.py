@@ -131,14 +131,18 @@ def test_traces_of_neurons_that_see_themselves_only_are_exact(name, random):
     assert max(relative_errors(sums, expected)) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["liquid", "ltc"])
-def test_traces_of_connected_neurons_point_along_the_gradient(name, random):
-    cell = built(CELLS[name]())
-    x, elapsed, upstream = stream(random, 20, cell.output_size)
-    sums, _ = summed_gradients(OnlineDynamics(cell, 0.0), x, elapsed, upstream)
-    expected = backpropagated(cell, x, elapsed, upstream)
-    e, g = (np.concatenate([part.ravel() for part in parts]) for parts in (sums, expected))
-    assert e @ g / np.linalg.norm(e) / np.linalg.norm(g) > 0.3
+def test_the_error_of_the_traces_is_proportional_to_weak_connections(random):
+    cell = built(CELLS["liquid"]())
+    x, elapsed, upstream = stream(random, 12, UNITS)
+    kernel, errors = numbers(cell.recurrent_kernel), []
+    for strength in (0.04, 0.02):
+        cell.recurrent_kernel.assign(kernel * strength)
+        sums, _ = summed_gradients(OnlineDynamics(cell, 0.0), x, elapsed, upstream)
+        expected = backpropagated(cell, x, elapsed, upstream)
+        parts = [np.concatenate([g.ravel() for g in gradient]) for gradient in (sums, expected)]
+        errors.append(np.linalg.norm(parts[0] - parts[1]) / np.linalg.norm(parts[1]))
+    assert errors[0] < 0.1
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.2)
 
 
 @pytest.mark.parametrize("name", ["liquid", "ltc", "ltc-ncp"])
@@ -239,7 +243,7 @@ def test_learning_reduces_the_error(method, random):
         return error, target_state, online.learn(residual, state, error=error)
 
     state, target_state, errors = online.initial_state(), teacher.get_initial_state(1), []
-    for x in random.standard_normal((300, FEATURES)).astype("float32"):
+    for x in random.standard_normal((250, FEATURES)).astype("float32"):
         error, target_state, state = step(ops.convert_to_tensor(x), target_state, state)
         errors.append(float(numbers(error)))
     assert np.mean(errors[-100:]) < 0.4 * np.mean(errors[:50])
@@ -253,8 +257,9 @@ upstreams = st.lists(
 )
 
 
-@pytest.mark.parametrize("method", ["sgd", "rmsprop"])
-@pytest.mark.parametrize("name", ["exact", "ltc"])
+@pytest.mark.parametrize(
+    ("name", "method"), [("exact", "sgd"), ("exact", "rmsprop"), ("ltc", "rmsprop")]
+)
 def test_parameters_stay_within_the_trust_region(name, method):
     cell = built(CELLS[name]())
     online = OnlineDynamics(cell, 10.0, method=method, trust_region=0.02)
@@ -265,7 +270,7 @@ def test_parameters_stay_within_the_trust_region(name, method):
         _, state = online.advance(x, state)
         return online.learn(upstream, state, error=ops.sum(ops.square(upstream)))
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(upstreams, st.sampled_from([0.0, 1.0, -1e6, float("nan"), float("inf")]))
     def check(values, x):
         state = online.initial_state()
