@@ -97,7 +97,9 @@ class LocalStep:
             projected = self._project(weights, ops.cast(features, self._cell.compute_dtype))
             return [self._advance(weights, ops.cast(projected, self.dtype), h, elapsed)]
 
-        (new,), (slopes, *immediate) = value_and_vjp(step, [h, *parameters], [ops.ones_like(h)])
+        (new,), gradients = value_and_vjp(step, [h, *parameters], [ops.ones_like(h)])
+        # torch would keep the graphs of all steps of the stream.
+        new, slopes, *immediate = [ops.stop_gradient(tensor) for tensor in (new, *gradients)]
         return new, slopes, immediate
 
     def read_out(self, parameters: Sequence[Tensor], h: Tensor) -> Tensor:
@@ -112,7 +114,8 @@ class LocalStep:
         def read_out(h, *parameters):
             return [self.read_out(parameters, h)]
 
-        signal, *direct = vjp(read_out, [h, *parameters], [upstream])
+        gradients = vjp(read_out, [h, *parameters], [upstream])
+        signal, *direct = [ops.stop_gradient(gradient) for gradient in gradients]
         return signal, direct
 
     def spread(self, values: Tensor) -> list[Tensor]:

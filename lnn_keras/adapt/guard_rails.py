@@ -73,7 +73,7 @@ class GuardRails:
         return_above: float,
         horizon: int,
     ):
-        self._trained, self._constraints = trained, constraints
+        self._arrays, self._constraints = trained, constraints
         self._trust_region, self._largest_step = trust_region, largest_step
         self._return_above, self._horizon = return_above, horizon
         self._largest_error = min(LARGEST_ERROR, 1 + (return_above - 1) * horizon / OUTLIERS)
@@ -81,6 +81,11 @@ class GuardRails:
             max(float(np.linalg.norm(weight)), SMALLEST_WEIGHT * weight.size**0.5)
             for weight in trained
         ]
+
+    @property
+    def _trained(self):
+        # Graphs cannot share tensors of another graph.
+        return [ops.convert_to_tensor(array) for array in self._arrays]
 
     def initial_state(self) -> GuardState:
         """No errors and no steps."""
@@ -154,7 +159,7 @@ class GuardRails:
         Returns:
             The new parameters, and the new state.
         """
-        error = ops.reshape(ops.cast(error, "float32"), ())
+        error = ops.stop_gradient(ops.reshape(ops.cast(error, "float32"), ()))
         valid = ops.logical_and(ops.isfinite(error), error >= 0)
         known = ops.where(
             guard.slow > 0, ops.minimum(error, self._largest_error * guard.slow), error
@@ -186,7 +191,7 @@ class GuardRails:
         arrays = [ops.convert_to_numpy(parameter) for parameter in parameters]
         return max(
             float(np.linalg.norm(array - trained)) / scale
-            for array, trained, scale in zip(arrays, self._trained, self._scales, strict=True)
+            for array, trained, scale in zip(arrays, self._arrays, self._scales, strict=True)
         )
 
 

@@ -62,7 +62,8 @@ class OnlineDynamics:
       trace that overflows starts again at 0.
 
     All methods but `log`, `adapted_weights` and `assign` are pure functions, which `jax.jit` and
-    `tf.function` compile. A readout may learn from the same outputs.
+    `tf.function` compile. Their results are constants to an outer gradient. A readout may learn
+    from the same outputs.
 
     Args:
         cell: A built DiagonalLiquidCell, LiquidCell or LTCCell. Its dropout is not applied.
@@ -84,12 +85,17 @@ class OnlineDynamics:
     Example:
 
     ```python
-    online = lnn_keras.adapt.OnlineDynamics(cell, learning_rate=1e-3)
+    cell, readout = lnn_keras.DiagonalLiquidCell(8), keras.layers.Dense(1)
+    model = keras.Sequential([lnn_keras.LiquidRNN(cell, return_sequences=True), readout])
+    model.build((None, None, 3))  # then train it, or load its weights
+    online = lnn_keras.adapt.OnlineDynamics(cell)
     state = online.initial_state()
-    for x, target in stream:
-        h, state = online.advance(x, state)
-        residual = h @ kernel + bias - target
-        state = online.learn(residual @ kernel.T, state, error=keras.ops.mean(residual**2))
+    for x, target in zip(keras.random.normal((9, 3)), keras.random.normal((9, 1))):
+        output, state = online.advance(x, state)
+        residual = readout(output) - target
+        upstream = keras.ops.matmul(residual, keras.ops.transpose(readout.kernel))
+        state = online.learn(upstream, state, error=keras.ops.mean(residual**2))
+    print(online.log(state))
     online.assign(state)
     ```
 
@@ -199,7 +205,7 @@ class OnlineDynamics:
             ValueError: `upstream` has another width, or the state belongs to another cell.
         """
         self._require_own(state)
-        upstream = one_row("upstream", upstream, self.cell.output_size)
+        upstream = ops.stop_gradient(one_row("upstream", upstream, self.cell.output_size))
         signal, direct = self._step.pull_back(
             state.parameters, state.h, ops.cast(upstream, self._step.dtype)
         )
@@ -279,7 +285,7 @@ class OnlineDynamics:
         features, elapsed = self.cell.separate_elapsed(inputs, elapsed)
         if hasattr(elapsed, "shape"):
             elapsed = ops.reshape(elapsed, (1, 1))
-        return bounded(features, self.cell.compute_dtype), elapsed
+        return ops.stop_gradient(bounded(features, self.cell.compute_dtype)), elapsed
 
     def _require_own(self, state):
         require_state(state, self._step.shapes, self._fingerprint, self.cell.name)

@@ -1,4 +1,4 @@
-"""OnlineDynamics: exact gradients forwards in time, the guard rails, and bad arguments."""
+"""OnlineDynamics: exact gradients forwards in time, the adapted weights, and bad arguments."""
 
 import math
 
@@ -6,28 +6,18 @@ import keras
 import numpy as np
 import pytest
 from gradients import compiled, gradients
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from keras import ops
 from matrix import numbers, same
+from online import CELLS, FEATURES, UNITS, built, learned, stream
 
 from lnn_keras import DiagonalLiquidCell, LiquidCell, LiquidRNN, LRCCell, LTCCell
 from lnn_keras.adapt import OnlineDynamics
 from lnn_keras.adapt.eligibility import LocalStep
 from lnn_keras.autodiff.functional import pure
 from lnn_keras.autodiff.vjp import vjp
-from lnn_keras.wirings import AutoNCP, FullyConnected
+from lnn_keras.wirings import FullyConnected
 
 BACKEND = keras.backend.backend()
-FEATURES, UNITS = 3, 4
-CELLS = {
-    "exact": lambda **k: DiagonalLiquidCell(UNITS, **k),
-    "semi-implicit": lambda **k: DiagonalLiquidCell(UNITS, solver="semi_implicit", **k),
-    "liquid": lambda **k: LiquidCell(UNITS, unfolds=2, **k),
-    "ltc": lambda **k: LTCCell(UNITS, unfolds=1, **k),
-    "ltc-ncp": lambda **k: LTCCell(AutoNCP(7, outputs=2), unfolds=1, **k),
-}
-# Without synapses from one neuron to another, e-prop drops nothing.
 ISOLATED = {
     "liquid": lambda: LiquidCell(UNITS, unfolds=2, recurrent_initializer="identity"),
     "liquid-midpoint": lambda: LiquidCell(
@@ -36,20 +26,6 @@ ISOLATED = {
     "ltc": lambda: LTCCell(FullyConnected(1), unfolds=2),
 }
 every_cell = pytest.mark.parametrize("name", CELLS)
-
-
-def built(cell):
-    if not cell.built:
-        cell.build((None, FEATURES))
-    return cell
-
-
-def stream(random, length, width):
-    """Inputs, irregular elapsed times and gradients for the outputs, of a stream."""
-    x = random.standard_normal((length, FEATURES)).astype("float32")
-    elapsed = random.exponential(1.0, (length, 1)).astype("float32")
-    upstream = random.standard_normal((length, width)).astype("float32")
-    return tuple(ops.convert_to_tensor(values) for values in (x, elapsed, upstream))
 
 
 def compiled_if_long(function, length):
@@ -128,7 +104,7 @@ def test_traces_of_neurons_that_see_themselves_only_are_exact(name, random):
     elapsed = elapsed * 0.1
     sums, _ = summed_gradients(OnlineDynamics(cell, 0.0), x, elapsed, upstream)
     expected = backpropagated(cell, x, elapsed, upstream)
-    assert max(relative_errors(sums, expected)) < 1e-5
+    assert max(relative_errors(sums, expected)) < 1e-4
 
 
 def test_the_error_of_the_traces_is_proportional_to_weak_connections(random):
@@ -204,28 +180,6 @@ def test_state_after_100_and_10_000_steps_has_equal_size(random):
     assert size(100) == size(10_000)
 
 
-def one_step(online):
-    """A step of a stream as one function, compiled once per object."""
-
-    def step(x, upstream, error, state):
-        _, state = online.advance(x, state)
-        return online.learn(upstream, state, error=error)
-
-    if not hasattr(online, "compiled_step"):
-        online.compiled_step = compiled(step)
-    return step, online.compiled_step
-
-
-def learned(online, inputs, upstreams, errors=None, state=None):
-    """The state after a stream. Few steps take less time than a compilation."""
-    state = online.initial_state() if state is None else state
-    errors = [1.0] * len(inputs) if errors is None else errors
-    step = one_step(online)[len(inputs) > 5]
-    for values in zip(inputs, upstreams, errors, strict=True):
-        state = step(*(ops.convert_to_tensor(np.float32(v)) for v in values), state)
-    return state
-
-
 @pytest.mark.parametrize("method", ["sgd", "rmsprop"])
 def test_learning_reduces_the_error(method, random):
     """A cell learns the outputs of the same cell with other time constants."""
@@ -247,116 +201,6 @@ def test_learning_reduces_the_error(method, random):
         error, target_state, state = step(ops.convert_to_tensor(x), target_state, state)
         errors.append(float(numbers(error)))
     assert np.mean(errors[-100:]) < 0.4 * np.mean(errors[:50])
-
-
-NOT_FINITE = [float("nan"), float("inf"), -float("inf")]
-upstreams = st.lists(
-    st.one_of(st.floats(-1e6, 1e6, width=32), st.sampled_from([*NOT_FINITE, 1e30, -3e38, 1e6])),
-    min_size=8,
-    max_size=8,
-)
-
-
-@pytest.mark.parametrize(
-    ("name", "method"), [("exact", "sgd"), ("exact", "rmsprop"), ("ltc", "rmsprop")]
-)
-def test_parameters_stay_within_the_trust_region(name, method):
-    cell = built(CELLS[name]())
-    online = OnlineDynamics(cell, 10.0, method=method, trust_region=0.02)
-    trained = [numbers(parameter) for parameter in online.initial_state().parameters]
-
-    @compiled
-    def step(x, upstream, state):
-        _, state = online.advance(x, state)
-        return online.learn(upstream, state, error=ops.sum(ops.square(upstream)))
-
-    @settings(max_examples=8, deadline=None)
-    @given(upstreams, st.sampled_from([0.0, 1.0, -1e6, float("nan"), float("inf")]))
-    def check(values, x):
-        state = online.initial_state()
-        for value in values:
-            arguments = (np.full(FEATURES, x, "float32"), np.full(UNITS, value, "float32"))
-            state = step(*map(ops.convert_to_tensor, arguments), state)
-        for parameter, weight in zip(state.parameters, trained, strict=True):
-            distance = np.linalg.norm(numbers(parameter) - weight)
-            scale = max(np.linalg.norm(weight), 0.1 * weight.size**0.5)
-            assert distance <= 0.02 * scale * 1.0001
-        assert all(np.isfinite(numbers(tensor)).all() for tensor in keras.tree.flatten(state))
-        log = online.log(state)
-        assert log["skipped"] >= sum(not math.isfinite(value) for value in values)
-        assert log["learned"] + log["skipped"] == len(values)
-        assert log["distance"] <= 0.02001
-
-    check()
-
-
-def test_missing_targets_leave_the_parameters(random):
-    """A stream without targets for long, and constant inputs, then targets again."""
-    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.01)
-    start = learned(online, np.ones((20, FEATURES)), np.ones((20, 2)))
-    gap = learned(online, np.ones((200, FEATURES)), np.full((200, 2), np.nan), state=start)
-    for kept, parameter in zip(start.parameters, gap.parameters, strict=True):
-        same(parameter, kept, 0)
-    for kept, mean in zip(start.squares, gap.squares, strict=True):
-        same(mean, kept, 0)
-    assert online.log(gap)["skipped"] == 200
-    end = learned(online, random.random((5, FEATURES)), np.ones((5, 2)), state=gap)
-    assert online.log(end)["learned"] == 25
-    assert np.abs(numbers(end.parameters[1]) - numbers(gap.parameters[1])).max() > 1e-4
-
-
-def test_an_outlier_of_the_targets_does_not_stop_learning(random):
-    """The mean of squares forgets an outlier of 1e6 at once: it counts as ten usual gradients."""
-    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.001)
-    upstream = np.ones((40, 2))
-    upstream[20] = 1e6
-    before = learned(online, np.ones((20, FEATURES)), upstream[:20])
-    state = learned(online, np.ones((20, FEATURES)), upstream[20:], state=before)
-    assert online.log(state)["clipped"] == 1
-    pairs = zip(state.squares, before.squares, strict=True)
-    assert max(numbers(ops.max(after) / ops.max(b)) for after, b in pairs) < 1e3
-
-
-def test_growing_errors_bring_the_trained_weights_back():
-    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 1e-3, horizon=10)
-    usual = learned(online, np.ones((30, FEATURES)), np.ones((30, 2)), [1.0] * 30)
-    away = online.log(usual)["distance"]
-    assert online.log(usual)["returned"] == 0 and away > 1e-3
-    nothing = np.full((30, 2), np.nan)
-    back = learned(online, np.ones((30, FEATURES)), nothing, [4.0] * 30, state=usual)
-    log = online.log(back)
-    assert log["returned"] == 1
-    assert log["distance"] == pytest.approx(away * 0.5 ** log["returned"], rel=1e-3)
-    # The errors have a new level, which is not a reason to return.
-    later = learned(online, np.ones((50, FEATURES)), np.full((50, 2), np.nan), [4.0] * 50, back)
-    assert online.log(later)["returned"] == log["returned"]
-    # One outlier is no trend, and NaN does not count.
-    errors = [4.0, 4e6, float("nan"), 4.0]
-    later = learned(online, np.ones((4, FEATURES)), nothing[:4], errors, later)
-    assert online.log(later)["returned"] == log["returned"]
-
-
-def test_inputs_that_are_not_finite_leave_the_state(random):
-    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.01)
-    _, state = online.advance(np.ones(FEATURES, "float32"), online.initial_state())
-    for value in NOT_FINITE:
-        output, new = online.advance(np.array([1.0, value, 1.0], "float32"), state)
-        assert np.isnan(numbers(output)).all()
-        for kept, tensor in zip((state.h, *state.traces), (new.h, *new.traces), strict=True):
-            same(tensor, kept, 0)
-        assert online.log(new)["gaps"] == 1
-    output, _ = online.advance(np.ones(FEATURES, "float32"), new)
-    assert np.isfinite(numbers(output)).all()
-
-
-def test_constraints_hold(random):
-    """Leaks and weights of synapses stay at least 0."""
-    cell = built(CELLS["ltc"](weight_initializer=keras.initializers.Constant(0.01)))
-    online = OnlineDynamics(cell, 10.0, trust_region=10.0, largest_step=1.0)
-    state = learned(online, random.random((5, FEATURES)), -np.ones((5, UNITS)))
-    weights = dict(zip([w.name for w in cell.weights], online.adapted_weights(state), strict=True))
-    assert weights["weight"].min() == 0 and weights["leak"].min() >= 0
-    assert weights["mu"].min() < 0
 
 
 @every_cell
@@ -384,6 +228,18 @@ def test_elapsed_time_as_the_last_feature(random):
     expected, _ = one.advance(x, one.initial_state(), elapsed=0.3)
     output, _ = other.advance(np.append(x, np.float32(0.3)), other.initial_state())
     same(output, expected)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only torch keeps graphs")
+def test_states_keep_no_graph():
+    """The graphs of earlier steps would fill the memory."""
+    cell = built(LTCCell(2, unfolds=1))
+    online = OnlineDynamics(cell)
+    output, state = online.advance(np.ones(FEATURES, "float32"), online.initial_state())
+    readout = keras.layers.Dense(1)
+    error = ops.mean(readout(output) ** 2)
+    state = online.learn(output, state, error=error)
+    assert not any(tensor.requires_grad for tensor in keras.tree.flatten(state))
 
 
 def test_half_precision(random):
