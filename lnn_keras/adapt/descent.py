@@ -43,7 +43,7 @@ def descend(
     """
     if not squares:
         return [-learning_rate * gradient for gradient in gradients], (), ops.equal(1, 0)
-    earlier = ops.cast(count, "float32")
+    earlier = ops.cast(count, gradients[0].dtype)
     length = _total_norm(gradients)
     usual = ops.sqrt(sum(ops.sum(v) for v in squares) / _weight(ops.maximum(earlier, 1.0)))
     limit = LARGEST_GRADIENT * usual

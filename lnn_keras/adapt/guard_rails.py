@@ -174,9 +174,8 @@ class GuardRails:
             )
         )
         grown = ops.logical_and(errors > self._horizon, fast > self._return_above * slow)
-        share = ops.where(grown, RETURN_SHARE, 1.0)
         new = tuple(
-            ops.where(grown, trained + share * (parameter - trained), parameter)
+            ops.where(grown, trained + RETURN_SHARE * (parameter - trained), parameter)
             for parameter, trained in zip(parameters, self._trained, strict=True)
         )
         return new, guard._replace(

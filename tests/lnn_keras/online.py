@@ -53,3 +53,8 @@ def stream(random, length, width):
     elapsed = random.exponential(1.0, (length, 1)).astype("float32")
     upstream = random.standard_normal((length, width)).astype("float32")
     return tuple(ops.convert_to_tensor(values) for values in (x, elapsed, upstream))
+
+
+def compiled_if_long(function, length):
+    """Few steps take less time than a compilation."""
+    return compiled(function) if length > 50 else function

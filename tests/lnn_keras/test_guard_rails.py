@@ -71,6 +71,35 @@ def test_missing_targets_leave_the_parameters(random):
     assert np.abs(numbers(end.parameters[1]) - numbers(gap.parameters[1])).max() > 1e-4
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch runs loops in Python")
+def test_constant_inputs_and_a_day_without_targets():
+    """10^5 equal steps, a day of one step a second without targets, and a new stream."""
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.01)
+    x = ops.ones(FEATURES)
+
+    def steps(count, upstream, state):
+        def step(i, state):
+            _, state = online.advance(x, state)
+            return i + 1, online.learn(upstream, state, error=1.0)
+
+        start = (ops.zeros((), "int32"), state)
+        return ops.while_loop(lambda i, _: i < count, step, start)[1]
+
+    run = compiled(steps)
+    wound_up = run(100_000, ops.ones(2), online.initial_state())
+    assert online.log(wound_up)["distance"] <= 0.50001
+    day = run(86_400, ops.full((2,), float("nan")), wound_up)
+    assert all(np.isfinite(numbers(tensor)).all() for tensor in keras.tree.flatten(day))
+    for kept, parameter in zip(wound_up.parameters, day.parameters, strict=True):
+        same(parameter, kept, 0)
+    # The opposite gradient leads back at once: nothing has wound up.
+    back = run(300, -ops.ones(2), day)
+    assert online.log(back)["skipped"] == 86_400
+    moved = numbers(back.parameters[1] - day.parameters[1])
+    assert np.abs(moved).max() > 0.5
+
+
 def test_an_outlier_of_the_targets_does_not_stop_learning(random):
     """The mean of squares forgets an outlier of 1e6 at once: it counts as ten usual gradients."""
     online = OnlineDynamics(built(DiagonalLiquidCell(2)), 0.001)

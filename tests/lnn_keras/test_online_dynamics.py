@@ -8,7 +8,7 @@ import pytest
 from gradients import compiled, gradients
 from keras import ops
 from matrix import numbers, same
-from online import CELLS, FEATURES, UNITS, built, learned, stream
+from online import CELLS, FEATURES, UNITS, built, compiled_if_long, learned, stream
 
 from lnn_keras import DiagonalLiquidCell, LiquidCell, LiquidRNN, LRCCell, LTCCell
 from lnn_keras.adapt import OnlineDynamics
@@ -26,11 +26,6 @@ ISOLATED = {
     "ltc": lambda: LTCCell(FullyConnected(1), unfolds=2),
 }
 every_cell = pytest.mark.parametrize("name", CELLS)
-
-
-def compiled_if_long(function, length):
-    """Few steps take less time than a compilation."""
-    return compiled(function) if length > 50 else function
 
 
 def summed_gradients(online, x, elapsed, upstream):
@@ -236,19 +231,24 @@ def test_states_keep_no_graph():
     cell = built(LTCCell(2, unfolds=1))
     online = OnlineDynamics(cell)
     output, state = online.advance(np.ones(FEATURES, "float32"), online.initial_state())
-    readout = keras.layers.Dense(1)
-    error = ops.mean(readout(output) ** 2)
+    error = ops.mean(keras.layers.Dense(1)(output) ** 2)
     state = online.learn(output, state, error=error)
     assert not any(tensor.requires_grad for tensor in keras.tree.flatten(state))
 
 
-def test_half_precision(random):
-    cell = built(DiagonalLiquidCell(2, dtype="mixed_bfloat16"))
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
+def test_precisions(dtype):
+    """Traces are float32 in half precision."""
+    if dtype == "float64" and BACKEND == "jax":
+        pytest.skip("JAX has no float64 by default")
+    cell = built(DiagonalLiquidCell(2, dtype=dtype))
     online = OnlineDynamics(cell, 0.01)
     output, state = online.advance(np.ones(FEATURES, "float32"), online.initial_state())
-    state = online.learn(np.ones(2, "float32"), state)
+    state = online.learn(np.ones(2, "float32"), state, error=1.0)
+    assert online.log(state)["learned"] == 1
     assert output.dtype == cell(ops.ones((1, FEATURES)), cell.get_initial_state(1))[0].dtype
-    assert {keras.backend.standardize_dtype(t.dtype) for t in state.traces} == {"float32"}
+    expected = "float64" if dtype == "float64" else "float32"
+    assert {keras.backend.standardize_dtype(t.dtype) for t in state.traces} == {expected}
 
 
 def test_bad_arguments(random):
