@@ -55,7 +55,7 @@ class LocalStep:
         names = [weight.name for weight in cell.weights]
         self.indices = [names.index(name) for name in PARAMETERS[type(cell)] if name in names]
         self._fixed = {
-            index: ops.convert_to_numpy(weight)
+            index: ops.convert_to_numpy(weight).astype(self.dtype)
             for index, weight in enumerate(cell.weights)
             if index not in self.indices
         }
@@ -127,7 +127,7 @@ class LocalStep:
         weights = [self._fixed.get(index) for index in range(len(self._cell.weights))]
         for index, parameter in zip(self.indices, parameters, strict=True):
             weights[index] = parameter
-        return [ops.convert_to_tensor(weight) for weight in weights]
+        return [ops.convert_to_tensor(weight, self.dtype) for weight in weights]
 
     def _advance_locally(self, projected, h, elapsed):
         cell = self._cell

@@ -85,7 +85,7 @@ class GuardRails:
     @property
     def _trained(self):
         # Graphs cannot share tensors of another graph.
-        return [ops.convert_to_tensor(array) for array in self._arrays]
+        return [ops.convert_to_tensor(array, array.dtype.name) for array in self._arrays]
 
     def initial_state(self) -> GuardState:
         """No errors and no steps."""

@@ -113,7 +113,7 @@ class OnlineDynamics:
         method: str = "rmsprop",
         trust_region: float = 0.5,
         largest_step: float = 0.01,
-        return_above: float = 1.5,
+        return_above: float = 2.0,
         horizon: int = 100,
     ):
         self.cell = require_cell(cell)
@@ -141,7 +141,9 @@ class OnlineDynamics:
 
     def initial_state(self) -> OnlineState:
         """The state before the first step: the cell's initial state and its trained weights."""
-        parameters = tuple(ops.convert_to_tensor(weight) for weight in self._trained)
+        parameters = tuple(
+            ops.convert_to_tensor(weight, self._step.dtype) for weight in self._trained
+        )
         return OnlineState(
             h=ops.cast(self.cell.get_initial_state(1)[0], self._step.dtype),
             traces=tuple(ops.zeros_like(parameter) for parameter in parameters),

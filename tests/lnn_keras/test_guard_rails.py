@@ -113,7 +113,7 @@ def test_an_outlier_of_the_targets_does_not_stop_learning(random):
 
 
 def test_growing_errors_bring_the_trained_weights_back():
-    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 1e-3, horizon=10)
+    online = OnlineDynamics(built(DiagonalLiquidCell(2)), 1e-3, horizon=10, return_above=1.5)
     usual = learned(online, np.ones((30, FEATURES)), np.ones((30, 2)), [1.0] * 30)
     away = online.log(usual)["distance"]
     assert online.log(usual)["returned"] == 0 and away > 1e-3

@@ -239,8 +239,8 @@ def test_states_keep_no_graph():
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
 def test_precisions(dtype):
     """Traces are float32 in half precision."""
-    if dtype == "float64" and BACKEND == "jax":
-        pytest.skip("JAX has no float64 by default")
+    if dtype == "float64" and BACKEND != "tensorflow":
+        pytest.skip("steps are float32 on JAX and torch")
     cell = built(DiagonalLiquidCell(2, dtype=dtype))
     online = OnlineDynamics(cell, 0.01)
     output, state = online.advance(np.ones(FEATURES, "float32"), online.initial_state())
