@@ -233,7 +233,7 @@ def main() -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--units", type=int, default=16)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     os.environ["KERAS_BACKEND"] = "jax"
     import keras

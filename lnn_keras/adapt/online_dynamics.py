@@ -42,10 +42,12 @@ class OnlineDynamics:
     make a trace a mixture of derivatives at earlier values, as in all online learning.
 
     `LiquidCell` and `LTCCell`: the traces keep the diagonal of the Jacobian dh'/dh only, as e-prop
-    does. The effect of a neuron on its later self by way of others is missing; the direction of g
-    is about right (`python -m benchmarks.online_gradients` prints how well). Neurons that no output
-    reads get no gradient. The input scales and biases of LTCCell feed several neurons each and stay
-    as they are; sigma and mu of the sensory synapses express the same maps.
+    does. The effect of a neuron on its later self by way of others is missing. With 16 neurons over
+    300 steps, the cosine of g to the true gradient is 0.94 and 0.98 with initial weights, 0.75 and
+    0.87 after a training (`python -m benchmarks.online_gradients`). Neurons that no output reads,
+    as those of a wiring that are not motor neurons, get none. The input scales
+    and biases of LTCCell feed several neurons each and stay as they are; sigma and mu of the
+    sensory synapses express the same maps.
 
     Guard rails, each counted in `log`. Lengths and distances are relative to the norm of the
     trained weight tensor; a root mean square below 0.1 counts as 0.1.
