@@ -126,7 +126,7 @@ def features_of(model: Any, stream: Stream) -> np.ndarray:
     joined: Any = found.features
     joined = joined[0] if len(joined) == 1 else keras.layers.Concatenate()(list(joined))
     inputs = [array[None] for array in stream.inputs]
-    reader: Any = keras.Model(model.inputs, joined)
+    reader: Any = keras.Model(model.inputs, joined)  # pyright: ignore[reportCallIssue] # stub: a Functional model's arguments
     values = reader.predict(inputs, verbose=0)
     return values[0]
 
