@@ -49,6 +49,14 @@ def adaptive_model(
 
     Raises:
         ValueError: `model` has no linear readout, or an argument is out of its range.
+
+    Example:
+
+    ```python
+    method = lnn_keras.adapt.RecursiveLeastSquares()
+    adaptive = lnn_keras.adapt.adaptive_model(model, method, delay=1)
+    export.to_tflite(adaptive, "build/device", recipe="float32", evaluation=([x, y], y))
+    ```
     """
     graph = functional(model)
     found = readout(graph)
@@ -100,10 +108,11 @@ class AdaptiveModel:
     Example:
 
     ```python
+    model = lnn_keras.LiquidStack(features=3, outputs=1, blocks=1, width=8)    # trained elsewhere
     adaptive = lnn_keras.adapt.AdaptiveModel(model, lnn_keras.adapt.RecursiveLeastSquares())
-    for x, target in stream:                       # (features,), (outputs,) or None
-        prediction = adaptive.observe(x, target)   # made before the target is learned
-    adaptive.save_state("adapted.npz")
+    for step in range(3):
+        prediction = adaptive.observe([[0.1, 0.2, 0.3]], [[0.5]])    # made before it is learned
+    print(adaptive.log())
     ```
     """
 

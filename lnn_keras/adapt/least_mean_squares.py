@@ -42,8 +42,9 @@ class LeastMeanSquares:
 
     ```python
     method = lnn_keras.adapt.LeastMeanSquares(rate=0.02)
-    state = method.initial_state(features=98, outputs=17)
-    prediction, state = method.step(features, target, state)    # (1, 98), (1, 17)
+    state = method.initial_state(features=3, outputs=1)
+    features, target = keras.ops.ones((1, 3)), keras.ops.ones((1, 1))
+    prediction, state = method.step(features, target, state)    # (1, 1)
     ```
 
     References: Widrow and Hoff, Adaptive switching circuits, 1960; Haykin, Adaptive Filter Theory,

@@ -98,9 +98,9 @@ class AdaptiveReadoutCell(keras.layers.Layer):
 
     ```python
     method = lnn_keras.adapt.RecursiveLeastSquares()
-    cell = lnn_keras.adapt.AdaptiveReadoutCell(method, features=97, outputs=17)
+    cell = lnn_keras.adapt.AdaptiveReadoutCell(method, features=2, outputs=1)
     layer = keras.layers.RNN(cell, return_sequences=True)
-    outputs = layer(keras.ops.concatenate([features, predictions, targets], axis=-1))
+    outputs = layer(keras.ops.ones((1, 10, 4)))    # 2 features, the prediction and the target
     ```
     """
 

@@ -67,8 +67,9 @@ class RecursiveLeastSquares:
 
     ```python
     method = lnn_keras.adapt.RecursiveLeastSquares(forgetting=0.9995)
-    state = method.initial_state(features=98, outputs=17)
-    prediction, state = method.step(features, target, state)    # (1, 98), (1, 17)
+    state = method.initial_state(features=3, outputs=1)
+    features, target = keras.ops.ones((1, 3)), keras.ops.ones((1, 1))
+    prediction, state = method.step(features, target, state)    # (1, 1)
     ```
 
     References: Potter and Stern, Statistical filtering of space navigation measurements, 1963;

@@ -67,9 +67,9 @@ class RunningNormalization(LiquidRNN):
     Example:
 
     ```python
-    layer = lnn_keras.adapt.RunningNormalization(3, memory=1000)
-    layer.adapt(np.random.default_rng(0).normal(20, 4, (8, 500, 3)))
-    normalized = layer(np.full((1, 10, 3), 21.0))
+    normalize = lnn_keras.adapt.RunningNormalization(3, memory=1000)
+    normalize.adapt(20 + 4 * keras.random.normal((8, 500, 3)))
+    normalized = normalize(21 * keras.ops.ones((1, 10, 3)))
     ```
 
     Reference: Finch, Incremental calculation of weighted mean and variance, 2009.
