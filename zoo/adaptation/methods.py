@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo.adaptation.streams import Stream
+from zoo.adaptation.streams import Stream, load
 
 COMPONENTS = 36
+# Learning rate of the immediate derivatives.
+RATE = 1e-4
 RETRAIN_EVERY, RETRAIN_ON, RIDGE = 500, 2000, 10.0
 
 
@@ -106,12 +108,44 @@ def linear_model(model: Any, stream: Stream) -> Prediction:
     return Prediction(found[0], n * (n + m + 1), 5 * n * n + 3 * n * m)
 
 
+def immediate_derivatives(model: Any, stream: Stream) -> Prediction:
+    """RMSprop on all weights, with the derivatives of the current step only.
+
+    Reference: arXiv 2603.28750.
+    """
+    import keras
+
+    from lnn_keras.adapt.stream_model import StreamModel
+
+    # The weights change, and those of `model` must not.
+    learner: Any = StreamModel(load(stream.model))
+    scale = np.maximum(np.nanstd(stream.targets[:RETRAIN_ON], axis=0), 1e-6).astype("float32")
+
+    def loss(targets: Any, outputs: Any) -> Any:
+        return keras.ops.mean(keras.ops.square((targets - outputs) / scale))
+
+    states = learner.initial_states
+    learner.compile(keras.optimizers.RMSprop(RATE), loss=[loss, *(None for _ in states)])
+    outputs = []
+    for step in range(len(stream.targets)):
+        rows = [array[None, step : step + 1] for array in stream.inputs]
+        output, *new_states = learner.predict_on_batch([*rows, *states])
+        outputs.append(output[0, 0])
+        target = stream.targets[None, step : step + 1]
+        if np.isfinite(target).all():
+            learner.train_on_batch([*rows, *states], [target, *new_states])
+        states = new_states
+    count = learner.count_params()
+    return Prediction(np.array(outputs), count, 3 * count)
+
+
 METHODS: dict[str, Callable[[Any, Stream], Prediction]] = {
     "frozen": frozen,
     "recursive least squares": least_squares,
     "recursive least squares, reduced": reduced_least_squares,
     "least mean squares": least_mean_squares,
     "retrained readout": retrained,
+    "immediate derivatives": immediate_derivatives,
     "linear model": linear_model,
 }
 

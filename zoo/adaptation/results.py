@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from zoo.adaptation.methods import METHODS
-from zoo.adaptation.streams import Stream, half_cheetah_streams, metro_stream
+from zoo.adaptation.streams import (
+    Stream,
+    etth1_stream,
+    half_cheetah_streams,
+    load,
+    metro_stream,
+)
 
 # Steps after a change that do not count, and the length of the windows that are compared.
 SETTLING, WINDOW = 500, 1000
@@ -68,21 +74,21 @@ class Result:
 
 def streams() -> tuple[Stream, ...]:
     """All streams."""
-    return (*half_cheetah_streams(), metro_stream())
+    return (*half_cheetah_streams(), metro_stream(), etth1_stream())
 
 
 def results(chosen: Sequence[Stream]) -> Iterator[Result]:
     """Every method on every stream, as they are measured.
 
     Args:
-        chosen: Streams; those of a preset whose stream has no change come first.
+        chosen: Streams; those of a model in which nothing changes come first.
     """
-    from zoo.hub import store
-
     models: dict[str, Any] = {}
     unchanged: dict[str, np.ndarray] = {}
     for stream in chosen:
-        model = models.setdefault(stream.preset, store.load(stream.preset))
+        if stream.model not in models:
+            models[stream.model] = load(stream.model)
+        model = models[stream.model]
         frozen = np.zeros(0)
         for name, method in METHODS.items():
             prediction = method(model, stream)
@@ -90,7 +96,7 @@ def results(chosen: Sequence[Stream]) -> Iterator[Result]:
             if name == "frozen":
                 frozen = errors
                 if stream.change is None:
-                    unchanged[stream.preset] = errors
+                    unchanged[stream.model] = errors
             rows = slice(0, stream.change)
             settled = None if stream.change is None else stream.change + SETTLING
             yield Result(
@@ -99,7 +105,7 @@ def results(chosen: Sequence[Stream]) -> Iterator[Result]:
                 errors=errors,
                 before=float(errors[rows].mean()),
                 after=None if settled is None else float(errors[settled:].mean()),
-                removed=_removed(stream, errors, frozen, unchanged.get(stream.preset)),
+                removed=_removed(stream, errors, frozen, unchanged.get(stream.model)),
                 worst=worst_window(errors, frozen),
                 numbers=prediction.numbers,
                 operations=prediction.operations,

@@ -1,13 +1,19 @@
 """Streams: public data in the order of time, in which something changes at a known step."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.data import half_cheetah
+from zoo.data import etth1, half_cheetah
+from zoo.extras import extra
 
+if TYPE_CHECKING:
+    from zoo.tables.fitted import Fitted
+
+OIL, OIL_EPOCHS = "ETTh1, one hour ahead", 8
 GAIN, BIAS, DRIFT, DEAD_SENSOR = 1.5, 0.5, 1.5, "x_velocity"
 
 
@@ -18,7 +24,7 @@ class Stream:
     Attributes:
         name: Name in tables.
         description: What happens in it, in one sentence.
-        preset: Name of the preset whose model predicts it.
+        model: Name of the model that predicts it: a preset, or `OIL`.
         inputs: Arrays (time, ...), in the order of the model's inputs.
         targets: (time, outputs).
         change: Step at which something changes; None if nothing does.
@@ -28,7 +34,7 @@ class Stream:
 
     name: str
     description: str
-    preset: str
+    model: str
     inputs: tuple[np.ndarray, ...]
     targets: np.ndarray
     change: int | None = None
@@ -92,3 +98,49 @@ def metro_stream() -> Stream:
         tuple(array[0] for array in named.values()),
         targets[0],
     )
+
+
+def etth1_stream() -> Stream:
+    """The last months of an electricity transformer, one hour ahead, after those of training."""
+    from zoo.tables.fitted import read_for
+
+    frame = _oil_frame()
+    fitted = _oil_model()
+    _, (sequence,), _ = read_for(fitted.columns, frame[_oil_months() :], with_targets=True)
+    return Stream(
+        "oil temperature",
+        "the months after those that the model was trained on, in which the level falls",
+        OIL,
+        # The last row has no target.
+        tuple(array[:-1] for array in sequence.inputs.values()),
+        sequence.targets[:-1],
+    )
+
+
+def load(name: str) -> Any:
+    """The model of a stream."""
+    from zoo.hub import store
+
+    return _oil_model().model if name == OIL else store.load(name)
+
+
+@functools.cache
+def _oil_model() -> "Fitted":
+    """A model of the first twelve months, one hour ahead."""
+    import keras
+
+    from zoo.tables.fitting import fit
+
+    keras.utils.set_random_seed(0)
+    return fit(_oil_frame()[: _oil_months()], "OT", time="date", horizon=1, epochs=OIL_EPOCHS)
+
+
+def _oil_frame():
+    with extra("zoo"):
+        import pandas as pd
+
+    return pd.read_csv(etth1.DATASET.fetch()["ETTh1.csv"])
+
+
+def _oil_months():
+    return etth1.ROWS["train"][1]

@@ -29,12 +29,12 @@ def adapt(
     available = {found.name: found for found in results.streams()}
     for name in stream or ():
         require_choice("stream", name, available)
-    presets = {found.preset for name, found in available.items() if not stream or name in stream}
-    # The unchanged stream of a preset gives the least error after a change.
+    models = {found.model for name, found in available.items() if not stream or name in stream}
+    # The unchanged stream of a model gives the least error after a change.
     chosen = [
         found
         for name, found in available.items()
-        if not stream or name in stream or (found.change is None and found.preset in presets)
+        if not stream or name in stream or (found.change is None and found.model in models)
     ]
     rows = [result.cells() for result in results.results(chosen)]
     show_table(results.HEADINGS, rows, left=(0, 1))
