@@ -10,6 +10,7 @@ import keras
 from numpy.typing import ArrayLike
 
 from export import recipes, source, targets
+from export.adaptation import Adaptation, adaptation_of, adaptive_data, require_calibration
 from export.calibration import (
     closed_loop_samples,
     constant_tensor_warnings,
@@ -19,6 +20,7 @@ from export.calibration import (
 from export.convert import convert, converter
 from export.data import Data, as_arrays, as_sequences, as_whole_sequences, noise
 from export.evaluation_data import evaluation_pair
+from export.forms.adaptive_readout import delay_of
 from export.forms.form import Form
 from export.forms.model_graph import ModelGraph, read_graph
 from export.forms.refusals import NoStepFormError
@@ -33,6 +35,7 @@ from export.verification.failed_report import remove_failed_report, write_failed
 from export.verification.report import Report, VerificationError
 from export.verification.report_html import report_page
 from export.verification.verify import VERIFICATION_STEPS, verify
+from lnn_keras.adapt.linear_method import LinearMethod
 from lnn_keras.argument_checks import require_at_least
 from lnn_keras.atomic_folder import require_replaceable, whole_folder
 
@@ -45,6 +48,7 @@ def to_tflite(
     recipe: str | Recipe = "int8",
     calibration: Data | None = None,
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
+    adapt: str | LinearMethod | Adaptation | None = None,
     steps: int = VERIFICATION_STEPS,
     reset: bool = False,
     tolerance: float | None = None,
@@ -76,6 +80,10 @@ def to_tflite(
             if there are several, or a tf.data.Dataset of such. Required for int8 and int16x8.
         evaluation: Sequences to verify on, or a pair of them and their true outputs; by default
             the calibration data.
+        adapt: How the readout keeps learning on the device: "readout" for recursive least squares
+            from targets that come one call after their prediction, a method of `lnn_keras.adapt`,
+            or an `Adaptation`. The file gets an input `target`, and its states hold what was
+            learned. `evaluation` must be a pair.
         steps: Largest number of closed-loop steps to verify.
         reset: Whether the device resets the states before each sequence, as for recordings that
             have nothing to do with each other. By default the states run on through all sequences.
@@ -95,10 +103,15 @@ def to_tflite(
         VerificationError: The file is outside the recipe's tolerance.
     """
     report_progress = progress or (lambda sentence: None)
+    adaptation = adaptation_of(adapt)
     recipe, target = recipes.get(recipe), targets.get(target)
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)
+    if adaptation is not None:
+        require_calibration(model, calibration)
+        model, calibration, true_outputs = adaptive_data(model, adaptation, evaluation)
+        evaluation = (calibration, true_outputs)
     previous = _files_of_last_export(directory)
     require_replaceable(directory, proof="report.json", replaceable=previous)
     # It loads TensorFlow while the first stages run.
@@ -218,6 +231,7 @@ def _source_files(forms, content, report, recipe, target, sequences):
         has_sequence=forms.sequence is not None,
         window=step.window,
         runtime=recipe.runtime,
+        delay=delay_of(forms.graph),
     )
     return source.source_files(target.name, device_file), layout
 

@@ -56,6 +56,7 @@ def _layout(tensor: TensorLayout) -> str:
         float_literal(tensor.zero_point),
         _float_array(tensor.scale),
         _float_array(tensor.offset),
+        str(tensor.may_be_missing).lower(),
     )
 
 

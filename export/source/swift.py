@@ -44,7 +44,8 @@ def _layout(tensor: TensorLayout) -> str:
         f"{INDENT}name: {swift_string(tensor.name)},\n"
         f"{INDENT}zeroPoint: {tensor.zero_point},\n"
         f"{INDENT}scale: {_array(tensor.scale)},\n"
-        f"{INDENT}offset: {_array(tensor.offset)}),"
+        f"{INDENT}offset: {_array(tensor.offset)},\n"
+        f"{INDENT}mayBeMissing: {str(tensor.may_be_missing).lower()}),"
     )
 
 

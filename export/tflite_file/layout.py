@@ -24,6 +24,7 @@ class TensorLayout:
         scale: Per element (size,): real = scale * (stored - zero_point) + offset.
         offset: Per element (size,).
         initial: Initial stored values of a state (size,); empty for inputs and outputs.
+        may_be_missing: Whether an input takes values that are not finite: targets that are unknown.
     """
 
     name: str
@@ -36,6 +37,7 @@ class TensorLayout:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     initial: tuple[float, ...] = ()
+    may_be_missing: bool = False
 
 
 def tensor_layout(signature: Signature, step: Step) -> tuple[TensorLayout, ...]:
@@ -58,7 +60,8 @@ def _scaled_layout(tensor, step, kind):
     # A step of several rows has their features concatenated.
     rows = math.prod(tensor.shape) // len(scaling.scale)
     scale, offset = np.tile(scaling.scale, rows), np.tile(scaling.offset, rows)
-    return _layout(tensor, kind, input, output, scale, offset)
+    layout = _layout(tensor, kind, input, output, scale, offset)
+    return replace(layout, may_be_missing=tensor.name in step.targets)
 
 
 def _layout(tensor: Tensor, kind, input, output, scale=None, offset=None):

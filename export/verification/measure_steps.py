@@ -1,5 +1,6 @@
 """Measures a file with the signature `step`: each runtime in closed loop against Keras."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from export.targets import Target
 from export.tflite_file import flatbuffer
 from export.verification import check_forms, error_metrics
 from export.verification.evaluate import TrueOutputs
-from export.verification.failures import failures_and_warnings
+from export.verification.failures import failures_and_warnings, learned_failures
 from export.verification.report import Measurements, RuntimeResult, signals
 
 NO_WHEEL = "not run: no wheel for this platform"
@@ -55,9 +56,13 @@ def measure_steps(
     ]
     outputs = [returned_outputs(step, rolled) for rolled in rollouts]
     floor = error_metrics.rounding(outputs[0], returned_outputs(step, rounded))
+    learned_floor = error_metrics.ROUNDING_ULPS * (_learned_error(step, rounded, reference) or 0)
     names = [KerasStep.name, *(runtime.name for runtime in started)]
     results = [
-        _result(name, rolled, values, reference, outputs[0], floor, truth)
+        replace(
+            _result(name, rolled, values, reference, outputs[0], floor, truth),
+            learned_error=_learned_error(step, rolled, reference),
+        )
         for name, rolled, values in zip(names, rollouts, outputs, strict=True)
     ]
     results += [RuntimeResult(name, note=NO_WHEEL) for name in missing]
@@ -77,6 +82,7 @@ def measure_steps(
         failures=(
             *check_forms.step_form_failures(expected, stepped, step.sequences, floor),
             *failures,
+            *learned_failures(results, learned_floor, recipe),
             *(f"{reason}." for reason in rejections.values()),
         ),
         warnings=(*warnings, *_range_warnings(content, step, rollouts[0])),
@@ -131,6 +137,18 @@ def _result(name, rolled, outputs, reference, reference_outputs, floor, truth):
         metric=truth and truth.error(outputs),
         latency_p50=float(p50),
         latency_p99=float(p99),
+    )
+
+
+def _learned_error(step, rolled, reference):
+    """The largest error of learned weights after the last step; None if the model learns none."""
+    names = [state.name for state in step.states if state.is_learned]
+    return max(
+        (
+            error_metrics.relative_distance(rolled.states[n][:, -1], reference.states[n][:, -1])
+            for n in names
+        ),
+        default=None,
     )
 
 

@@ -71,6 +71,17 @@ class Device:
         self._library.probe_dequantize(index, _pointer(quantized), _pointer(real))
         return real
 
+    def save(self):
+        """The bytes of all states."""
+        saved = np.zeros(self._library.probe_saved_bytes(), "uint8")
+        self._library.probe_save(_pointer(saved))
+        return saved.tobytes()
+
+    def restore(self, saved):
+        """Continue from the bytes of a state; the status."""
+        values = np.frombuffer(saved or b"\0", "uint8").copy()
+        return self._library.probe_restore(_pointer(values), len(saved))
+
     @property
     def model_bytes(self):
         return self._library.probe_model_bytes()

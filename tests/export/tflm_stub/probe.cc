@@ -36,5 +36,10 @@ int probe_quantize(int index, const float* real, lnn::Number* numbers) {
 void probe_dequantize(int index, const lnn::Number* numbers, float* real) {
   lnn::Dequantize(lnn::kOutputs[static_cast<std::size_t>(index)], numbers, real);
 }
+unsigned int probe_saved_bytes() { return lnn::kSavedStateBytes; }
+void probe_save(std::uint8_t* bytes) { model.SaveState(bytes); }
+int probe_restore(const std::uint8_t* bytes, unsigned int size) {
+  return static_cast<int>(model.RestoreState(bytes, size));
+}
 unsigned int probe_model_bytes() { return lnn_model_data_size; }
 }
