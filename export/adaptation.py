@@ -91,12 +91,12 @@ def adaptive_data(model: keras.Model, adaptation: Adaptation, evaluation: Any) -
         ValueError: The model has no linear readout or a fixed length, or the data have no true
             outputs or do not fit the model.
     """
-    adaptive = adaptive_model(model, adaptation.method, delay=adaptation.delay)
     graph = read_graph(model)
     if TARGET in graph.inputs:
         raise ValueError(
             f"The model has an input {TARGET!r} of its own, the name of the targets; rename it."
         )
+    adaptive = adaptive_model(model, adaptation.method, delay=adaptation.delay)
     step = to_step(model)
     if step.window is not None:
         raise ValueError(

@@ -9,8 +9,9 @@ from export.forms.rnn_layers import is_rnn
 from lnn_keras.adapt.linear_method import LARGEST
 from lnn_keras.adapt.readout_cell import AdaptiveReadoutCell
 
-# Stands for a missing target in data and on devices, where NaN would not pass checks.
-MISSING = 10 * LARGEST
+# Stands for a missing target in data and on devices, where NaN would not pass checks. Its sign
+# differs from that of a prediction that was not made, so that their difference is large too.
+MISSING = -10 * LARGEST
 
 
 def is_adaptive(layer: Any) -> bool:

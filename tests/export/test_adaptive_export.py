@@ -1,0 +1,284 @@
+"""Models that learn on the device: the file learns what Keras learns, and keeps it."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from tflm_device import Device
+
+import export
+from export.adaptation import adaptation_of, delayed
+from export.data import as_arrays
+from export.forms.adaptive_readout import MISSING
+from export.forms.model_graph import read_graph
+from export.recipes import RECIPES
+from export.runtimes.micro import Micro
+from export.verification.failures import learned_failures
+from export.verification.report import RuntimeResult
+from export.verification.report_text import facts
+from lnn_keras import LiquidCell, LiquidRNN, adapt
+
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
+STEPS = 1000
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """A stream and its true outputs: (1, time, 3), (1, time, 2)."""
+    random = np.random.default_rng(0)
+    inputs = np.sin(np.cumsum(random.standard_normal((1, STEPS + 50, 3)), axis=1) / 5)
+    first = inputs[..., :1] * inputs[..., 1:2] + 0.5
+    return inputs.astype("float32"), np.concatenate([first, inputs[..., 2:] - first], axis=-1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    cell = LiquidCell(6, unfolds=1)
+    layers = [LiquidRNN(cell, return_sequences=True), keras.layers.Dense(2)]
+    return keras.Sequential([keras.Input((None, 3)), *layers])
+
+
+@pytest.fixture(scope="module")
+def learned(model, stream):
+    """What Keras learns from the stream: the predictions (time, 2), and the weights (7 + 3, 2)."""
+    inputs, true_outputs = stream
+    adaptive = adapt.AdaptiveModel(model, adapt.RecursiveLeastSquares(), delay=1)
+    targets = np.concatenate([np.full((1, 2), np.nan), true_outputs[0, :-1]])
+    predictions = adaptive.observe(inputs[0, :STEPS], targets[:STEPS])
+    (weights,) = (state for state in adaptive.state if state.shape == (1, 20))
+    return predictions, weights
+
+
+@pytest.fixture(scope="module")
+def micro(model, stream, tmp_path_factory):
+    """The report and the folder of an export for microcontrollers."""
+    folder = tmp_path_factory.mktemp("adaptive") / "out"
+    report = export.to_tflite(model, folder, recipe="float32", adapt="readout", evaluation=stream)
+    return report, folder
+
+
+@pytest.fixture(scope="module")
+def device(micro, tmp_path_factory):
+    """The generated C++ with TensorFlow Lite Micro."""
+    pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
+    runtime = Micro((micro[1] / "model.tflite").read_bytes())
+    tensors = [runtime.signature.inputs, runtime.signature.outputs]
+    shapes = [[(tensor.shape, tensor.dtype) for tensor in listed] for listed in tensors]
+    build = tmp_path_factory.mktemp("build")
+    return Device(micro[1], build, *shapes, runtime.invoke)
+
+
+def predictions_of(device, inputs, targets, layout):
+    """The outputs of a device for rows of inputs and targets."""
+    names = [tensor.name for tensor in layout if tensor.kind == "input"]
+    outputs = []
+    for row, target in zip(inputs, targets, strict=True):
+        numbers = np.zeros(5, "float32")
+        for index, name in enumerate(names):
+            values = target if name == "target" else row
+            assert device.quantize(index, values, numbers) == 0
+        outputs.append(device.step(numbers, 2))
+    return np.array(outputs)
+
+
+def test_every_runtime_learns_the_weights_that_keras_learns(micro, learned, stream):
+    report, _ = micro
+    assert report.passed and report.steps == STEPS
+    reference, *runtimes = [r for r in report.results if not r.note]
+    assert len(runtimes) >= 2
+    assert all(result.learned_error <= 1e-4 for result in runtimes)
+    # The report's Keras is the adaptive model that a user observes, with the target a step later.
+    expected = np.mean((learned[0] - stream[1][0, :STEPS]) ** 2)
+    assert reference.metric == pytest.approx(expected, rel=1e-4)
+    assert "weights learned in 1,000 steps" in facts(report)["adaptation"]
+
+
+def test_adaptation_lowers_the_error_of_the_frozen_model(micro, model, stream):
+    inputs, true_outputs = stream
+    frozen = np.mean((model.predict(inputs, verbose=0) - true_outputs) ** 2)
+    assert all(r.metric < 0.3 * frozen for r in micro[0].results if not r.note)
+
+
+@needs_compiler
+def test_a_device_learns_the_same_and_continues_from_its_saved_state(
+    device, micro, learned, stream
+):
+    inputs, true_outputs = stream[0][0], delayed(stream[1], 1)[0]
+    layout = micro[0].layout
+    assert device.start() == 0
+    outputs = predictions_of(device, inputs[:STEPS], true_outputs[:STEPS], layout)
+    np.testing.assert_allclose(outputs, learned[0], atol=1e-4)
+    saved = device.save()
+    states = np.frombuffer(saved[16:-4], "<f4")
+    sizes = [(tensor.name, tensor.size) for tensor in layout if tensor.kind == "state"]
+    starts = np.cumsum([0, *(size for _, size in sizes)])
+    found = {
+        name: states[start : start + size]
+        for (name, size), start in zip(sizes, starts, strict=False)
+    }
+    np.testing.assert_allclose(found["adaptive_readout_state_0"], learned[1][0], atol=1e-4)
+    rest = predictions_of(device, inputs[STEPS:], true_outputs[STEPS:], layout)
+    device.reset()
+    fresh = predictions_of(device, inputs[STEPS:], true_outputs[STEPS:], layout)
+    assert not np.allclose(rest, fresh, atol=1e-2)
+    assert device.restore(saved) == 0
+    again = predictions_of(device, inputs[STEPS:], true_outputs[STEPS:], layout)
+    np.testing.assert_array_equal(again, rest)
+
+
+@needs_compiler
+def test_nothing_is_learned_from_missing_targets(device, micro, stream):
+    rows, layout = stream[0][0, :40], micro[0].layout
+    assert device.start() == 0
+    start = np.frombuffer(device.save()[16:-4], "<f4").copy()
+    for missing in (np.nan, np.inf, -np.inf):
+        predictions_of(device, rows, np.full((40, 2), missing), layout)
+    end = np.frombuffer(device.save()[16:-4], "<f4")
+    sizes = [(tensor.name, tensor.size) for tensor in layout if tensor.kind == "state"]
+    starts = np.cumsum([0, *(size for _, size in sizes)])
+    changed = {
+        name
+        for (name, size), first in zip(sizes, starts, strict=False)
+        if not np.array_equal(start[first : first + size], end[first : first + size])
+    }
+    # The states of the model, the count of missing targets, and the predictions that wait.
+    counts, waiting = "adaptive_readout_state_7", "adaptive_readout_state_8"
+    assert changed == {"liquid_rnn_state_0", counts, waiting}
+    # Other inputs must be finite.
+    (index,) = (i for i, t in enumerate(layout[:2]) if t.name != "target")
+    assert device.quantize(index, [np.nan, 0, 0], np.zeros(5, "float32")) == 1
+
+
+def test_the_folder_explains_targets_delay_and_saved_states(micro):
+    readme = " ".join((micro[1] / "README.md").read_text().split())
+    for words in (
+        "`target` holds the true outputs, NaN where they are unknown",
+        "outputs of the step before (`delay` is 1)",
+        "model.SaveState(saved);",
+        "model.RestoreState(saved, sizeof(saved))",
+    ):
+        assert words in readme
+
+
+def test_phones_learn_too(model, stream, tmp_path):
+    inputs, true_outputs = (values[:, :200] for values in stream)
+    method = export.Adaptation(adapt.LeastMeanSquares(0.1), delay=0)
+    report = export.to_tflite(
+        model, tmp_path / "out", target="phone", recipe="float32", adapt=method,
+        evaluation=(inputs[0], true_outputs[0]), steps=200,
+    )  # fmt: skip
+    assert [r.name for r in report.results if r.learned_error is not None] == [
+        "Keras", "LiteRT (XNNPACK)", "LiteRT (built-in)",
+    ]  # fmt: skip
+    assert all(r.learned_error <= 1e-4 for r in report.results if r.learned_error is not None)
+    kotlin = (tmp_path / "out/LiquidModel.kt").read_text()
+    assert kotlin.split("val INPUTS")[1].count("true,") == 1
+    assert (
+        "the same step, and are learned after its prediction"
+        in (tmp_path / "out/README.md").read_text()
+    )
+
+
+def test_data_may_lack_targets_but_no_inputs(model):
+    adaptive = adapt.adaptive_model(model, adapt.LeastMeanSquares())
+    graph = read_graph(adaptive)
+    inputs, targets = np.zeros((1, 4, 3)), np.ones((1, 4, 2))
+    targets[0, 1], targets[0, 2, 0] = np.nan, -np.inf
+    arrays = as_arrays(graph, [inputs, targets])
+    expected = [[1, 1], [MISSING, MISSING], [MISSING, 1], [1, 1]]
+    np.testing.assert_array_equal(arrays["target"][0], np.float32(expected))
+    with pytest.raises(ValueError, match="must be finite"):
+        as_arrays(graph, [np.full((1, 4, 3), np.nan), targets])
+
+
+def test_a_delayed_target_is_the_truth_of_an_earlier_prediction():
+    truth = np.arange(5.0).reshape(1, 5, 1)
+    np.testing.assert_array_equal(delayed(truth, 2)[0, :, 0], [np.nan, np.nan, 0, 1, 2])
+    np.testing.assert_array_equal(delayed(truth, 0), truth)
+    assert np.isnan(delayed(truth, 9)).all() and delayed(truth, 9).shape == truth.shape
+
+
+@pytest.mark.parametrize(
+    ("recipe", "error", "fails"),
+    [
+        ("float32", 0.9e-4, False),
+        ("float32", 1.2e-4, True),
+        ("float32", float("nan"), True),
+        ("float32", None, False),
+        # These learn from other features than the model.
+        ("float16", 0.01, False),
+        ("int8", 0.01, False),
+    ],
+)
+def test_other_weights_fail_the_verification_of_float32(recipe, error, fails):
+    result = RuntimeResult("LiteRT", learned_error=error)
+    found = list(learned_failures([result], 0.0, RECIPES[recipe]))
+    assert bool(found) == fails
+
+
+def test_methods_and_names_are_taken():
+    assert adaptation_of(None) is None
+    default = adaptation_of("readout")
+    assert isinstance(default.method, adapt.RecursiveLeastSquares) and default.delay == 1
+    method = adapt.LeastMeanSquares()
+    assert adaptation_of(method) == export.Adaptation(method, delay=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"adapt": "redout"}, "Unknown adaptation 'redout'.*Did you mean 'readout'"),
+        ({"adapt": adapt.LeastMeanSquares}, "must be 'readout', a method of lnn_keras.adapt"),
+        ({"adapt": True}, "received True"),
+        ({"evaluation": None}, r"give evaluation=\(inputs, true outputs\); received None"),
+        ({"evaluation": np.zeros((1, 9, 3))}, "received sequences alone"),
+        ({"evaluation": (np.zeros((1, 9, 3)), np.zeros((1, 9, 5)))}, "must have shape"),
+        ({"evaluation": (np.zeros((1, 9, 3)), np.full((1, 9, 2), np.nan))}, "must be finite"),
+        ({"calibration": np.zeros((1, 9, 7))}, "`calibration` for input"),
+        ({"recipe": "float16"}, "does not take recipe 'float16'"),
+    ],
+)
+def test_bad_arguments_are_named(change, message, model, stream, tmp_path):
+    arguments = {"recipe": "float32", "adapt": "readout", "evaluation": stream, **change}
+    with pytest.raises(ValueError, match=message):
+        export.to_tflite(model, tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([keras.layers.SimpleRNN(2, return_sequences=True)], "no linear readout"),
+        ([keras.layers.SimpleRNN(4), keras.layers.Dense(2)], "must have one output"),
+    ],
+)
+def test_models_without_a_readout_are_named(layers, message, stream, tmp_path):
+    model = keras.Sequential([keras.Input((None, 3), name="x"), *layers], name="mine")
+    with pytest.raises(ValueError, match=f"Model 'mine'.*{message}"):
+        export.to_tflite(
+            model, tmp_path / "out", recipe="float32", adapt="readout", evaluation=stream
+        )
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "message"),
+    [((9, 3), "x", "sequences of 9 steps"), ((None, 3), "target", "input 'target' of its own")],
+)
+def test_models_that_cannot_learn_are_named(shape, name, message, tmp_path):
+    inputs = keras.Input(shape, name=name)
+    outputs = keras.layers.Dense(2)(keras.layers.SimpleRNN(3, return_sequences=True)(inputs))
+    data = (np.zeros((1, 9, 3)), np.zeros((1, 9, 2)))
+    with pytest.raises(ValueError, match=message):
+        export.to_tflite(
+            keras.Model(inputs, outputs), tmp_path / "out", recipe="float32", adapt="readout",
+            evaluation=data,
+        )  # fmt: skip
+
+
+def test_a_method_and_its_delay_are_checked():
+    with pytest.raises(ValueError, match="`method` must be RecursiveLeastSquares"):
+        export.Adaptation("readout")
+    with pytest.raises(ValueError, match="`delay`"):
+        export.Adaptation(delay=-1)
