@@ -105,7 +105,7 @@ def adaptive_data(model: keras.Model, adaptation: Adaptation, evaluation: Any) -
         )
     inputs, true_outputs = evaluation_pair(graph, step, evaluation, None)
     if inputs is None or true_outputs is None:
-        received = "None" if evaluation is None else "sequences alone"
+        received = "None" if evaluation is None else "no true outputs"
         raise ValueError(
             "`adapt` needs targets to verify what the device learns: give evaluation=(inputs, true "
             f"outputs); received {received}."
@@ -124,10 +124,9 @@ def delayed(true_outputs: np.ndarray, delay: int) -> np.ndarray:
     return np.concatenate([unknown, true_outputs[:, : max(0, count - delay)]], axis=1)
 
 
-def require_calibration(model: keras.Model, calibration: Any) -> None:
-    """Raise a ValueError if calibration data do not fit a model; None fits."""
-    if calibration is not None:
-        as_arrays(read_graph(model), calibration)
+def checked_calibration(model: keras.Model, calibration: Any) -> dict[str, np.ndarray] | None:
+    """Return calibration data by the names of a model's inputs; None stays None."""
+    return None if calibration is None else as_arrays(read_graph(model), calibration)
 
 
 def _is_method(value):

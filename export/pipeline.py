@@ -10,7 +10,7 @@ import keras
 from numpy.typing import ArrayLike
 
 from export import recipes, source, targets
-from export.adaptation import Adaptation, adaptation_of, adaptive_data, require_calibration
+from export.adaptation import Adaptation, adaptation_of, adaptive_data, checked_calibration
 from export.calibration import (
     closed_loop_samples,
     constant_tensor_warnings,
@@ -26,6 +26,7 @@ from export.forms.model_graph import ModelGraph, read_graph
 from export.forms.refusals import NoStepFormError
 from export.forms.sequence import to_sequence
 from export.forms.step import Step, to_step
+from export.readout_pair import READOUT_FILE, readout_pair
 from export.recipes import Recipe
 from export.remedies import remedies
 from export.targets import SEQUENCE, Target
@@ -108,10 +109,15 @@ def to_tflite(
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)
+    pair = None
     if adaptation is not None:
-        require_calibration(model, calibration)
-        model, calibration, true_outputs = adaptive_data(model, adaptation, evaluation)
-        evaluation = (calibration, true_outputs)
+        given = checked_calibration(model, calibration)
+        data = adaptive_data(model, adaptation, evaluation)
+        if recipe.is_integer and given is not None:
+            pair = readout_pair(model, adaptation, data)
+            model, calibration, evaluation = pair.body, pair.renamed(given), pair.body_inputs
+        else:
+            model, calibration, evaluation = data.model, data.inputs, data[1:]
     previous = _files_of_last_export(directory)
     require_replaceable(directory, proof="report.json", replaceable=previous)
     # It loads TensorFlow while the first stages run.
@@ -137,35 +143,47 @@ def to_tflite(
                 *state_warnings(forms.step, samples),
                 *constant_tensor_warnings(content, samples),
             )
+        contents = {"model.tflite": content}
+        if pair is not None:
+            contents[READOUT_FILE] = pair.convert_readout(target)
         report_progress("Verifying against Keras on every runtime")
-        report = verify(
-            model,
-            content,
-            inputs,
-            true_outputs,
-            target=target,
-            recipe=recipe,
-            steps=steps,
-            reset=reset,
-        )
+        if pair is not None:
+            report = pair.verify(content, contents[READOUT_FILE], target, recipe, steps, reset)
+        else:
+            report = verify(
+                model,
+                content,
+                inputs,
+                true_outputs,
+                target=target,
+                recipe=recipe,
+                steps=steps,
+                reset=reset,
+            )
         report = replace(report, warnings=(*warnings, *report.warnings))
         if not report.passed:
             report = replace(
                 report,
-                remedies=remedies(
+                remedies=()
+                if pair
+                else remedies(
                     report, model, target, recipe, arrays, (inputs, true_outputs), steps, reset
                 ),
             )
             failed = write_failed_report(report, directory)
             raise VerificationError(report, failed)
         texts, layout = _source_files(forms, content, report, recipe, target, sequences)
-        names = ("model.tflite", *texts, "report.json", "report.html")
+        if pair is not None:
+            readout_texts = pair.source_files(contents[READOUT_FILE], target)
+            texts = {n: texts.get(n, "") + readout_texts.get(n, "") for n in texts | readout_texts}
+        names = (*contents, *texts, "report.json", "report.html")
         report = replace(
             report, layout=layout, files={name: str(Path(directory) / name) for name in names}
         )
         report_progress("Writing")
         remove_failed_report(directory)
-        (folder / "model.tflite").write_bytes(content)
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
         for name, text in (texts | {"report.html": report_page(report)}).items():
             (folder / name).write_text(text)
         report.save(folder / "report.json")

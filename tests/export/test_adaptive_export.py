@@ -233,7 +233,7 @@ def test_methods_and_names_are_taken():
         ({"adapt": adapt.LeastMeanSquares}, "must be 'readout', a method of lnn_keras.adapt"),
         ({"adapt": True}, "received True"),
         ({"evaluation": None}, r"give evaluation=\(inputs, true outputs\); received None"),
-        ({"evaluation": np.zeros((1, 9, 3))}, "received sequences alone"),
+        ({"evaluation": np.zeros((1, 9, 3))}, "received no true outputs"),
         ({"evaluation": (np.zeros((1, 9, 3)), np.zeros((1, 9, 5)))}, "must have shape"),
         ({"evaluation": (np.zeros((1, 9, 3)), np.full((1, 9, 2), np.nan))}, "must be finite"),
         ({"calibration": np.zeros((1, 9, 7))}, "`calibration` for input"),
