@@ -1,19 +1,22 @@
 """Models that learn on the device: the file learns what Keras learns, and keeps it."""
 
 import shutil
+import subprocess
 
 import keras
 import numpy as np
 import pytest
-from tflm_device import Device
+from tflm_device import STUB, Device
 
 import export
-from export.adaptation import adaptation_of, delayed
+from export.adaptation import adaptation_of, adaptive_data, delayed
 from export.data import as_arrays
 from export.forms.adaptive_readout import MISSING
 from export.forms.model_graph import read_graph
+from export.readout_pair import readout_pair
 from export.recipes import RECIPES
 from export.runtimes.micro import Micro
+from export.tflite_file.flatbuffer import read_signature
 from export.verification.failures import learned_failures
 from export.verification.report import RuntimeResult
 from export.verification.report_text import facts
@@ -282,3 +285,108 @@ def test_a_method_and_its_delay_are_checked():
         export.Adaptation("readout")
     with pytest.raises(ValueError, match="`delay`"):
         export.Adaptation(delay=-1)
+
+
+@pytest.fixture(scope="module")
+def normalized(model, stream):
+    """The model behind a normalization of its inputs, and the stream in other units."""
+    inputs = 10 * stream[0] + 1
+    normalization = keras.layers.Normalization()
+    normalization.adapt(inputs)
+    layers = [keras.Input((None, 3), name="sensors"), normalization, *model.layers]
+    return keras.Sequential(layers), inputs
+
+
+@pytest.fixture(scope="module")
+def pair(normalized, stream, tmp_path_factory):
+    """The report and the folder of an export in integers."""
+    folder = tmp_path_factory.mktemp("pair") / "out"
+    model, inputs = normalized
+    report = export.to_tflite(
+        model, folder, adapt="readout", calibration=inputs, evaluation=(inputs, stream[1])
+    )
+    return report, folder
+
+
+def test_integer_files_learn_with_a_readout_in_floats(pair, normalized, stream):
+    report, folder = pair
+    assert report.passed and report.steps == STEPS and report.recipe == "int8"
+    adaptive = adapt.AdaptiveModel(normalized[0], adapt.RecursiveLeastSquares(), delay=1)
+    targets = delayed(stream[1], 1)[0, :STEPS]
+    predictions = adaptive.observe(normalized[1][0, :STEPS], targets)
+    expected = np.mean((predictions - stream[1][0, :STEPS]) ** 2)
+    reference, *runtimes = [r for r in report.results if not r.note]
+    assert reference.metric == pytest.approx(expected, rel=1e-4)
+    # The weights are learned from features of 8 bits.
+    assert all(1e-5 < result.learned_error < 0.03 for result in runtimes)
+    assert all(result.metric < 1.03 * expected for result in runtimes)
+    contents = [(folder / name).read_bytes() for name in ("model.tflite", "readout.tflite")]
+    assert report.bytes == sum(map(len, contents))
+    types = [
+        {tensor.dtype for tensor in (*signature.inputs, *signature.outputs)}
+        for signature in map(read_signature, contents)
+    ]
+    assert types == [{"int8"}, {"float32"}]
+
+
+def test_the_readout_file_learns_what_keras_learns(pair, normalized, stream):
+    evaluation = (normalized[1], stream[1])
+    adaptation = export.Adaptation()
+    data = adaptive_data(normalized[0], adaptation, evaluation)
+    parts = readout_pair(normalized[0], adaptation, data)
+    # Its features are states of the model, and inputs that it normalizes itself.
+    assert parts.sources == {
+        "sensors": "sensors",
+        "features": "features",
+        "prediction": "prediction",
+        "target": "target",
+    }
+    outputs = parts.body.predict(normalized[1], verbose=0)
+    inputs = {**outputs, "sensors": normalized[1], "target": data.inputs["target"]}
+    whole = data.model.predict([normalized[1], data.inputs["target"]], verbose=0)
+    named = [inputs[name] for name in parts.sources]
+    np.testing.assert_allclose(parts.readout.predict(named, verbose=0), whole, atol=1e-4)
+    content = (pair[1] / "readout.tflite").read_bytes()
+    report = export.verify(parts.readout, content, inputs)
+    assert report.passed
+    errors = [r.learned_error for r in report.results if not r.note]
+    assert len(errors) > 2 and all(error <= 1e-4 for error in errors)
+
+
+@needs_compiler
+def test_both_files_of_a_pair_fit_in_one_program(pair, tmp_path):
+    folder = pair[1]
+    program = tmp_path / "both.cc"
+    headers = ["lnn_model.h", "lnn_op_resolver.h", "model.h", "recording.h"]
+    headers += ["lnn_readout_model.h", "lnn_readout_op_resolver.h", "readout_model.h"]
+    headers += ["readout_recording.h", "tensorflow/lite/micro/micro_interpreter.h"]
+    program.write_text(
+        "".join(f'#include "{name}"\n' for name in headers)
+        + "static_assert(lnn::kModelDigest != lnn_readout::kModelDigest);\n"
+        + "static_assert(LNN_ARENA_BYTES > 0 && LNN_READOUT_ARENA_BYTES > 0);\n"
+        + "const unsigned char* both[] = {lnn_model_data, lnn_readout_model_data};\n"
+    )
+    sources = [program, *(folder / name for name in ("model_data.cc", "readout_model_data.cc"))]
+    command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    command += [f"-I{folder}", f"-I{STUB}", *map(str, sources), "-o", str(tmp_path / "both.so")]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    assert set(pair[0].files) == {path.name for path in folder.iterdir()}
+    readme = (folder / "README.md").read_text()
+    assert "lnn_readout::input::features, features," in readme and "`delay` is 1" in readme
+
+
+@needs_compiler
+def test_the_readout_of_a_pair_repeats_its_recording(pair, tmp_path, capfd):
+    pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
+    # The stub of the tests knows the names of a single file.
+    for path in pair[1].iterdir():
+        if "readout_" in path.name:
+            text = path.read_text().replace("lnn_readout", "lnn").replace("LNN_READOUT_", "LNN_")
+            name = path.name.replace("lnn_readout_", "lnn_").replace("readout_", "")
+            (tmp_path / name).write_text(text.replace('"readout_', '"'))
+    runtime = Micro((pair[1] / "readout.tflite").read_bytes())
+    tensors = [runtime.signature.inputs, runtime.signature.outputs]
+    shapes = [[(tensor.shape, tensor.dtype) for tensor in listed] for listed in tensors]
+    status, printed = Device(tmp_path, tmp_path, *shapes, runtime.invoke).replay(capfd)
+    assert printed.startswith("PASS: 32 steps, largest difference 0 ") and status == 0
