@@ -28,11 +28,12 @@ from export.forms.sequence import to_sequence
 from export.forms.step import Step, to_step
 from export.readout_pair import READOUT_FILE, readout_pair
 from export.recipes import Recipe
-from export.remedies import remedies
+from export.remedies import remedies, remedies_of_pair
 from export.targets import SEQUENCE, Target
 from export.tflite_file import flatbuffer
 from export.tflite_file.layout import tensor_layout
 from export.verification.failed_report import remove_failed_report, write_failed_report
+from export.verification.provenance import model_sha256
 from export.verification.report import Report, VerificationError
 from export.verification.report_html import report_page
 from export.verification.verify import VERIFICATION_STEPS, verify
@@ -84,7 +85,8 @@ def to_tflite(
         adapt: How the readout keeps learning on the device: "readout" for recursive least squares
             from targets that come one call after their prediction, a method of `lnn_keras.adapt`,
             or an `Adaptation`. The file gets an input `target`, and its states hold what was
-            learned. `evaluation` must be a pair.
+            learned. In recipes int8 and int16x8 the readout is a second file in float32,
+            readout.tflite, after model.tflite. `evaluation` must be a pair.
         steps: Largest number of closed-loop steps to verify.
         reset: Whether the device resets the states before each sequence, as for recordings that
             have nothing to do with each other. By default the states run on through all sequences.
@@ -109,7 +111,7 @@ def to_tflite(
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)
-    pair = None
+    pair, given_model = None, model
     if adaptation is not None:
         given = checked_calibration(model, calibration)
         data = adaptive_data(model, adaptation, evaluation)
@@ -160,11 +162,16 @@ def to_tflite(
                 steps=steps,
                 reset=reset,
             )
-        report = replace(report, warnings=(*warnings, *report.warnings))
+        # The digest is that of the user's model, also if the file has an adaptive readout.
+        report = replace(
+            report,
+            warnings=(*warnings, *report.warnings),
+            model_sha256=model_sha256(given_model),
+        )
         if not report.passed:
             report = replace(
                 report,
-                remedies=()
+                remedies=remedies_of_pair(report, target, recipe)
                 if pair
                 else remedies(
                     report, model, target, recipe, arrays, (inputs, true_outputs), steps, reset

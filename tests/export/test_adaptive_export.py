@@ -86,9 +86,10 @@ def predictions_of(device, inputs, targets, layout):
     return np.array(outputs)
 
 
-def test_every_runtime_learns_the_weights_that_keras_learns(micro, learned, stream):
+def test_every_runtime_learns_the_weights_that_keras_learns(micro, model, learned, stream):
     report, _ = micro
     assert report.passed and report.steps == STEPS
+    assert report.model_sha256 == export.model_sha256(model)
     reference, *runtimes = [r for r in report.results if not r.note]
     assert len(runtimes) >= 2
     assert all(result.learned_error <= 1e-4 for result in runtimes)
