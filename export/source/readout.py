@@ -1,4 +1,4 @@
-"""Source of a second file beside model.tflite: the readout that learns, with names of its own."""
+"""Source of a second file next to model.tflite: the readout that learns, with names of its own."""
 
 import re
 from collections.abc import Mapping
