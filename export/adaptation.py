@@ -10,7 +10,7 @@ from export.data import as_arrays
 from export.evaluation_data import evaluation_pair
 from export.forms.model_graph import read_graph
 from export.forms.step import to_step
-from lnn_keras.adapt.adaptive_model import TARGET, adaptive_model
+from lnn_keras.adapt.adaptive_model import adaptive_model
 from lnn_keras.adapt.linear_method import LinearMethod
 from lnn_keras.adapt.recursive_least_squares import RecursiveLeastSquares
 from lnn_keras.argument_checks import require_at_least, require_choice
@@ -91,12 +91,8 @@ def adaptive_data(model: keras.Model, adaptation: Adaptation, evaluation: Any) -
         ValueError: The model has no linear readout or a fixed length, or the data have no true
             outputs or do not fit the model.
     """
-    graph = read_graph(model)
-    if TARGET in graph.inputs:
-        raise ValueError(
-            f"The model has an input {TARGET!r} of its own, the name of the targets; rename it."
-        )
     adaptive = adaptive_model(model, adaptation.method, delay=adaptation.delay)
+    graph = read_graph(model)
     step = to_step(model)
     if step.window is not None:
         raise ValueError(

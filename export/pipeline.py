@@ -15,6 +15,7 @@ from export.calibration import (
     closed_loop_samples,
     constant_tensor_warnings,
     data_warnings,
+    slow_state_warnings,
     state_warnings,
 )
 from export.convert import convert, converter
@@ -143,6 +144,7 @@ def to_tflite(
             warnings = (
                 *data_warnings(forms.step, sequences, recipe),
                 *state_warnings(forms.step, samples),
+                *slow_state_warnings(forms.step, samples, recipe),
                 *constant_tensor_warnings(content, samples),
             )
         contents = {"model.tflite": content}

@@ -5,6 +5,8 @@ from lnn_keras.adapt.least_mean_squares import LeastMeanSquares
 from lnn_keras.adapt.readout import Readout, readout
 from lnn_keras.adapt.readout_cell import AdaptiveReadoutCell
 from lnn_keras.adapt.recursive_least_squares import RecursiveLeastSquares
+from lnn_keras.adapt.running_normalization import RunningNormalization
+from lnn_keras.adapt.running_normalization_cell import RunningNormalizationCell
 
 __all__ = [
     "AdaptiveModel",
@@ -12,6 +14,8 @@ __all__ = [
     "LeastMeanSquares",
     "Readout",
     "RecursiveLeastSquares",
+    "RunningNormalization",
+    "RunningNormalizationCell",
     "adaptive_model",
     "principal_components",
     "readout",

@@ -16,6 +16,7 @@ from lnn_keras.adapt.stream_model import StreamModel, functional
 from lnn_keras.tensors import Tensor, ops
 
 TARGET = "target"
+_NAMES = ("adaptive_features", "adaptive_projection", "adaptive_inputs", "adaptive_readout")
 
 
 def adaptive_model(
@@ -51,10 +52,14 @@ def adaptive_model(
     """
     graph = functional(model)
     found = readout(graph)
+    _require_free_names(graph)
     target: Any = keras.Input((None, found.outputs), name=TARGET)
     features: Any = found.features
-    size = sum(tensor.shape[-1] for tensor in features)
-    features = features[0] if len(features) == 1 else keras.layers.Concatenate()(features)
+    size = found.size
+    if len(features) > 1:
+        features = keras.layers.Concatenate(name="adaptive_features")(features)
+    else:
+        (features,) = features
     if projection is not None:
         matrix = np.asarray(projection, "float32")
         if matrix.ndim != 2 or matrix.shape[0] != size:
@@ -63,7 +68,7 @@ def adaptive_model(
                 f"{matrix.shape}."
             )
         layer = keras.layers.Dense(
-            matrix.shape[1], use_bias=False, trainable=False, name="adaptive_features"
+            matrix.shape[1], use_bias=False, trainable=False, name="adaptive_projection"
         )
         features = layer(features)
         layer.set_weights([matrix])
@@ -72,7 +77,8 @@ def adaptive_model(
         method, size, found.outputs, delay, outlier, memory, name="adaptive_readout_cell"
     )
     layer: Any = keras.layers.RNN(cell, return_sequences=True, name="adaptive_readout")
-    outputs = layer(keras.layers.Concatenate()([features, graph.outputs[0], target]))
+    join = keras.layers.Concatenate(name="adaptive_inputs")
+    outputs = layer(join([features, graph.outputs[0], target]))
     return keras.Model([*graph.inputs, target], outputs, name=f"{model.name}_adaptive")
 
 
@@ -111,6 +117,20 @@ class AdaptiveModel:
     def reset(self) -> None:
         """Forget what was learned, and return to the initial states."""
         self._states = [value.copy() for value in self._stream.initial_states]
+
+    def restart(self) -> None:
+        """Begin another recording: keep what was learned, and return to the other initial states.
+
+        Predictions that still wait for their targets are dropped.
+        """
+        start = len(self._states) - len(self._cell.state_size)
+        learned = range(start, start + self._cell.learned_states)
+        self._states = [
+            value if place in learned else first.copy()
+            for place, (value, first) in enumerate(
+                zip(self._states, self._stream.initial_states, strict=True)
+            )
+        ]
 
     @property
     def state(self) -> list[np.ndarray]:
@@ -211,6 +231,16 @@ def principal_components(features: Tensor, count: int) -> np.ndarray:
     order = np.argsort(values)[::-1][:count]
     scale = np.sqrt(np.maximum(values[order], 1e-12 * values.max()))
     return (vectors[:, order] / scale).astype("float32")
+
+
+def _require_free_names(graph):
+    """Raise a ValueError if a layer has a name that the adaptive model gives to its own."""
+    taken = [layer.name for layer in graph.layers if layer.name in (TARGET, *_NAMES)]
+    if taken:
+        raise ValueError(
+            f"Model {graph.name!r} has a layer or input {taken[0]!r}, which is the name of a part "
+            "of an adaptive model: give it another name, or take the model before it was adaptive."
+        )
 
 
 def _as_batch(array, tensor, steps):

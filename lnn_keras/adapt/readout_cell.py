@@ -17,6 +17,8 @@ from lnn_keras.tensors import Tensor, ops
 # Steps over which the size of errors is averaged, and known targets before learning begins.
 ERROR_STEPS = 100
 FIRST_STEPS = 20
+# Added to squared errors before their logarithm.
+LEAST = 1e-20
 COUNTS = ("learned", "missing", "limited")
 
 
@@ -24,14 +26,14 @@ class Guard(NamedTuple):
     """What protects the predictions from a correction that does harm, per stream and output.
 
     Attributes:
-        error: Running mean of the squared error, times `seen` (batch, outputs).
+        level: Running mean of the logarithm of the squared error, times `seen` (batch, outputs).
         seen: Weight of the errors in that mean, from 0 to 1 (batch, outputs).
         agreement: Running sum of residual times correction (batch, outputs).
         size: Running sum of the squared correction (batch, outputs).
         counts: Number of targets learned, missing, and of errors limited (batch, 3).
     """
 
-    error: Tensor
+    level: Tensor
     seen: Tensor
     agreement: Tensor
     size: Tensor
@@ -133,6 +135,11 @@ class AdaptiveReadoutCell(keras.layers.Layer):
         self.built = True
 
     @property
+    def learned_states(self) -> int:
+        """Number of states that hold what was learned; predictions that wait follow them."""
+        return len(self.state_size) - (self.delay > 0)
+
+    @property
     def _past_size(self):
         return self.features + 2 * self.outputs
 
@@ -182,10 +189,11 @@ class AdaptiveReadoutCell(keras.layers.Layer):
         residual, known = known_part(target - past.prediction)
         fitted = self.method.predict(features, method)
         error = residual - fitted
-        limit = self.outlier * ops.sqrt(guard.error / ops.maximum(guard.seen, 1e-12))
+        limit = self.outlier * ops.sqrt(variance_of(guard))
         # The first targets show the size of the errors.
         is_ready = guard.seen >= 1 - (1 - 1 / ERROR_STEPS) ** FIRST_STEPS
         is_limited = ops.logical_and(is_ready, ops.abs(error) > limit)
+        level = ops.log(ops.square(error) + LEAST)
         error = ops.where(is_limited, ops.maximum(-limit, ops.minimum(error, limit)), error)
         learned = ops.where(is_ready, known, 0.0)
         method = self.method.learn(features, error, learned, method)
@@ -198,7 +206,7 @@ class AdaptiveReadoutCell(keras.layers.Layer):
             ops.mean(ops.where(is_limited, known, 0.0), axis=-1, keepdims=True),
         ]
         return method, Guard(
-            error=guard.error + rate * (ops.square(error) - guard.error),
+            level=guard.level + rate * (level - guard.level),
             seen=guard.seen + rate * (1 - guard.seen),
             agreement=decay * guard.agreement + known * (error + fitted) * correction,
             size=decay * guard.size + known * ops.square(correction),
@@ -222,10 +230,18 @@ class AdaptiveReadoutCell(keras.layers.Layer):
         return cls(**{**config, "method": method})
 
 
+def variance_of(guard: Guard) -> Tensor:
+    """The variance of normal errors with the same mean logarithm, which few outliers hardly change.
+
+    The mean of log e^2 is log variance - 1.27 for normal errors e (batch, outputs).
+    """
+    return ops.exp(guard.level / ops.maximum(guard.seen, 1e-6) + 1.27)
+
+
 def share_of(guard: Guard) -> Tensor:
     """The share of the correction that is added to the predictions (batch, outputs)."""
     # Corrections far smaller than the errors say nothing.
-    least = 1e-3 * guard.error + 1e-30
+    least = 1e-3 * variance_of(guard)
     return ops.clip(guard.agreement / (guard.size + least), 0.0, 1.0)
 
 

@@ -268,7 +268,7 @@ def test_models_without_a_readout_are_named(layers, message, stream, tmp_path):
 
 @pytest.mark.parametrize(
     ("shape", "name", "message"),
-    [((9, 3), "x", "sequences of 9 steps"), ((None, 3), "target", "input 'target' of its own")],
+    [((9, 3), "x", "sequences of 9 steps"), ((None, 3), "target", "has a layer or input 'target'")],
 )
 def test_models_that_cannot_learn_are_named(shape, name, message, tmp_path):
     inputs = keras.Input(shape, name=name)

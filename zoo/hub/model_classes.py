@@ -100,7 +100,8 @@ _INITIALIZERS = """
 _OWN = """
     Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell DiagonalLiquidCell EachStep
     ForwardFillCell FullyConnected KeepZeros LEFCell LRCCell LTCCell Layered LiquidBlock LiquidCell
-    LiquidRNN LiquidStack MixedMemoryCell NCP NODECell ODERNNCell Random WiredCfCCell
+    LiquidRNN LiquidStack MixedMemoryCell NCP NODECell ODERNNCell Random
+    RunningNormalization RunningNormalizationCell WiredCfCCell
 """
 _QUANTIZED = "QuantizedCell QuantizedLayer _QuantizedLiquidRNN _QuantizedRNN"
 _POLICIES = """
