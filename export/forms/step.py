@@ -28,11 +28,13 @@ class State:
     Attributes:
         name: The name of its input; the output has the prefix `next_`.
         initial: Initial value (1, ...).
-        is_learned: Whether it holds weights that the model learns while it runs.
+        is_weights: Whether it holds weights that the model learns while it runs.
+        is_learned: Whether it holds what the model has learned, and is kept for other sequences.
     """
 
     name: str
     initial: np.ndarray
+    is_weights: bool = False
     is_learned: bool = False
 
 
@@ -249,8 +251,9 @@ def _states_of_calls(graph) -> dict[int, list[State]]:
         values = _initial_values(call.layer)
         layer = graph.layer_names[id(call.layer)]
         pairs = zip(names.state_names(layer, len(values), taken), values, strict=True)
+        learned = call.layer.cell.learned_states if is_adaptive(call.layer) else 0
         states[id(call)] = [
-            State(name, value, is_adaptive(call.layer) and index == 0)
+            State(name, value, is_weights=index == 0 < learned, is_learned=index < learned)
             for index, (name, value) in enumerate(pairs)
         ]
     return states

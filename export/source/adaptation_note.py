@@ -10,11 +10,19 @@ DELAYS = {
 }
 
 
-def adaptation_note(file: DeviceFile) -> str:
-    """Return a section on targets, their delay and the learned states, or "" if it learns none."""
+def adaptation_note(file: DeviceFile, is_cpp: bool) -> str:
+    """Return a section on targets, their delay and the learned states, or "" if it learns none.
+
+    Args:
+        file: The .tflite file and its facts.
+        is_cpp: Whether the section names the methods of C++, or those of Kotlin and Swift.
+    """
     targets = [tensor.name for tensor in file.tensors("input") if tensor.may_be_missing]
     if not targets or file.delay is None:
         return ""
     later = f"They belong to the outputs of {file.delay} steps before (`delay` is {file.delay})."
     delay = DELAYS.get(file.delay, later)
-    return fill("adaptation.md.in", target=comment(targets[0]), delay=delay)
+    restart, reset = ("Restart", "Reset") if is_cpp else ("restart", "reset")
+    return fill(
+        "adaptation.md.in", target=comment(targets[0]), delay=delay, restart=restart, reset=reset
+    )

@@ -61,7 +61,12 @@ def _layout(tensor: TensorLayout) -> str:
 
 
 def _state(tensor: TensorLayout) -> str:
-    return _call("State", kotlin_string(tensor.name), _float_array(tensor.initial))
+    return _call(
+        "State",
+        kotlin_string(tensor.name),
+        _float_array(tensor.initial),
+        str(tensor.is_learned).lower(),
+    )
 
 
 def _call(name: str, *arguments: str) -> str:

@@ -71,7 +71,7 @@ def _readme(file, operation_count):
             + tolerance_note(file)
         ),
         loop="\n".join(loop),
-        adaptation=adaptation_note(file),
+        adaptation=adaptation_note(file, is_cpp=True),
         saved_bytes=f"{20 + states * np.dtype(file.dtype).itemsize:,}",
         window_note=file.window_note,
     )

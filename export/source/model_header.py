@@ -105,7 +105,7 @@ def _states(states):
         f"// {comment(state.name)}: scale {float_literal(state.scale[0])}, "
         f"zero point {state.zero_point}\n"
         f"inline constexpr State {names[state.name]} = {{{state.input}, {state.output}, "
-        f"{state.size}, internal::state_{index}}};"
+        f"{state.size}, internal::state_{index}, {str(state.is_learned).lower()}}};"
         for index, state in enumerate(states)
     )
 

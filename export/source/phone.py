@@ -72,7 +72,7 @@ def _readme(file, comments):
         file_bytes=f"{len(file.content):,}",
         dtype=file.dtype,
         window_note=file.window_note,
-        adaptation=adaptation_note(file),
+        adaptation=adaptation_note(file, is_cpp=False),
         sequence_note=SEQUENCE_NOTE if file.has_sequence else "",
         kotlin_inputs=", ".join(f"{kotlin_string(t.name)} to {name}" for t, name in named),
         kotlin_output=kotlin_string(output.name),

@@ -76,7 +76,7 @@ def _note(target, file, sources):
         )
     return fill(
         f"readout_{target}.md.in",
-        adaptation=adaptation_note(file),
+        adaptation=adaptation_note(file, is_cpp=target == "micro"),
         file_bytes=f"{len(file.content):,}",
         loop=loop,
     )

@@ -53,7 +53,8 @@ def _state(tensor: TensorLayout) -> str:
     return (
         f"{INDENT[2:]}State(\n"
         f"{INDENT}name: {swift_string(tensor.name)},\n"
-        f"{INDENT}initial: {_array(tensor.initial)}),"
+        f"{INDENT}initial: {_array(tensor.initial)},\n"
+        f"{INDENT}isLearned: {str(tensor.is_learned).lower()}),"
     )
 
 

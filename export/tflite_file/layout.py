@@ -25,6 +25,7 @@ class TensorLayout:
         offset: Per element (size,).
         initial: Initial stored values of a state (size,); empty for inputs and outputs.
         may_be_missing: Whether an input takes values that are not finite: targets that are unknown.
+        is_learned: Whether a state holds what the model has learned.
     """
 
     name: str
@@ -38,16 +39,19 @@ class TensorLayout:
     offset: tuple[float, ...]
     initial: tuple[float, ...] = ()
     may_be_missing: bool = False
+    is_learned: bool = False
 
 
 def tensor_layout(signature: Signature, step: Step) -> tuple[TensorLayout, ...]:
     """Return the layout of a file's data inputs, data outputs and states, in this order."""
     inputs = [_scaled_layout(tensor, step, "input") for tensor in signature.data_inputs]
     outputs = [_scaled_layout(tensor, step, "output") for tensor in signature.data_outputs]
+    learned = {state.name for state in step.states if state.is_learned}
     states = [
         replace(
             _layout(state, "state", state.position, next_state.position),
             initial=tuple(state.quantize(step.initial_states[state.name]).ravel().tolist()),
+            is_learned=state.name in learned,
         )
         for state, next_state in signature.states
     ]

@@ -173,7 +173,7 @@ def _result(name, rolled, outputs, reference, reference_outputs, floor, truth):
 
 def _learned_error(step, rolled, reference):
     """The largest error of learned weights after the last step; None if the model learns none."""
-    names = [state.name for state in step.states if state.is_learned]
+    names = [state.name for state in step.states if state.is_weights]
     return max(
         (
             error_metrics.relative_distance(rolled.states[n][:, -1], reference.states[n][:, -1])

@@ -1,5 +1,6 @@
 """Models that learn on the device: the file learns what Keras learns, and keeps it."""
 
+import re
 import shutil
 import subprocess
 
@@ -133,6 +134,24 @@ def test_a_device_learns_the_same_and_continues_from_its_saved_state(
 
 
 @needs_compiler
+def test_a_device_begins_another_sequence_with_what_it_learned(device, micro, model, stream):
+    inputs, targets = stream[0][0, :300], delayed(stream[1], 1)[0, :300]
+    layout = micro[0].layout
+    adaptive = adapt.AdaptiveModel(model, adapt.RecursiveLeastSquares(), delay=1)
+    assert device.start() == 0
+    predictions_of(device, inputs, targets, layout)
+    adaptive.observe(inputs, targets)
+    device.restart()
+    adaptive.restart()
+    unknown = np.full((50, 2), np.nan)
+    found = predictions_of(device, inputs[:50], unknown, layout)
+    expected = adaptive.observe(inputs[:50], unknown)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    frozen = model.predict(inputs[None, :50], verbose=0)[0]
+    assert not np.allclose(found, frozen, atol=0.1)
+
+
+@needs_compiler
 def test_nothing_is_learned_from_missing_targets(device, micro, stream):
     rows, layout = stream[0][0, :40], micro[0].layout
     assert device.start() == 0
@@ -178,7 +197,10 @@ def test_phones_learn_too(model, stream, tmp_path):
     ]  # fmt: skip
     assert all(r.learned_error <= 1e-4 for r in report.results if r.learned_error is not None)
     kotlin = (tmp_path / "out/LiquidModel.kt").read_text()
-    assert kotlin.split("val INPUTS")[1].count("true,") == 1
+    inputs_of_kotlin, states = re.split("val INPUTS|val OUTPUTS|val STATES", kotlin)[1::2]
+    assert inputs_of_kotlin.count("true,") == 1
+    # The map, the guard of five states, and nothing of the model.
+    assert states.count("true,") == 6 and states.count("false,") == 1
     assert (
         "the same step, and are learned after its prediction"
         in (tmp_path / "out/README.md").read_text()

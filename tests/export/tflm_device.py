@@ -53,6 +53,9 @@ class Device:
     def reset(self):
         self._library.probe_reset()
 
+    def restart(self):
+        self._library.probe_restart()
+
     def step(self, inputs, size):
         """Run one step: its `size` outputs, or None if it failed; `status` says why."""
         outputs = np.zeros(size, self.dtype)

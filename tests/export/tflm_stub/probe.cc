@@ -27,6 +27,7 @@ int probe_start() {
   return model.Fits() ? 0 : 2;
 }
 void probe_reset() { model.Reset(); }
+void probe_restart() { model.Restart(); }
 int probe_step(const lnn::Number* inputs, lnn::Number* outputs) {
   return static_cast<int>(model.Step(inputs, outputs));
 }
