@@ -10,12 +10,14 @@ import pytest
 from tflm_device import STUB, Device
 
 import export
+from export import targets
 from export.adaptation import adaptation_of, adaptive_data, delayed
 from export.data import as_arrays
 from export.forms.adaptive_readout import MISSING
 from export.forms.model_graph import read_graph
 from export.readout_pair import readout_pair
 from export.recipes import RECIPES
+from export.remedies import remedies_of_pair
 from export.runtimes.micro import Micro
 from export.tflite_file.flatbuffer import read_signature
 from export.verification.failures import learned_failures
@@ -135,12 +137,12 @@ def test_a_device_learns_the_same_and_continues_from_its_saved_state(
 
 @needs_compiler
 def test_a_device_begins_another_sequence_with_what_it_learned(device, micro, model, stream):
-    inputs, targets = stream[0][0, :300], delayed(stream[1], 1)[0, :300]
+    inputs, truth = stream[0][0, :300], delayed(stream[1], 1)[0, :300]
     layout = micro[0].layout
     adaptive = adapt.AdaptiveModel(model, adapt.RecursiveLeastSquares(), delay=1)
     assert device.start() == 0
-    predictions_of(device, inputs, targets, layout)
-    adaptive.observe(inputs, targets)
+    predictions_of(device, inputs, truth, layout)
+    adaptive.observe(inputs, truth)
     device.restart()
     adaptive.restart()
     unknown = np.full((50, 2), np.nan)
@@ -353,8 +355,8 @@ def test_integer_files_learn_with_a_readout_in_floats(pair, normalized, stream):
 
 
 def test_the_readout_file_learns_what_keras_learns(pair, normalized, stream):
-    evaluation = (normalized[1], stream[1])
-    adaptation = export.Adaptation()
+    rows, truth = normalized[1][:, :300], stream[1][:, :300]
+    adaptation, evaluation = export.Adaptation(), (rows, truth)
     data = adaptive_data(normalized[0], adaptation, evaluation)
     parts = readout_pair(normalized[0], adaptation, data)
     # Its features are states of the model, and inputs that it normalizes itself.
@@ -364,16 +366,24 @@ def test_the_readout_file_learns_what_keras_learns(pair, normalized, stream):
         "prediction": "prediction",
         "target": "target",
     }
-    outputs = parts.body.predict(normalized[1], verbose=0)
-    inputs = {**outputs, "sensors": normalized[1], "target": data.inputs["target"]}
-    whole = data.model.predict([normalized[1], data.inputs["target"]], verbose=0)
+    outputs = parts.body.predict(rows, verbose=0)
+    inputs = {**outputs, "sensors": rows, "target": data.inputs["target"]}
+    whole = data.model.predict([rows, data.inputs["target"]], verbose=0)
     named = [inputs[name] for name in parts.sources]
     np.testing.assert_allclose(parts.readout.predict(named, verbose=0), whole, atol=1e-4)
     content = (pair[1] / "readout.tflite").read_bytes()
     report = export.verify(parts.readout, content, inputs)
-    assert report.passed
+    assert report.passed and report.steps == 300
     errors = [r.learned_error for r in report.results if not r.note]
     assert len(errors) > 2 and all(error <= 1e-4 for error in errors)
+
+
+def test_a_pair_out_of_tolerance_names_what_helps(pair):
+    report = pair[0]
+    finer, tolerance = remedies_of_pair(report, targets.get("micro"), RECIPES["int8"])
+    assert "'int16x8' or 'float32'" in finer and "metric_tolerance=" in tolerance
+    last, _ = remedies_of_pair(report, targets.get("micro"), RECIPES["int16x8"])
+    assert "recipe 'float32'" in last
 
 
 @needs_compiler
