@@ -4,7 +4,7 @@
 
 needs the data of ETTh1 and about a minute. The cell has 16 trained numbers (`benchmarks.belief`),
 which are trained on other series first, with a fixed seed. In the series of the table and the plot
-no number changes: mean and variance move by the cell's step alone. The baseline is the exponential
+no number changes: only the cell's step moves mean and variance. The baseline is the exponential
 moving average, of the values and of the squared errors, whose two constants are the best ones on
 the series on which the cell was trained.
 

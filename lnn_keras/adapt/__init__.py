@@ -2,6 +2,8 @@
 
 from lnn_keras.adapt.adaptive_model import AdaptiveModel, adaptive_model, principal_components
 from lnn_keras.adapt.least_mean_squares import LeastMeanSquares
+from lnn_keras.adapt.online_dynamics import OnlineDynamics
+from lnn_keras.adapt.online_state import OnlineState
 from lnn_keras.adapt.readout import Readout, readout
 from lnn_keras.adapt.readout_cell import AdaptiveReadoutCell
 from lnn_keras.adapt.recursive_least_squares import RecursiveLeastSquares
@@ -12,6 +14,8 @@ __all__ = [
     "AdaptiveModel",
     "AdaptiveReadoutCell",
     "LeastMeanSquares",
+    "OnlineDynamics",
+    "OnlineState",
     "Readout",
     "RecursiveLeastSquares",
     "RunningNormalization",

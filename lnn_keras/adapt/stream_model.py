@@ -7,6 +7,7 @@ import numpy as np
 
 from lnn_keras.compat import run_graph
 from lnn_keras.layers.liquid_rnn import LiquidRNN
+from lnn_keras.tensors import ops
 
 # Length of the sequence on which layers are tested; no usual number of features.
 _STEPS = 7
@@ -41,7 +42,7 @@ class StreamModel(keras.Model):
             copy = _with_returned_states(layer)
             values = keras.tree.flatten(copy.get_initial_state(batch_size=1))
             self._recurrent.append(copy)
-            self.initial_states += [keras.ops.convert_to_numpy(value) for value in values]
+            self.initial_states += [ops.convert_to_numpy(value) for value in values]
         self.built = True
 
     def call(self, inputs: Any) -> list[Any]:
@@ -116,28 +117,29 @@ def _recurrent_calls(graph):
 
     def noise(tensor):
         shape = (1, *(size or _STEPS for size in tensor.shape[1:]))
-        return keras.ops.convert_to_tensor(random.uniform(0.1, 1.0, shape), tensor.dtype)
+        return ops.convert_to_tensor(random.uniform(0.1, 1.0, shape), tensor.dtype)
 
     _evaluate(graph, keras.tree.map_structure(noise, graph.input), call)
     return found
 
 
 def _mixes_steps(layer, args, kwargs, outputs):
-    """Whether a layer's outputs at one step differ if it is called on that step alone."""
+    """Whether a layer's outputs at one step depend on other steps."""
 
     def one_step(value):
         has_time = hasattr(value, "shape") and len(value.shape) > 1 and value.shape[1] == _STEPS
         return value[:, _STEPS - 2 : _STEPS - 1] if has_time else value
 
-    alone = layer(*keras.tree.map_structure(one_step, args), **kwargs)
+    arguments: Any = keras.tree.map_structure(one_step, args)
+    found = layer(*arguments, **kwargs)
     return not all(
         _is_close(one, one_step(whole))
-        for one, whole in zip(keras.tree.flatten(alone), keras.tree.flatten(outputs), strict=True)
+        for one, whole in zip(keras.tree.flatten(found), keras.tree.flatten(outputs), strict=True)
     )
 
 
 def _is_close(one, other):
-    one, other = keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+    one, other = (np.asarray(ops.convert_to_numpy(tensor)) for tensor in (one, other))
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-3, atol=1e-5)
 
 

@@ -86,7 +86,7 @@ def retrained(model: Any, stream: Stream) -> Prediction:
 
 
 def linear_model(model: Any, stream: Stream) -> Prediction:
-    """Recursive least squares on the inputs alone, without any network."""
+    """Recursive least squares on the inputs, without any network."""
     import keras
 
     from lnn_keras import adapt
@@ -99,10 +99,9 @@ def linear_model(model: Any, stream: Stream) -> Prediction:
     cell = adapt.AdaptiveReadoutCell(method, rows.shape[1], stream.targets.shape[1])
     layer = keras.layers.RNN(cell, return_sequences=True)
     joined: Any = keras.Input((None, rows.shape[1] + 2 * stream.targets.shape[1]))
-    found: Any = keras.Model(joined, layer(joined)).predict(
-        np.concatenate([rows, np.zeros_like(stream.targets), stream.targets], axis=1)[None],
-        verbose=0,  # pyright: ignore[reportArgumentType] # stub: verbose is a str
-    )
+    learner: Any = keras.Model(joined, layer(joined))
+    parts = [rows, np.zeros_like(stream.targets), stream.targets]
+    found = learner.predict(np.concatenate(parts, axis=1)[None], verbose=0)
     n, m = rows.shape[1] + 1, stream.targets.shape[1]
     return Prediction(found[0], n * (n + m + 1), 5 * n * n + 3 * n * m)
 
@@ -113,7 +112,7 @@ METHODS: dict[str, Callable[[Any, Stream], Prediction]] = {
     "recursive least squares, reduced": reduced_least_squares,
     "least mean squares": least_mean_squares,
     "retrained readout": retrained,
-    "linear model alone": linear_model,
+    "linear model": linear_model,
 }
 
 
@@ -127,7 +126,8 @@ def features_of(model: Any, stream: Stream) -> np.ndarray:
     joined: Any = found.features
     joined = joined[0] if len(joined) == 1 else keras.layers.Concatenate()(list(joined))
     inputs = [array[None] for array in stream.inputs]
-    values: Any = keras.Model(model.inputs, joined).predict(inputs, verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
+    reader: Any = keras.Model(model.inputs, joined)  # pyright: ignore[reportCallIssue] # stub: a Functional model's arguments
+    values = reader.predict(inputs, verbose=0)
     return values[0]
 
 

@@ -91,7 +91,8 @@ def f1_scores(true: np.ndarray, predicted: np.ndarray) -> tuple[float, list[floa
         from sklearn.metrics import f1_score
 
     classes = np.unique(true)
-    each = 100 * f1_score(true, predicted, labels=classes, average=None, zero_division=0.0)
+    options: Any = {"average": None, "zero_division": 0.0}
+    each: Any = 100 * f1_score(true, predicted, labels=classes, **options)
     return float(np.mean(each)), [float(value) for value in each]
 
 

@@ -58,7 +58,7 @@ def _lines(errors: Mapping[str, np.ndarray], origin: int, length: int) -> tuple[
         axis.plot(steps, running_mean(values, length), color=color, linewidth=1.4, label=name)
     axis.set_ylim(bottom=0)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8, loc="upper left")
+    axis.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     return figure, axis
 
 
