@@ -23,7 +23,6 @@ __all__ = [
     "call_before",
     "dropout_seed_states",
     "has_accelerator",
-    "inputs_of",
     "parts_of",
     "run_graph",
     "time_loop",
@@ -101,14 +100,6 @@ def call_before(tensor: Tensor) -> tuple[keras.layers.Layer, list[Tensor]]:
     """
     operation, node, _ = tensor._keras_history
     return operation, operation._inbound_nodes[node].input_tensors
-
-
-def inputs_of(layer: keras.layers.Layer) -> list[Tensor]:
-    """The symbolic tensors that a layer took in its first call.
-
-    Relies on `Operation._inbound_nodes`.
-    """
-    return layer._inbound_nodes[0].input_tensors
 
 
 def run_graph(model: Any, inputs: Any, call: Callable) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 
 from lnn_keras.adapt.stream_model import functional
-from lnn_keras.compat import call_before, inputs_of, parts_of
+from lnn_keras.compat import call_before, parts_of
 from lnn_keras.tensors import Tensor
 
 
@@ -94,8 +94,17 @@ def _last_calls(graph):
 
 def _first_recurrent_input(graph):
     """The input of the first recurrent layer among the layers of a model, in a list if any."""
-    layers = [layer for layer in graph.layers if _is_recurrent(layer)]
-    return inputs_of(layers[0])[:1] if layers else []
+    # Layers may have calls in other models too, so the calls are those behind the output.
+    inputs_of, waiting, seen = {}, list(graph.outputs), set()
+    while waiting:
+        tensor = waiting.pop(0)
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            layer, inputs = call_before(tensor)
+            inputs_of[id(layer)] = inputs
+            waiting += inputs
+    layers = [layer for layer in graph.layers if _is_recurrent(layer) and id(layer) in inputs_of]
+    return inputs_of[id(layers[0])][:1] if layers else []
 
 
 def _is_recurrent(layer):

@@ -399,3 +399,16 @@ def test_forgetting_is_checked(value):
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         adapt.AdaptiveModel(small_model(), adapt.LeastMeanSquares(), **options)
+
+
+def test_features_are_those_of_the_model_among_others_with_the_same_layers():
+    layers = [keras.layers.SimpleRNN(4, return_sequences=True), keras.layers.Dense(2)]
+    first = keras.Sequential([keras.Input((None, 3)), *layers])
+    scaled = keras.Sequential([keras.Input((None, 3)), keras.layers.Rescaling(0.5), *layers])
+    for model in (first, scaled):
+        found = adapt.readout(model)
+        inputs = found.features[1]
+        whole = keras.Model(model.inputs, inputs)
+        rows = np.ones((1, 2, 3), "float32")
+        expected = rows if model is first else 0.5 * rows
+        np.testing.assert_allclose(whole.predict(rows, verbose=0), expected)
