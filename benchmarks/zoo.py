@@ -108,7 +108,7 @@ def _comparison_list(preset: zoo.Preset, summary: dict[str, Any]) -> str:
 
 
 def stack_result() -> str:
-    """The recorded result of a preset with a stack, beside the preset's."""
+    """The recorded result of a preset with a stack, and that of the preset."""
     record = json.loads(RECORD.read_text())
     metadata = zoo.metadata(record["preset"])
     released = metadata["metrics"]["liquid"]

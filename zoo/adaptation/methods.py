@@ -172,4 +172,5 @@ def _adaptive(model, stream, method, cost, **options):
     inputs = list(stream.inputs)
     outputs = adaptive.observe(inputs, stream.targets)
     cell: Any = adaptive.model.get_layer("adaptive_readout").cell
-    return Prediction(outputs, *cost(cell.features + 1, cell.outputs), adaptive.log())
+    numbers, operations = cost(cell.features + 1, cell.outputs)
+    return Prediction(outputs, numbers, operations, adaptive.log())

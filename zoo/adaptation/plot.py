@@ -11,6 +11,7 @@ from zoo.extras import extra
 
 SMOOTHING = 200
 BEFORE, AFTER = 1000, 4000
+MOST_POINTS = 800
 
 
 def errors_around(change: int, errors: Mapping[str, np.ndarray], title: str) -> bytes:
@@ -54,8 +55,11 @@ def _lines(errors: Mapping[str, np.ndarray], origin: int, length: int) -> tuple[
     axis = figure.subplots()
     for place, (name, values) in enumerate(errors.items()):
         steps = np.arange(length - 1, len(values)) - origin
+        # A picture shows no more points.
+        every = slice(None, None, max(1, len(steps) // MOST_POINTS))
         color = "0.4" if place == 0 else f"C{place - 1}"
-        axis.plot(steps, running_mean(values, length), color=color, linewidth=1.4, label=name)
+        means = running_mean(values, length)[every]
+        axis.plot(steps[every], means, color=color, linewidth=1.4, label=name)
     axis.set_ylim(bottom=0)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)

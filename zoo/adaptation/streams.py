@@ -135,7 +135,7 @@ def _oil_model() -> "Fitted":
     return fit(_oil_frame()[: _oil_months()], "OT", time="date", horizon=1, epochs=OIL_EPOCHS)
 
 
-def _oil_frame():
+def _oil_frame() -> Any:
     with extra("zoo"):
         import pandas as pd
 
