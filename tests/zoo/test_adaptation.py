@@ -58,6 +58,16 @@ def test_adapt_a_preset_to_a_table(table, tmp_path):
     assert improved[1] < improved[0] < 0
 
 
+def test_export_a_model_that_adapts_on_the_device(tmp_path):
+    arguments = ["--adapt", "--recipe", "float32", "--steps", 60, "--out", tmp_path / "device"]
+    done = lnn("export", PRESET, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "weights learned in 60 steps differ from those in Keras by" in " ".join(
+        done.stdout.split()
+    )
+    assert "verification passed" in done.stdout
+
+
 @pytest.mark.parametrize("method", tables.METHODS)
 @pytest.mark.parametrize("name", ["forecast", "classes"])
 def test_adapt_a_fitted_model_to_its_table(fitted, hours, tmp_path, name, method):
