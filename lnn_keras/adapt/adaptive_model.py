@@ -82,10 +82,19 @@ def adaptive_model(
         layer.set_weights([matrix])
         size = matrix.shape[1]
     cell = AdaptiveReadoutCell(
-        method, size, found.outputs, delay, outlier, memory, name="adaptive_readout_cell"
+        method,
+        size,
+        found.outputs,
+        delay,
+        outlier,
+        memory,
+        name="adaptive_readout_cell",
+        dtype="float32",
     )
-    layer: Any = keras.layers.RNN(cell, return_sequences=True, name="adaptive_readout")
-    join = keras.layers.Concatenate(name="adaptive_inputs")
+    layer: Any = keras.layers.RNN(
+        cell, return_sequences=True, name="adaptive_readout", dtype="float32"
+    )
+    join = keras.layers.Concatenate(name="adaptive_inputs", dtype="float32")
     outputs = layer(join([features, graph.outputs[0], target]))
     return keras.Model([*graph.inputs, target], outputs, name=f"{model.name}_adaptive")
 
