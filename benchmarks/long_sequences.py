@@ -1,8 +1,8 @@
 """Training on long sequences: time and memory of a training step, and a task at full length.
 
-python -m benchmarks.long_sequences                          all, and writes docs/long-sequences.md
-python -m benchmarks.long_sequences --layer LSTM --length 4096    one step, as JSON
-python -m benchmarks.long_sequences --part task                   the task only, printed
+python -m benchmarks.long_sequences                   writes docs/long-sequences.md
+python -m benchmarks.long_sequences --part task       writes the page with a new table of the task
+python -m benchmarks.long_sequences --layer LSTM --length 4096    prints one step, as JSON
 
 The backend is that of KERAS_BACKEND, on its default device. Each layer and length has a process of
 its own, which is stopped after `--limit` seconds.
@@ -26,6 +26,7 @@ UNITS, FEATURES, BATCH_SIZE = 64, 8, 4
 REPETITIONS = 3
 SEEDS = (0, 1, 2)
 PAGE = Path(__file__).parent.parent / "docs/long-sequences.md"
+HEADINGS = {"cost": "A training step", "task": "A task at full length"}
 PAGE_TEMPLATE = """\
 # Long sequences
 
@@ -226,6 +227,13 @@ def _printed(rows: Iterator[str]) -> str:
     return "\n".join(lines)
 
 
+def _table_of_page(part: str) -> str:
+    """The table of a part in the page, if there is a page."""
+    text = PAGE.read_text() if PAGE.exists() else ""
+    section = text.partition(f"## {HEADINGS[part]}")[2].partition("\n## ")[0]
+    return "\n".join(line for line in section.splitlines() if line.startswith("|"))
+
+
 def _device() -> str:
     import keras
 
@@ -241,16 +249,17 @@ def main() -> None:
     parser.add_argument("--layer", choices=LAYERS, help="measure one layer in this process")
     parser.add_argument("--length", type=int, default=LENGTHS[0])
     parser.add_argument("--jit-compile", action="store_true", help="compile that step by XLA")
-    parser.add_argument("--part", choices=("cost", "task"), help="print one part only")
+    parser.add_argument("--part", choices=("cost", "task"), help="measure one part only")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds per layer and length")
     arguments: argparse.Namespace = parser.parse_args()
     if arguments.layer:
         print(json.dumps(measure(arguments.layer, arguments.length, arguments.jit_compile)))
         return
-    cost = _printed(cost_rows(arguments.limit)) if arguments.part != "task" else ""
-    task = _printed(task_rows()) if arguments.part != "cost" else ""
-    if arguments.part:
-        return
+    parts = {"cost": lambda: cost_rows(arguments.limit), "task": task_rows}
+    tables = {
+        name: _printed(rows()) if arguments.part in (None, name) else _table_of_page(name)
+        for name, rows in parts.items()
+    }
     import keras
 
     page = render_page(
@@ -263,8 +272,7 @@ def main() -> None:
         repetitions=REPETITIONS,
         limit=f"{arguments.limit:.0f}",
         seeds=len(SEEDS),
-        cost=cost,
-        task=task,
+        **tables,
     )
     PAGE.write_text(page)
     print(f"written to {PAGE}")

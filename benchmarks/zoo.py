@@ -3,6 +3,7 @@
 python -m benchmarks.zoo          writes docs/zoo.md
 """
 
+import json
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import zoo
 from benchmarks.markdown import list_item, render_page, table_header, table_row
+from benchmarks.stacks import RECORD
 
 MODELS = ("liquid", "lstm", "gru")
 LOAD_PROCESSES = 3
@@ -36,6 +38,11 @@ beaten if the mean is better. The cards describe the tasks and the sources of th
 {results}
 
 {comparisons}
+
+## Stacks of liquid blocks
+
+half-cheetah is a stack. `python -m benchmarks.stacks` trains a preset with a stack in the place of
+its recurrent layer and the same recipe: {stack}.
 
 ## Loading time
 
@@ -100,6 +107,17 @@ def _comparison_list(preset: zoo.Preset, summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def stack_result() -> str:
+    """The recorded result of a preset with a stack, and that of the preset."""
+    record = json.loads(RECORD.read_text())
+    metadata = zoo.metadata(record["preset"])
+    released = metadata["metrics"]["liquid"]
+    return (
+        f"{record['preset']} {_format_metric(record)} with {record['parameters']:,} parameters, "
+        f"where the preset has {_format_metric(released)} with {metadata['parameters']:,}"
+    )
+
+
 def loading_times() -> str:
     """Seconds to load each preset in a process that has imported Keras."""
     lines = []
@@ -120,6 +138,7 @@ def main() -> None:
             PAGE_TEMPLATE,
             results=results_table(),
             comparisons=comparison_sections(),
+            stack=stack_result(),
             processes=LOAD_PROCESSES,
             loading=loading_times(),
         )

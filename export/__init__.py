@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from export.adaptation import Adaptation
     from export.comparison import Comparison, compare
     from export.data import as_sequences
     from export.forms.sequence import to_sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from export.verification.verify import verify
 
 _MODULES = {
+    "Adaptation": "export.adaptation",
     "Comparison": "export.comparison_table",
     "RECIPES": "export.recipes",
     "TARGETS": "export.targets",
@@ -50,6 +52,7 @@ _REQUIRED = ("tensorflow", "flatbuffers")
 __all__ = [
     "RECIPES",
     "TARGETS",
+    "Adaptation",
     "Comparison",
     "Recipe",
     "Report",

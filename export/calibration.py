@@ -16,6 +16,8 @@ LEAST_LEVELS = 8
 MOST_VALUES = 100_000
 # Largest range of a state that counts as constant.
 CONSTANT_RANGE = 1e-7
+# Percentile of a state's changes that must reach half of its resolution.
+FAST_CHANGES = 95
 # Samples that are run to find constant tensors.
 CONSTANT_SAMPLES = 200
 
@@ -82,6 +84,26 @@ def state_warnings(step: Step, samples: Sequence[dict[str, np.ndarray]]) -> tupl
         for state in step.states
         if np.ptp(np.stack([s[state.name] for s in samples]), axis=0).max() <= CONSTANT_RANGE
     )
+
+
+def slow_state_warnings(
+    step: Step, samples: Sequence[dict[str, np.ndarray]], recipe: Recipe
+) -> tuple[str, ...]:
+    """Warn of states that move by less than their resolution in a step, one sentence each."""
+    limits = np.iinfo(recipe.activations)
+    warnings = []
+    for state in step.states:
+        values = np.stack([sample[state.name] for sample in samples])
+        unit = np.ptp(values) / (limits.max - limits.min)
+        changes = np.abs(np.diff(values, axis=0))
+        change = np.percentile(changes[changes > 0], FAST_CHANGES) if changes.any() else np.inf
+        if change < unit / 2:
+            warnings.append(
+                f"State {state.name!r} changes by less than {change:.2g} in {FAST_CHANGES} % of "
+                f"the calibration steps, and the {recipe.name} file resolves {unit:.2g}: such a "
+                "state stays nearly still. Use a recipe with finer activations, int16x8 or float32."
+            )
+    return tuple(warnings)
 
 
 def constant_tensor_warnings(

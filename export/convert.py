@@ -15,6 +15,7 @@ from export.forms.step import Step
 from export.graph import kernel_check, tf_graph
 from export.graph.fold_linear import fold_linear_maps
 from export.graph.gptq import round_weights
+from export.graph.missing_values import without_missing_values
 from export.graph.normalization import rewrite_normalizations
 from export.graph.substitute_ops import substitute
 from export.recipes import Recipe
@@ -97,6 +98,7 @@ def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples)
     if recipe.is_integer:
         kernel_check.require_read_inputs(flat, recipe)
         kernel_check.require_no_loops(flat, step.model, recipe)
+        flat = tf_graph.flatten(without_missing_values(flat))
         flat = tf_graph.flatten(rewrite_normalizations(flat, recipe.activations))
         flat = tf_graph.flatten(fold_linear_maps(flat))
         function = substitute(flat, step.model, recipe, target, samples)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from export.forms.adaptive_readout import marked_missing, target_inputs
 from export.forms.elapsed_inputs import require_elapsed
 from export.forms.model_graph import ModelGraph, Value
 from export.forms.step import Step, to_step
@@ -38,8 +39,9 @@ def as_arrays(graph: ModelGraph, data: Data, argument: str = "calibration") -> d
         ValueError: An input is missing or unknown, has another shape, is empty, not finite, or
             does not fit in the type of the model's input; or an elapsed time is below 0.
     """
+    targets = target_inputs(graph)
     arrays = {
-        name: _as_batch(value, graph.inputs[name], name, argument)
+        name: _as_batch(value, graph.inputs[name], name, argument, name in targets)
         for name, value in _by_name(graph, _from_batches(data, argument), argument).items()
     }
     lengths = {name: array.shape[:2] for name, array in arrays.items()}
@@ -212,7 +214,9 @@ def _different_times(graph, lengths):
     return len(times) > 1
 
 
-def _as_batch(data: Any, value: Value, name: str, argument: str) -> np.ndarray:
+def _as_batch(
+    data: Any, value: Value, name: str, argument: str, may_be_missing: bool
+) -> np.ndarray:
     where = f"`{argument}` for input {name!r}"
     try:
         array = np.asarray(data)
@@ -237,6 +241,8 @@ def _as_batch(data: Any, value: Value, name: str, argument: str) -> np.ndarray:
         )
     if array.size == 0:
         raise ValueError(f"{where} is empty; received shape {received}.")
+    if may_be_missing:
+        array = marked_missing(array.astype(value.dtype))
     finite = np.isfinite(array)
     if not finite.all():
         first = tuple(int(i) for i in np.argwhere(~finite)[0])

@@ -10,29 +10,35 @@ import keras
 from numpy.typing import ArrayLike
 
 from export import recipes, source, targets
+from export.adaptation import Adaptation, adaptation_of, adaptive_data, checked_calibration
 from export.calibration import (
     closed_loop_samples,
     constant_tensor_warnings,
     data_warnings,
+    slow_state_warnings,
     state_warnings,
 )
 from export.convert import convert, converter
 from export.data import Data, as_arrays, as_sequences, as_whole_sequences, noise
 from export.evaluation_data import evaluation_pair
+from export.forms.adaptive_readout import delay_of
 from export.forms.form import Form
 from export.forms.model_graph import ModelGraph, read_graph
 from export.forms.refusals import NoStepFormError
 from export.forms.sequence import to_sequence
 from export.forms.step import Step, to_step
+from export.readout_pair import READOUT_FILE, readout_pair
 from export.recipes import Recipe
-from export.remedies import remedies
+from export.remedies import remedies, remedies_of_pair
 from export.targets import SEQUENCE, Target
 from export.tflite_file import flatbuffer
 from export.tflite_file.layout import tensor_layout
 from export.verification.failed_report import remove_failed_report, write_failed_report
+from export.verification.provenance import model_sha256
 from export.verification.report import Report, VerificationError
 from export.verification.report_html import report_page
 from export.verification.verify import VERIFICATION_STEPS, verify
+from lnn_keras.adapt.linear_method import LinearMethod
 from lnn_keras.argument_checks import require_at_least
 from lnn_keras.atomic_folder import require_replaceable, whole_folder
 
@@ -45,6 +51,7 @@ def to_tflite(
     recipe: str | Recipe = "int8",
     calibration: Data | None = None,
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
+    adapt: str | LinearMethod | Adaptation | None = None,
     steps: int = VERIFICATION_STEPS,
     reset: bool = False,
     tolerance: float | None = None,
@@ -76,6 +83,11 @@ def to_tflite(
             if there are several, or a tf.data.Dataset of such. Required for int8 and int16x8.
         evaluation: Sequences to verify on, or a pair of them and their true outputs; by default
             the calibration data.
+        adapt: How the readout keeps learning on the device: "readout" for recursive least squares
+            from targets that come one call after their prediction, a method of `lnn_keras.adapt`,
+            or an `Adaptation`. The file gets an input `target`, and its states hold what was
+            learned. In recipes int8 and int16x8 the readout is a second file in float32,
+            readout.tflite, after model.tflite. `evaluation` must be a pair.
         steps: Largest number of closed-loop steps to verify.
         reset: Whether the device resets the states before each sequence, as for recordings that
             have nothing to do with each other. By default the states run on through all sequences.
@@ -95,10 +107,20 @@ def to_tflite(
         VerificationError: The file is outside the recipe's tolerance.
     """
     report_progress = progress or (lambda sentence: None)
+    adaptation = adaptation_of(adapt)
     recipe, target = recipes.get(recipe), targets.get(target)
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)
+    pair, given_model = None, model
+    if adaptation is not None:
+        given = checked_calibration(model, calibration)
+        data = adaptive_data(model, adaptation, evaluation)
+        if recipe.is_integer and given is not None:
+            pair = readout_pair(model, adaptation, data)
+            model, calibration, evaluation = pair.body, pair.renamed(given), pair.body_inputs
+        else:
+            model, calibration, evaluation = data.model, data.inputs, data[1:]
     previous = _files_of_last_export(directory)
     require_replaceable(directory, proof="report.json", replaceable=previous)
     # It loads TensorFlow while the first stages run.
@@ -122,37 +144,55 @@ def to_tflite(
             warnings = (
                 *data_warnings(forms.step, sequences, recipe),
                 *state_warnings(forms.step, samples),
+                *slow_state_warnings(forms.step, samples, recipe),
                 *constant_tensor_warnings(content, samples),
             )
+        contents = {"model.tflite": content}
+        if pair is not None:
+            contents[READOUT_FILE] = pair.convert_readout(target)
         report_progress("Verifying against Keras on every runtime")
-        report = verify(
-            model,
-            content,
-            inputs,
-            true_outputs,
-            target=target,
-            recipe=recipe,
-            steps=steps,
-            reset=reset,
+        if pair is not None:
+            report = pair.verify(content, contents[READOUT_FILE], target, recipe, steps, reset)
+        else:
+            report = verify(
+                model,
+                content,
+                inputs,
+                true_outputs,
+                target=target,
+                recipe=recipe,
+                steps=steps,
+                reset=reset,
+            )
+        # The digest is that of the user's model, also if the file has an adaptive readout.
+        report = replace(
+            report,
+            warnings=(*warnings, *report.warnings),
+            model_sha256=model_sha256(given_model),
         )
-        report = replace(report, warnings=(*warnings, *report.warnings))
         if not report.passed:
             report = replace(
                 report,
-                remedies=remedies(
+                remedies=remedies_of_pair(report, target, recipe)
+                if pair
+                else remedies(
                     report, model, target, recipe, arrays, (inputs, true_outputs), steps, reset
                 ),
             )
             failed = write_failed_report(report, directory)
             raise VerificationError(report, failed)
         texts, layout = _source_files(forms, content, report, recipe, target, sequences)
-        names = ("model.tflite", *texts, "report.json", "report.html")
+        if pair is not None:
+            readout_texts = pair.source_files(contents[READOUT_FILE], target)
+            texts = {n: texts.get(n, "") + readout_texts.get(n, "") for n in texts | readout_texts}
+        names = (*contents, *texts, "report.json", "report.html")
         report = replace(
             report, layout=layout, files={name: str(Path(directory) / name) for name in names}
         )
         report_progress("Writing")
         remove_failed_report(directory)
-        (folder / "model.tflite").write_bytes(content)
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
         for name, text in (texts | {"report.html": report_page(report)}).items():
             (folder / name).write_text(text)
         report.save(folder / "report.json")
@@ -218,6 +258,7 @@ def _source_files(forms, content, report, recipe, target, sequences):
         has_sequence=forms.sequence is not None,
         window=step.window,
         runtime=recipe.runtime,
+        delay=delay_of(forms.graph),
     )
     return source.source_files(target.name, device_file), layout
 

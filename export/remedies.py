@@ -64,6 +64,16 @@ def remedies(
     return (*found[: COUNT - 1], _tolerance(report))
 
 
+def remedies_of_pair(report: Report, target: Target, recipe: Recipe) -> tuple[str, ...]:
+    """Return remedies for a model in integers whose readout learns in floats."""
+    finer = [n for n in ("int16x8", "float32") if n in target.recipes and n != recipe.name]
+    named = " or ".join(repr(name) for name in finer)
+    return (
+        f"Use recipe {named}, whose features are closer to those of the model.",
+        _tolerance(report),
+    )
+
+
 def _of_floats(report, target, recipe) -> Iterator[str]:
     if recipe.weights != "float32" and "float32" in target.recipes:
         yield "Use recipe 'float32', which has no quantized weights."

@@ -1,6 +1,6 @@
 """Liquid neural networks for Keras 3."""
 
-from lnn_keras import elapsed, families, initializers, wirings
+from lnn_keras import adapt, elapsed, families, initializers, wirings
 from lnn_keras.cells import (
     CfCCell,
     ContinuousTimeCell,
@@ -51,6 +51,7 @@ __all__ = [
     "ODERNNCell",
     "WiredCfCCell",
     "__version__",
+    "adapt",
     "elapsed",
     "families",
     "from_ncps",

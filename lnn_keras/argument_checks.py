@@ -60,5 +60,16 @@ def require_fraction(argument: str, value: float) -> float:
     return float(value)
 
 
+def require_portion(argument: str, value: float) -> float:
+    """Return `value` if it is a number in (0, 1].
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not (_is_number(value) and 0 < value <= 1):
+        raise ValueError(f"`{argument}` must be in (0, 1]; received {value!r}.")
+    return float(value)
+
+
 def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

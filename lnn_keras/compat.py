@@ -20,9 +20,11 @@ from lnn_keras.tensors import Tensor
 
 __all__ = [
     "DropoutRNNCell",
+    "call_before",
     "dropout_seed_states",
     "has_accelerator",
     "parts_of",
+    "run_graph",
     "time_loop",
     "weights_as",
     "weights_dtype",
@@ -88,6 +90,30 @@ def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     Relies on `Layer._flatten_layers`.
     """
     return layer._flatten_layers()
+
+
+def call_before(tensor: Tensor) -> tuple[keras.layers.Layer, list[Tensor]]:
+    """The layer or operation that returned a symbolic tensor, and the tensors that it took.
+
+    Relies on `KerasTensor._keras_history` and `Operation._inbound_nodes`. For a nested model, its
+    attribute `input` would be its own inputs.
+    """
+    operation, node, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[node].input_tensors
+
+
+def run_graph(model: Any, inputs: Any, call: Callable) -> Any:
+    """The outputs of a Functional model's graph, with each layer and operation called by `call`.
+
+    Relies on `Function._run_through_graph`. `keras.models.clone_model` refuses calls that depend on
+    inputs of their own.
+
+    Args:
+        model: A Functional model.
+        inputs: Tensors in the structure of its inputs.
+        call: Function (layer, *args, **kwargs) -> the layer's outputs.
+    """
+    return model._run_through_graph(inputs, operation_fn=lambda layer: layer, call_fn=call)
 
 
 def dropout_seed_states(cell: keras.layers.Layer) -> list[keras.Variable]:

@@ -98,6 +98,8 @@ class Preset:
             numbers in real units. Default: "output 1", "output 2", ...
         target_columns: Columns of a table with the true values of the columns of `to_table`,
             by which predictions are scored if a file has them.
+        stream_targets: Function from the columns of a table, `target_columns` included, to the true
+            outputs (rows, outputs) of the model, NaN where they are unknown, for `lnn adapt`.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Preset:
     from_table: Callable[[dict[str, np.ndarray]], Inputs] | None = None
     to_table: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None
     target_columns: tuple[str, ...] = ()
+    stream_targets: Callable[[dict[str, np.ndarray]], np.ndarray] | None = None
 
     @property
     def metric(self) -> Metric:

@@ -16,7 +16,7 @@ import keras
 NEXT = "next_"  # output `next_h` is the state that the next step takes as input `h`
 
 _INPUT = re.compile(r"(input_layer|keras_tensor|input)(_\d+)?$")
-_MODEL = re.compile(r"(sequential|functional|model)(_\d+)?$")
+_MODEL = re.compile(r"(sequential|functional|model)(_\d+)?(_adaptive)?$")
 # Layers that were replaced by an RNN with another cell keep their name.
 _RNN_STEMS = "lstm|gru|simple_rnn|rnn|liquid_rnn|stacked_rnn_cells"
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from export.forms import names
+from export.forms.adaptive_readout import is_adaptive, target_inputs
 from export.forms.causal_conv import CausalConvolution, past_rows
 from export.forms.folded_normalization import Scaling, folded_layers
 from export.forms.form import Form
@@ -22,10 +23,19 @@ from export.forms.time_axis import EACH_STEP, Action, TimeAxis, is_convolution, 
 
 @dataclass(frozen=True)
 class State:
-    """A state tensor: the name of its input (the output has the prefix `next_`), initial value."""
+    """A state tensor.
+
+    Attributes:
+        name: The name of its input; the output has the prefix `next_`.
+        initial: Initial value (1, ...).
+        is_weights: Whether it holds weights that the model learns while it runs.
+        is_learned: Whether it holds what the model has learned, and is kept for other sequences.
+    """
 
     name: str
     initial: np.ndarray
+    is_weights: bool = False
+    is_learned: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class Step:
             (batch, features), or (batch, rows, features).
         window: Number of steps of a sequence if the model has a fixed length, or None. After a
             window, the states start from their initial values.
+        targets: Names of the inputs that hold targets, which may be missing.
     """
 
     model: Form
@@ -57,6 +68,7 @@ class Step:
     sequences: frozenset[str]
     rows: int = 1
     window: int | None = None
+    targets: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -114,6 +126,7 @@ def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:
         sequences=frozenset(n for n, value in graph.outputs.items() if axis.is_sequence(value)),
         rows=axis.rows,
         window=None if axis.length is None else axis.length // axis.rows,
+        targets=target_inputs(graph),
     )
 
 
@@ -238,7 +251,11 @@ def _states_of_calls(graph) -> dict[int, list[State]]:
         values = _initial_values(call.layer)
         layer = graph.layer_names[id(call.layer)]
         pairs = zip(names.state_names(layer, len(values), taken), values, strict=True)
-        states[id(call)] = [State(*pair) for pair in pairs]
+        learned = call.layer.cell.learned_states if is_adaptive(call.layer) else 0
+        states[id(call)] = [
+            State(name, value, is_weights=index == 0 < learned, is_learned=index < learned)
+            for index, (name, value) in enumerate(pairs)
+        ]
     return states
 
 

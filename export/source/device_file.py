@@ -1,5 +1,6 @@
 """A .tflite file with the facts that the source code generators need."""
 
+import hashlib
 from dataclasses import dataclass
 
 from export.recipes import MinimumRuntime, Recipe
@@ -23,6 +24,7 @@ class DeviceFile:
         has_sequence: Whether the file has the signature `sequence`, on float32 values.
         window: Number of steps after which the states start anew, if the model has a fixed length.
         runtime: The earliest runtime on phones.
+        delay: Number of steps after which a model that learns gets the target of a prediction.
 
     Raises:
         ValueError: Its inputs, outputs and states have several dtypes, or an unsupported one.
@@ -37,6 +39,7 @@ class DeviceFile:
     has_sequence: bool = False
     window: int | None = None
     runtime: MinimumRuntime = Recipe.runtime
+    delay: int | None = None
 
     def __post_init__(self):
         dtypes = sorted({tensor.dtype for tensor in self.layout})
@@ -50,6 +53,11 @@ class DeviceFile:
     def dtype(self) -> str:
         """Dtype of all inputs, outputs and states."""
         return self.layout[0].dtype
+
+    @property
+    def digest(self) -> int:
+        """The first 8 bytes of the file's SHA-256, little-endian: its saved states hold them."""
+        return int.from_bytes(hashlib.sha256(self.content).digest()[:8], "little")
 
     @property
     def window_note(self) -> str:

@@ -56,11 +56,17 @@ def _layout(tensor: TensorLayout) -> str:
         float_literal(tensor.zero_point),
         _float_array(tensor.scale),
         _float_array(tensor.offset),
+        str(tensor.may_be_missing).lower(),
     )
 
 
 def _state(tensor: TensorLayout) -> str:
-    return _call("State", kotlin_string(tensor.name), _float_array(tensor.initial))
+    return _call(
+        "State",
+        kotlin_string(tensor.name),
+        _float_array(tensor.initial),
+        str(tensor.is_learned).lower(),
+    )
 
 
 def _call(name: str, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from export.source.adaptation_note import adaptation_note
 from export.source.device_file import DeviceFile
 from export.source.identifiers import identifiers
 from export.source.literals import comment, lines
@@ -70,6 +71,8 @@ def _readme(file, operation_count):
             + tolerance_note(file)
         ),
         loop="\n".join(loop),
+        adaptation=adaptation_note(file, is_cpp=True),
+        saved_bytes=f"{20 + states * np.dtype(file.dtype).itemsize:,}",
         window_note=file.window_note,
     )
 

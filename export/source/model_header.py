@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from export.forms.adaptive_readout import MISSING
 from export.source.device_file import DeviceFile
 from export.source.identifiers import identifiers
 from export.source.literals import comment, comment_lines, float_literal, lines, number_literal
@@ -35,6 +36,8 @@ def model_header(file: DeviceFile) -> str:
         inputs=_tensors(inputs, "input"),
         outputs=_tensors(outputs, "output"),
         states=_states(states),
+        saved_state=fill("saved_state.h.in", digest=f"0x{file.digest:016x}"),
+        missing=float_literal(MISSING),
         **_counts_and_lists(input=inputs, output=outputs, state=states),
     )
 
@@ -90,7 +93,8 @@ def _tensors(tensors, kind):
         f"// {comment(tensor.name)}\n"
         f"inline constexpr Tensor {names[tensor.name]} = {{{getattr(tensor, kind)}, {start}, "
         f"{tensor.size}, {tensor.zero_point},\n"
-        f"    internal::{kind}_scale_{index}, internal::{kind}_offset_{index}}};"
+        f"    internal::{kind}_scale_{index}, internal::{kind}_offset_{index}, "
+        f"{str(tensor.may_be_missing).lower()}}};"
         for index, (tensor, start) in enumerate(zip(tensors, starts, strict=False))
     )
 
@@ -101,7 +105,7 @@ def _states(states):
         f"// {comment(state.name)}: scale {float_literal(state.scale[0])}, "
         f"zero point {state.zero_point}\n"
         f"inline constexpr State {names[state.name]} = {{{state.input}, {state.output}, "
-        f"{state.size}, internal::state_{index}}};"
+        f"{state.size}, internal::state_{index}, {str(state.is_learned).lower()}}};"
         for index, state in enumerate(states)
     )
 

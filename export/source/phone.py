@@ -3,6 +3,7 @@
 import textwrap
 
 from export.recipes import MinimumRuntime
+from export.source.adaptation_note import adaptation_note
 from export.source.device_file import DeviceFile
 from export.source.kotlin import kotlin_class, kotlin_string
 from export.source.literals import comment
@@ -71,6 +72,7 @@ def _readme(file, comments):
         file_bytes=f"{len(file.content):,}",
         dtype=file.dtype,
         window_note=file.window_note,
+        adaptation=adaptation_note(file, is_cpp=False),
         sequence_note=SEQUENCE_NOTE if file.has_sequence else "",
         kotlin_inputs=", ".join(f"{kotlin_string(t.name)} to {name}" for t, name in named),
         kotlin_output=kotlin_string(output.name),

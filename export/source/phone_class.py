@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from export.forms.adaptive_readout import MISSING
 from export.forms.names import NEXT
 from export.source.device_file import DeviceFile
+from export.source.literals import float_literal
 from export.source.templates import fill
 from export.tflite_file.layout import TensorLayout
 
@@ -29,6 +31,12 @@ def phone_class(
         **texts,
         next=NEXT,
         sequence=fill(f"sequence.{language}.in") if file.has_sequence else "",
+        saved_state=fill(f"saved_state.{language}.in"),
+        digest=f"0x{file.digest:016x}",
+        # Literals of Kotlin's Long have a sign.
+        digest_long=file.digest - (file.digest >> 63 << 64),
+        missing=float_literal(MISSING),
+        missing_float=float_literal(MISSING).removesuffix("f"),
         inputs="\n".join(map(layout, file.tensors("input"))),
         outputs="\n".join(map(layout, file.tensors("output"))),
         states="\n".join(map(state, file.tensors("state"))),

@@ -44,7 +44,8 @@ def _layout(tensor: TensorLayout) -> str:
         f"{INDENT}name: {swift_string(tensor.name)},\n"
         f"{INDENT}zeroPoint: {tensor.zero_point},\n"
         f"{INDENT}scale: {_array(tensor.scale)},\n"
-        f"{INDENT}offset: {_array(tensor.offset)}),"
+        f"{INDENT}offset: {_array(tensor.offset)},\n"
+        f"{INDENT}mayBeMissing: {str(tensor.may_be_missing).lower()}),"
     )
 
 
@@ -52,7 +53,8 @@ def _state(tensor: TensorLayout) -> str:
     return (
         f"{INDENT[2:]}State(\n"
         f"{INDENT}name: {swift_string(tensor.name)},\n"
-        f"{INDENT}initial: {_array(tensor.initial)}),"
+        f"{INDENT}initial: {_array(tensor.initial)},\n"
+        f"{INDENT}isLearned: {str(tensor.is_learned).lower()}),"
     )
 
 

@@ -24,6 +24,8 @@ class TensorLayout:
         scale: Per element (size,): real = scale * (stored - zero_point) + offset.
         offset: Per element (size,).
         initial: Initial stored values of a state (size,); empty for inputs and outputs.
+        may_be_missing: Whether an input takes values that are not finite: targets that are unknown.
+        is_learned: Whether a state holds what the model has learned.
     """
 
     name: str
@@ -36,16 +38,20 @@ class TensorLayout:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     initial: tuple[float, ...] = ()
+    may_be_missing: bool = False
+    is_learned: bool = False
 
 
 def tensor_layout(signature: Signature, step: Step) -> tuple[TensorLayout, ...]:
     """Return the layout of a file's data inputs, data outputs and states, in this order."""
     inputs = [_scaled_layout(tensor, step, "input") for tensor in signature.data_inputs]
     outputs = [_scaled_layout(tensor, step, "output") for tensor in signature.data_outputs]
+    learned = {state.name for state in step.states if state.is_learned}
     states = [
         replace(
             _layout(state, "state", state.position, next_state.position),
             initial=tuple(state.quantize(step.initial_states[state.name]).ravel().tolist()),
+            is_learned=state.name in learned,
         )
         for state, next_state in signature.states
     ]
@@ -58,7 +64,8 @@ def _scaled_layout(tensor, step, kind):
     # A step of several rows has their features concatenated.
     rows = math.prod(tensor.shape) // len(scaling.scale)
     scale, offset = np.tile(scaling.scale, rows), np.tile(scaling.offset, rows)
-    return _layout(tensor, kind, input, output, scale, offset)
+    layout = _layout(tensor, kind, input, output, scale, offset)
+    return replace(layout, may_be_missing=tensor.name in step.targets)
 
 
 def _layout(tensor: Tensor, kind, input, output, scale=None, offset=None):

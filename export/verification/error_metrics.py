@@ -67,6 +67,12 @@ def largest_rms(values: dict[str, np.ndarray], reference: dict[str, np.ndarray])
     return max((relative_rms(values[name], r) for name, r in reference.items()), default=0.0)
 
 
+def relative_distance(values: np.ndarray, reference: np.ndarray) -> float:
+    """Return the norm of values - reference, over that of the reference if it is not 0."""
+    norm = float(np.linalg.norm(reference.astype("float64")))
+    return float(np.linalg.norm(values.astype("float64") - reference)) / (norm or 1.0)
+
+
 def disagreement(outputs: Sequence[dict[str, np.ndarray]]) -> float | None:
     """Return the largest `relative_rms` between two runtimes, over the reference's deviation.
 

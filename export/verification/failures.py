@@ -1,9 +1,12 @@
 """Which errors of the runtimes fail a verification, and which are warnings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from export.recipes import Recipe
 from export.verification.report import RuntimeResult, percent
+
+# Largest accepted error of learned weights in a file that equals the model.
+LEARNED_TOLERANCE = 1e-4
 
 
 def failures_and_warnings(
@@ -44,3 +47,26 @@ def failures_and_warnings(
         return deviations, []
     # True outputs are at hand: the task's error decides.
     return losses, deviations
+
+
+def learned_failures(
+    results: Sequence[RuntimeResult], floor: float, recipe: Recipe
+) -> Iterator[str]:
+    """Yield the errors of learned weights that are out of tolerance, one sentence each.
+
+    Only files in float32 learn from the same features as the model.
+
+    Args:
+        results: One per runtime.
+        floor: Error that float32 rounding explains.
+        recipe: The recipe of the file.
+    """
+    if (recipe.activations, recipe.weights) != ("float32", "float32"):
+        return
+    for result in results:
+        error = result.learned_error
+        if error is not None and not error <= LEARNED_TOLERANCE + floor:
+            yield (
+                f"{result.name}: the learned weights differ from those in Keras by "
+                f"{percent(error)} of their size; allowed: {percent(LEARNED_TOLERANCE)}."
+            )

@@ -1,5 +1,7 @@
 """Measures a file with the signature `step`: each runtime in closed loop against Keras."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from export.targets import Target
 from export.tflite_file import flatbuffer
 from export.verification import check_forms, error_metrics
 from export.verification.evaluate import TrueOutputs
-from export.verification.failures import failures_and_warnings
+from export.verification.failures import failures_and_warnings, learned_failures
 from export.verification.report import Measurements, RuntimeResult, signals
 
 NO_WHEEL = "not run: no wheel for this platform"
@@ -46,22 +48,56 @@ def measure_steps(
         target: The device that runs the file.
         recipe: The tolerances.
     """
-    truth = None if true_outputs is None else TrueOutputs(step, sequences, true_outputs)
     started, missing, rejections = start_runtimes(content, target.runtimes)
+    rollouts = {runtime.name: rollout(runtime, rows, step.initial_states) for runtime in started}
+    arena = next((r.arena_bytes for r in started if r.arena_bytes is not None), None)
+    runs = Runs(rollouts, arena, missing, rejections)
+    return compare(content, step, rows, sequences, true_outputs, recipe, runs)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What the runtimes of a target returned for the same rows.
+
+    Attributes:
+        rollouts: By name of each runtime that ran.
+        arena_bytes: Arena on TFLite Micro; None if it was not run.
+        missing: Names of the runtimes without a wheel on this platform.
+        rejections: By name of each runtime that rejects the file, its reason.
+    """
+
+    rollouts: dict[str, Rollout]
+    arena_bytes: int | None
+    missing: Sequence[str]
+    rejections: dict[str, str]
+
+
+def compare(
+    content: bytes,
+    step: Step,
+    rows: dict[str, np.ndarray],
+    sequences: dict[str, np.ndarray],
+    true_outputs: Any,
+    recipe: Recipe,
+    runs: Runs,
+) -> Measurements:
+    """Compare what runtimes returned with Keras; see `measure_steps`."""
+    truth = None if true_outputs is None else TrueOutputs(step, sequences, true_outputs)
     reference, rounded = _reference_rollouts(step, rows)
-    rollouts = [
-        reference,
-        *(rollout(runtime, rows, step.initial_states) for runtime in started),
-    ]
+    rollouts = [reference, *runs.rollouts.values()]
     outputs = [returned_outputs(step, rolled) for rolled in rollouts]
     floor = error_metrics.rounding(outputs[0], returned_outputs(step, rounded))
-    names = [KerasStep.name, *(runtime.name for runtime in started)]
+    learned_floor = error_metrics.ROUNDING_ULPS * (_learned_error(step, rounded, reference) or 0)
+    names = [KerasStep.name, *runs.rollouts]
     results = [
-        _result(name, rolled, values, reference, outputs[0], floor, truth)
+        replace(
+            _result(name, rolled, values, reference, outputs[0], floor, truth),
+            learned_error=_learned_error(step, rolled, reference),
+        )
         for name, rolled, values in zip(names, rollouts, outputs, strict=True)
     ]
-    results += [RuntimeResult(name, note=NO_WHEEL) for name in missing]
-    results += [RuntimeResult(name, note=REJECTED) for name in rejections]
+    results += [RuntimeResult(name, note=NO_WHEEL) for name in runs.missing]
+    results += [RuntimeResult(name, note=REJECTED) for name in runs.rejections]
     inputs = real_inputs(step, rows)
     expected = check_forms.model_outputs(step.graph, inputs)
     if targets.SEQUENCE in flatbuffer.signature_names(content):
@@ -73,14 +109,15 @@ def measure_steps(
         steps=len(rollouts[0].seconds),
         results=tuple(results),
         disagreement=disagreement,
-        arena_bytes=next((r.arena_bytes for r in started if r.arena_bytes is not None), None),
+        arena_bytes=runs.arena_bytes,
         failures=(
             *check_forms.step_form_failures(expected, stepped, step.sequences, floor),
             *failures,
-            *(f"{reason}." for reason in rejections.values()),
+            *learned_failures(results, learned_floor, recipe),
+            *(f"{reason}." for reason in runs.rejections.values()),
         ),
         warnings=(*warnings, *_range_warnings(content, step, rollouts[0])),
-        signals=signals(outputs[0], outputs[1] if started else {}, truth and truth.values),
+        signals=signals(outputs[0], outputs[1] if runs.rollouts else {}, truth and truth.values),
     )
 
 
@@ -131,6 +168,18 @@ def _result(name, rolled, outputs, reference, reference_outputs, floor, truth):
         metric=truth and truth.error(outputs),
         latency_p50=float(p50),
         latency_p99=float(p99),
+    )
+
+
+def _learned_error(step, rolled, reference):
+    """The largest error of learned weights after the last step; None if the model learns none."""
+    names = [state.name for state in step.states if state.is_weights]
+    return max(
+        (
+            error_metrics.relative_distance(rolled.states[n][:, -1], reference.states[n][:, -1])
+            for n in names
+        ),
+        default=None,
     )
 
 

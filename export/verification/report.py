@@ -34,6 +34,8 @@ class RuntimeResult:
         worst_error: RMS error of that step, over the outputs' standard deviation.
         error_curve: RMS errors of the outputs over time, in windows of similar length.
         metric: Mean squared error against the true outputs, if given.
+        learned_error: Error of the weights that the model learned while it ran, after the last
+            step, relative to their size; None if it learns none.
         latency_p50: Median time of a step on this host, in microseconds.
         latency_p99: 99th percentile of the same, in microseconds.
     """
@@ -47,6 +49,7 @@ class RuntimeResult:
     worst_error: float | None = None
     error_curve: tuple[float, ...] = ()
     metric: float | None = None
+    learned_error: float | None = None
     latency_p50: float | None = None
     latency_p99: float | None = None
 

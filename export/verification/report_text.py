@@ -93,6 +93,16 @@ def facts(report: Report) -> dict[str, str]:
         )
     if report.disagreement is not None:
         found["runtimes"] = f"differ from each other by at most {percent(report.disagreement)}"
+    learned = [
+        f"{percent(result.learned_error)} ({result.name})"
+        for result in report.results[1:]
+        if result.learned_error is not None
+    ]
+    if learned:
+        found["adaptation"] = (
+            f"weights learned in {report.steps:,} steps differ from those in Keras by "
+            + ", ".join(learned)
+        )
     counts = ", ".join(f"{name} x{count}" for name, count in report.operations.items())
     found["arithmetic"] = f"{report.multiply_accumulates:,} multiply-accumulates per step"
     found["operations"] = f"{sum(report.operations.values())} per step: {counts}"

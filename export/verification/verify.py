@@ -1,5 +1,7 @@
 """`verify`: a file on each runtime against Keras, over long closed-loop rollouts."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import keras
@@ -83,23 +85,46 @@ def verify(
         measured = _verify_steps(model, content, inputs, true_outputs, target, recipe, steps, reset)
     else:
         measured = _verify_sequences(model, content, inputs, true_outputs, target, recipe, steps)
+    measured = replace(measured, warnings=(*measured.warnings, *_float_warnings(content, recipe)))
     described = "Gaussian noise, since no data were given" if inputs is None else "the given data"
     if reset:
         described += ", each sequence from the initial states"
+    return report_of(model, [content], target, recipe, described, measured)
+
+
+def report_of(
+    model: keras.Model,
+    contents: Sequence[bytes],
+    target: Target,
+    recipe: Recipe,
+    inputs: str,
+    measured: Measurements,
+) -> Report:
+    """Return the report of one or several files that together are a model.
+
+    Args:
+        model: The Keras model.
+        contents: The files; the first one's digest is stated.
+        target: The device.
+        recipe: The recipe of the first file.
+        inputs: Description of the data.
+        measured: The measurements.
+    """
+    counts = sum((Counter(cost.operations(content)) for content in contents), Counter())
     return Report(
         model=read_graph(model).name,
         target=target.name,
         recipe=recipe.name,
-        inputs=described,
+        inputs=inputs,
         parameters=model.count_params(),
-        bytes=len(content),
-        gzip_bytes=cost.gzip_bytes(content),
-        multiply_accumulates=cost.multiply_accumulates(content),
-        operations=cost.operations(content),
+        bytes=sum(map(len, contents)),
+        gzip_bytes=sum(map(cost.gzip_bytes, contents)),
+        multiply_accumulates=sum(map(cost.multiply_accumulates, contents)),
+        operations=dict(sorted(counts.items())),
         tolerance=recipe.tolerance,
         minimum_runtime=recipe.runtime.name if target.name == "phone" else "",
-        **provenance(model, content),
-        **vars(replace(measured, warnings=(*measured.warnings, *_float_warnings(content, recipe)))),
+        **provenance(model, contents[0]),
+        **vars(measured),
     )
 
 

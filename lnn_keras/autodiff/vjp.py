@@ -20,6 +20,17 @@ def vjp(function: Callable, inputs: Sequence[Tensor], cotangents: Sequence[Tenso
     Returns:
         Tensors of the shapes of the inputs; zeros where the results do not depend on an input.
     """
+    return value_and_vjp(function, inputs, cotangents)[1]
+
+
+def value_and_vjp(
+    function: Callable, inputs: Sequence[Tensor], cotangents: Sequence[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Compute a function, and the gradients of `vjp`, with one evaluation of the function.
+
+    Returns:
+        The results of the function, and the gradients.
+    """
     return _VJP[keras.backend.backend()](function, list(inputs), list(cotangents))
 
 
@@ -31,20 +42,23 @@ def _tensorflow(function, inputs, cotangents):
     inputs = [tf.identity(tensor) for tensor in inputs]
     if not tf.executing_eagerly():
         # A tape records nothing while a `tf.autodiff.ForwardAccumulator` transposes a gradient.
-        return tf.gradients(
-            function(*inputs), inputs, grad_ys=cotangents, unconnected_gradients=zero
-        )
+        outputs = list(function(*inputs))
+        gradients = tf.gradients(outputs, inputs, grad_ys=cotangents, unconnected_gradients=zero)
+        return outputs, gradients
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
-        outputs = function(*inputs)
-    return tape.gradient(outputs, inputs, output_gradients=cotangents, unconnected_gradients=zero)
+        outputs = list(function(*inputs))
+    gradients = tape.gradient(
+        outputs, inputs, output_gradients=cotangents, unconnected_gradients=zero
+    )
+    return outputs, gradients
 
 
 def _jax(function, inputs, cotangents):
     import jax
 
-    _, pull_back = jax.vjp(function, *inputs)
-    return list(pull_back(cotangents))
+    outputs, pull_back = jax.vjp(function, *inputs)
+    return list(outputs), list(pull_back(cotangents))
 
 
 def _torch(function, inputs, cotangents):
@@ -60,9 +74,10 @@ def _torch(function, inputs, cotangents):
             for tensor in inputs
         ]
         # torch raises an error for a result that does not depend on the inputs.
+        outputs = list(function(*inputs))
         pairs = [
             (output, cotangent)
-            for output, cotangent in zip(function(*inputs), cotangents, strict=True)
+            for output, cotangent in zip(outputs, cotangents, strict=True)
             if output.requires_grad
         ]
         gradients = torch.autograd.grad(
@@ -72,10 +87,11 @@ def _torch(function, inputs, cotangents):
             allow_unused=True,
             create_graph=recorded,
         )
-    return [
+    gradients = [
         ops.zeros_like(tensor) if gradient is None else gradient
         for tensor, gradient in zip(inputs, gradients, strict=True)
     ]
+    return [output if recorded else output.detach() for output in outputs], gradients
 
 
 _VJP = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

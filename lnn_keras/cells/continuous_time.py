@@ -255,9 +255,14 @@ def step_dtype(cell: Any) -> str:
     return keras.backend.result_type(cell.compute_dtype, "float32")
 
 
+def largest_input(dtype: str) -> float:
+    """The limit of finite inputs for a compute dtype."""
+    return LARGEST_HALF_INPUT if dtype == "float16" else LARGEST_INPUT
+
+
 def bounded(inputs: Tensor, dtype: str) -> Tensor:
     """Inputs within the limits of a compute dtype; NaN and infinite ones stay as they are."""
-    largest = LARGEST_HALF_INPUT if dtype == "float16" else LARGEST_INPUT
+    largest = largest_input(dtype)
     inputs = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
     if elapsed_time.in_device_file():
         return inputs

@@ -1,7 +1,10 @@
 """Generated C++ of exported models: a device replays the recording of the runtime exactly."""
 
+import hashlib
 import re
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from export.tflite_file import flatbuffer
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
 # lnn::Status
-INPUT_NOT_FINITE = 1
+INPUT_NOT_FINITE, STATE_DAMAGED, STATE_OF_OTHER_MODEL = 1, 4, 5
 FILES = {
     "model.tflite",
     "report.json",
@@ -134,3 +137,51 @@ def test_the_device_quantizes_and_dequantizes_as_the_layout_says(exported, mixed
     quantized = np.array([-128, 127, 5], "int8")
     expected = (quantized - np.float64(output.zero_point)) * output.scale + output.offset
     np.testing.assert_allclose(device.dequantize(0, quantized, 3), expected, rtol=1e-5)
+
+
+def with_checksum(body):
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("liquid", "int8"), ("liquid", "int16x8"), ("lstm", "float32"), ("stateless", "float32")],
+)
+def test_a_device_saves_its_states_and_continues_from_them(name, recipe, exported, tmp_path):
+    exports = exported(name, recipe)
+    device = device_of(exports.folder, tmp_path)
+    dtype = exports.report.layout[0].dtype
+    states = [tensor for tensor in exports.report.layout if tensor.kind == "state"]
+    random = np.random.default_rng(0)
+    rows = (random.uniform(-1, 1, (9, 3)) * (1 if recipe == "float32" else 100)).astype(dtype)
+    size = sum(tensor.size for tensor in exports.report.layout if tensor.kind == "output")
+    assert device.start() == 0
+    initial = device.save()
+    assert initial == with_checksum(
+        struct.pack("<4sI", b"LNNS", 1)
+        + hashlib.sha256(exports.content).digest()[:8]
+        + b"".join(np.array(state.initial, np.dtype(dtype).newbyteorder("<")) for state in states)
+    )
+    for row in rows[:5]:
+        device.step(row, size)
+    saved = device.save()
+    assert (saved == initial) == (not states)
+    expected = [device.step(row, size) for row in rows[5:]]
+    # What is damaged or foreign changes nothing.
+    other = saved[:8] + bytes(8) + saved[16:-4]
+    newer = saved[:4] + struct.pack("<I", 2) + saved[8:-4]
+    longer = saved[:-4] + bytes(4)
+    refused = {
+        STATE_DAMAGED: [
+            b"", saved[:-1], saved + b"\0", b"\xff" * len(saved), bytes(len(saved)),
+            with_checksum(b"LNNX" + saved[4:-4]),
+            *(saved[:i] + bytes([saved[i] ^ 4]) + saved[i + 1 :] for i in range(len(saved))),
+        ],
+        STATE_OF_OTHER_MODEL: [with_checksum(body) for body in (other, newer, longer)],
+    }  # fmt: skip
+    assert device.restore(saved) == 0
+    for status, every in refused.items():
+        assert {device.restore(bytes_) for bytes_ in every} == {status}
+    for row, outputs in zip(rows[5:], expected, strict=True):
+        np.testing.assert_array_equal(device.step(row, size), outputs)

@@ -1,5 +1,6 @@
 """Kotlin and Swift sources hold every name and value of the file, and their syntax is complete."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -80,6 +81,41 @@ def test_classes_hold_the_names_and_values_of_the_file(dtype, name):
 def test_only_integer_types_are_rounded_and_clamped(dtype, name):
     text = source_files("phone", phone_file(dtype))[name]
     assert ("coerceIn" in text or "rounded(" in text) == (dtype != "float32")
+
+
+@pytest.mark.parametrize(("dtype", "name"), CLASSES)
+def test_states_are_saved_and_restored_by_the_digest_of_the_file(dtype, name):
+    file = phone_file(dtype)
+    text = source_files("phone", file)[name]
+    assert "saveState()" in text and "restoreState(" in text
+    digest = hashlib.sha256(file.content).digest()[:8]
+    if name == SWIFT:
+        assert f"modelDigest: UInt64 = 0x{int.from_bytes(digest, 'little'):016x}\n" in text
+    else:
+        assert f"MODEL_DIGEST = {int.from_bytes(digest, 'little', signed=True)}L\n" in text
+        assert f"SAVED_BYTES = 20 + {SIZES[dtype][0]} * STATES" in text
+    # Every check comes before the states change.
+    restore = text[text.index("restoreState(") :]
+    checks = ("checksum(", "ersion", "of another model", "write(buffer, read(saved))")
+    if name == SWIFT:
+        checks = (*checks[:3], "states = restored")
+    places = [restore.index(check) for check in checks]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", [KOTLIN, SWIFT])
+def test_only_targets_may_be_missing(name):
+    file = phone_file("float32")
+    awkward, *rest = sorted(file.layout, key=lambda tensor: tensor.name != AWKWARD)
+    target = replace(awkward, may_be_missing=True)
+    known = source_files("phone", file)[name]
+    text = source_files("phone", replace(file, layout=(target, *rest), delay=3))[name]
+    flag = r"mayBeMissing: true" if name == SWIFT else r"^ +true,$"
+    assert not re.findall(flag, known, re.MULTILINE)
+    assert len(re.findall(flag, text, re.MULTILINE)) == 1
+    readme = source_files("phone", replace(file, layout=(target, *rest), delay=3))["README.md"]
+    assert "of 3 steps before (`delay` is 3)" in readme
+    assert "The model learns" not in source_files("phone", file)["README.md"]
 
 
 @pytest.mark.parametrize(("dtype", "name"), CLASSES)

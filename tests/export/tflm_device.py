@@ -53,6 +53,9 @@ class Device:
     def reset(self):
         self._library.probe_reset()
 
+    def restart(self):
+        self._library.probe_restart()
+
     def step(self, inputs, size):
         """Run one step: its `size` outputs, or None if it failed; `status` says why."""
         outputs = np.zeros(size, self.dtype)
@@ -70,6 +73,17 @@ class Device:
         real = np.zeros(size, "float32")
         self._library.probe_dequantize(index, _pointer(quantized), _pointer(real))
         return real
+
+    def save(self):
+        """The bytes of all states."""
+        saved = np.zeros(self._library.probe_saved_bytes(), "uint8")
+        self._library.probe_save(_pointer(saved))
+        return saved.tobytes()
+
+    def restore(self, saved):
+        """Continue from the bytes of a state; the status."""
+        values = np.frombuffer(saved or b"\0", "uint8").copy()
+        return self._library.probe_restore(_pointer(values), len(saved))
 
     @property
     def model_bytes(self):

@@ -113,6 +113,32 @@ def test_parts_of_a_layer_are_found_at_any_depth():
     ], why
 
 
+def test_the_calls_of_a_graph():
+    block = keras.Sequential([keras.Input((None, 4)), keras.layers.Dense(3)])
+    x = keras.Input((None, 2))
+    hidden = keras.layers.Dense(4, name="hidden")(x)
+    y = keras.layers.Add()([block(hidden), ops.square(keras.layers.Dense(3)(x))])
+    why = "adapt: the readout of a model, and models over streams"
+    layer, inputs = compat.call_before(y)
+    assert isinstance(layer, keras.layers.Add) and len(inputs) == 2, why
+    # The tensor that a nested model took, and not its own input.
+    assert compat.call_before(inputs[0])[1][0] is hidden, why
+    assert compat.inputs_of(block)[0] is hidden, why
+    called = []
+
+    def call(layer, *args, **kwargs):
+        called.append(layer)
+        return layer(*args, **kwargs)
+
+    values = np.ones((1, 5, 2), "float32")
+    model = keras.Model(x, y)
+    outputs = compat.run_graph(model, ops.convert_to_tensor(values), call)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(outputs), ops.convert_to_numpy(model(values)), atol=1e-6, err_msg=why
+    )
+    assert block in called and model.get_layer("hidden") in called and len(called) == 5, why
+
+
 def test_the_dtype_in_which_weights_are_read():
     class Reading(keras.layers.Layer):
         def build(self, shape):

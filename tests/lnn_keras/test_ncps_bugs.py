@@ -100,7 +100,7 @@ def test_an_inhibitory_synapse_inhibits():
 
 def documented_examples():
     """The examples in the docstrings of all public classes."""
-    modules = (lnn_keras, lnn_keras.wirings, lnn_keras.families)
+    modules = (lnn_keras, lnn_keras.adapt, lnn_keras.wirings, lnn_keras.families)
     named = {name: value for module in modules for name, value in vars(module).items()}.items()
     for name, value in named:
         text = getattr(value, "__doc__", None) if isinstance(value, type) else None

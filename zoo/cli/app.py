@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import data, demo, exports, fit, predict, presets, train
+from zoo.cli import adapt, bench, data, demo, exports, fit, predict, presets, train
 
 # Suppresses the notices of TensorFlow that a setting can suppress.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,11 +25,13 @@ app.command()(predict.evaluate)
 app.command()(exports.export)
 app.command()(exports.verify)
 app.command()(exports.compare)
+app.command()(adapt.adapt)
 app.command()(train.train)
 app.command()(train.sweep)
 app.command()(presets.release)
 app.command()(presets.publish)
 app.add_typer(data.app, name="data")
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

@@ -49,6 +49,9 @@ def export(
         str, typer.Option(help="float32, int8 or int16x8; for phones also float16 and dynamic.")
     ] = "int8",
     calibration: Calibration = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Its readout goes on learning on the device.")
+    ] = False,
     steps: MaxSteps = 1000,
     reset: Reset = False,
     tolerance: Tolerance = None,
@@ -62,10 +65,11 @@ def export(
     calibration_data, evaluation = _data(source, calibration)
     arguments.require_calibration(recipe, calibration_data)
     load_keras()
-    from export import to_tflite
+    from export import Adaptation, to_tflite
     from zoo.hub import store
 
     model = store.load(source)
+    adaptation = Adaptation(delay=_delay(source)) if adapt else None
     with progress("Exporting") as update:
         report = to_tflite(
             model,
@@ -78,6 +82,7 @@ def export(
             reset=reset or _is_reset(source),
             tolerance=tolerance,
             metric_tolerance=metric_tolerance,
+            adapt=adaptation,
             progress=update,
         )
     report.print(console())
@@ -182,6 +187,14 @@ def compare(
         return
     with whole_file(out) as file:
         file.write_text(texts[form]() + "\n", "utf-8")
+
+
+def _delay(source: str) -> int:
+    """The number of rows until the truth of a prediction is known."""
+    from zoo.tables.fitted import columns_of
+
+    columns = columns_of(source)
+    return max(1, columns.horizon) if columns else 1
 
 
 def _is_reset(source: str) -> bool:

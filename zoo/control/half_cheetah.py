@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data import half_cheetah as data
-from zoo.data.column_kinds import NUMBER, stacked
+from zoo.data.column_kinds import NUMBER, next_rows, stacked
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.metrics import MSE, median_squared_error
@@ -148,6 +148,7 @@ _preset = functools.partial(
     columns=dict.fromkeys(data.COLUMNS, NUMBER),
     from_table=lambda table: stacked(table, data.COLUMNS),
     to_table=lambda predictions: dict(zip(data.COLUMNS, predictions[0].T, strict=True)),
+    stream_targets=lambda table: next_rows(table, data.COLUMNS),
 )
 
 PRESETS = (

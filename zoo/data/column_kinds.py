@@ -66,6 +66,12 @@ def stacked(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarr
     return np.stack([columns[name] for name in names], axis=-1).astype("float32")[np.newaxis]
 
 
+def next_rows(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    """The row after each row: float32 (rows, columns), NaN after the last one."""
+    rows = stacked(columns, names)[0]
+    return np.concatenate([rows[1:], np.full_like(rows[:1], np.nan)])
+
+
 def _require_columns(table: Table, expected: Sequence[str]) -> None:
     received = list(table.frame.columns)
     missing = [name for name in expected if name not in received]

@@ -281,5 +281,6 @@ PRESETS = (
         from_table=inputs_of,
         to_table=volumes_of,
         target_columns=(data.TARGET,),
+        stream_targets=lambda table: (table[data.TARGET][:, None] - MEAN_VOLUME) / VOLUME_DEVIATION,
     ),
 )

@@ -98,9 +98,10 @@ _INITIALIZERS = """
     STFTInitializer TruncatedNormal VarianceScaling Zeros
 """
 _OWN = """
-    Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell DiagonalLiquidCell EachStep
-    ForwardFillCell FullyConnected KeepZeros LEFCell LRCCell LTCCell Layered LiquidBlock LiquidCell
-    LiquidRNN LiquidStack MixedMemoryCell NCP NODECell ODERNNCell Random WiredCfCCell
+    AdaptiveReadoutCell Adjacency AutoNCP Bidirectional CTGRUCell CTRNNCell CfCCell
+    DiagonalLiquidCell EachStep ForwardFillCell FullyConnected KeepZeros LEFCell LRCCell LTCCell
+    Layered LiquidBlock LiquidCell LiquidRNN LiquidStack MixedMemoryCell NCP NODECell ODERNNCell
+    Random RunningNormalization RunningNormalizationCell WiredCfCCell
 """
 _QUANTIZED = "QuantizedCell QuantizedLayer _QuantizedLiquidRNN _QuantizedRNN"
 _POLICIES = """
@@ -135,7 +136,9 @@ REGISTERED: dict[str, frozenset[str]] = {
     "lnn_export": frozenset(_QUANTIZED.split()),
 }
 # Our own parts of layers, which do not count as layers.
-REGISTERED_PARTS: dict[str, frozenset[str]] = {"lnn_keras": frozenset(["Antisymmetric"])}
+REGISTERED_PARTS: dict[str, frozenset[str]] = {
+    "lnn_keras": frozenset("Antisymmetric LeastMeanSquares RecursiveLeastSquares".split())
+}
 WIRINGS = frozenset("Adjacency AutoNCP FullyConnected Layered NCP Random".split())
 ACTIVATIONS = frozenset(_ACTIVATIONS.split())
 REGISTERED_FUNCTIONS = frozenset(["lnn_keras>lecun_tanh"])

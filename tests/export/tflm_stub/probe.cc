@@ -27,6 +27,7 @@ int probe_start() {
   return model.Fits() ? 0 : 2;
 }
 void probe_reset() { model.Reset(); }
+void probe_restart() { model.Restart(); }
 int probe_step(const lnn::Number* inputs, lnn::Number* outputs) {
   return static_cast<int>(model.Step(inputs, outputs));
 }
@@ -35,6 +36,11 @@ int probe_quantize(int index, const float* real, lnn::Number* numbers) {
 }
 void probe_dequantize(int index, const lnn::Number* numbers, float* real) {
   lnn::Dequantize(lnn::kOutputs[static_cast<std::size_t>(index)], numbers, real);
+}
+unsigned int probe_saved_bytes() { return lnn::kSavedStateBytes; }
+void probe_save(std::uint8_t* bytes) { model.SaveState(bytes); }
+int probe_restore(const std::uint8_t* bytes, unsigned int size) {
+  return static_cast<int>(model.RestoreState(bytes, size));
 }
 unsigned int probe_model_bytes() { return lnn_model_data_size; }
 }

@@ -43,6 +43,7 @@ MicroInterpreter::MicroInterpreter(const Model*, const MicroOpResolver& op_resol
 
 TfLiteStatus MicroInterpreter::AllocateTensors() {
   if (!op_resolver_.IsFull()) return kTfLiteError;
+  if (input_bytes.size() > kMost || output_bytes.size() > kMost) return kTfLiteError;
   if (Sum(input_bytes) > arena_size_ || Sum(output_bytes) > arena_size_) return kTfLiteError;
   Place(input_bytes, arena_, inputs_);
   Place(output_bytes, arena_, outputs_);

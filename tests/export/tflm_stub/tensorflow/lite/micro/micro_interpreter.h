@@ -29,7 +29,7 @@ class MicroInterpreter {
   TfLiteTensor* output(std::size_t index);
 
  private:
-  static constexpr std::size_t kMost = 8;
+  static constexpr std::size_t kMost = 32;
 
   const MicroOpResolver& op_resolver_;
   std::uint8_t* arena_;

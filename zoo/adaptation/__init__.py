@@ -1,0 +1,1 @@
+"""Adaptation of presets while they run, measured on streams of public data."""
