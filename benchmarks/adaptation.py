@@ -3,6 +3,7 @@
 python -m benchmarks.adaptation      prints the tables, and writes docs/adaptation.md and its plots
 """
 
+import textwrap
 from pathlib import Path
 
 import keras
@@ -64,9 +65,7 @@ than the frozen one.
 its inputs. Mean squared error of half-cheetah-micro, in the units of sound sensors and of the
 drifted ones, from step {settled} on (`python -m benchmarks.sensor_drift` prints more):
 
-```
 {drift}
-```
 
 ## A belief that follows a change point
 
@@ -139,7 +138,7 @@ def drift_section() -> dict[str, str]:
     first = sensor_drift.SETTLED
     table = sensor_drift.table(store.load(sensor_drift.PRESET), stream, first)
     print(table, flush=True)
-    return {"drift": table, "settled": f"{first:,}"}
+    return {"drift": textwrap.indent(table, "    "), "settled": f"{first:,}"}
 
 
 def patient_section() -> dict[str, str]:

@@ -12,6 +12,7 @@ from benchmarks.markdown import percent
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
+    "adaptation": "adaptation.md",
     "compress": "compress.md",
     "export": "exports.md",
     "own_tables": "own-data.md",

@@ -58,6 +58,7 @@ def adaptive_model(
     export.to_tflite(adaptive, "build/device", recipe="float32", evaluation=([x, y], y))
     ```
     """
+    _require_method(method)
     graph = functional(model)
     found = readout(graph)
     _require_free_names(graph)
@@ -172,19 +173,13 @@ class AdaptiveModel:
         Raises:
             ValueError: Another number of inputs, features, outputs or steps.
         """
-        parts = list(x) if isinstance(x, (list, tuple)) else [x]
         inputs = self.model.inputs
-        if len(parts) != len(inputs) - 1:
-            names = ", ".join(tensor.name for tensor in inputs[:-1])
-            raise ValueError(
-                f"The model has {len(inputs) - 1} inputs ({names}); received {len(parts)}."
-            )
-        arrays = [np.asarray(part, "float32") for part in parts]
+        arrays = _arrays_of_inputs(x, inputs[:-1])
         is_one_step = arrays[0].ndim == len(inputs[0].shape) - 2
-        steps = 1 if is_one_step else len(arrays[0])
+        steps = 1 if is_one_step or arrays[0].ndim == 0 else len(arrays[0])
         if target is None:
             target = np.full((steps, self._cell.outputs), np.nan)
-        arrays.append(np.asarray(target, "float32"))
+        arrays.append(_as_array(target, TARGET))
         batch = [_as_batch(*pair, steps) for pair in zip(arrays, inputs, strict=True)]
         if steps == 0:
             return np.zeros((0, self._cell.outputs), "float32")
@@ -258,6 +253,39 @@ def _require_free_names(graph):
         raise ValueError(
             f"Model {graph.name!r} has a layer or input {taken[0]!r}, which is the name of a part "
             "of an adaptive model: give it another name, or take the model before it was adaptive."
+        )
+
+
+def _arrays_of_inputs(x, inputs):
+    """The arrays of the inputs: of one input its array, or a list of the only one."""
+    if len(inputs) == 1:
+        array = _as_array(x, inputs[0].name)
+        is_listed = isinstance(x, (list, tuple)) and array.ndim == len(inputs[0].shape)
+        return [array[0]] if is_listed and len(array) == 1 else [array]
+    if not isinstance(x, (list, tuple)) or len(x) != len(inputs):
+        names = ", ".join(tensor.name for tensor in inputs)
+        received = len(x) if isinstance(x, (list, tuple)) else type(x).__name__
+        raise ValueError(
+            f"The model has {len(inputs)} inputs; give a list of {names}. Received {received}."
+        )
+    return [_as_array(part, tensor.name) for part, tensor in zip(x, inputs, strict=True)]
+
+
+def _as_array(value, name):
+    try:
+        return np.asarray(value, "float32")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name!r} must be an array of numbers; received {type(value).__name__}."
+        ) from error
+
+
+def _require_method(method):
+    """Raise a ValueError if a method is not an object that learns a linear map."""
+    if isinstance(method, type) or not hasattr(method, "learn"):
+        raise ValueError(
+            "`method` must be an object such as lnn_keras.adapt.RecursiveLeastSquares() or "
+            f"LeastMeanSquares(); received {method!r}."
         )
 
 

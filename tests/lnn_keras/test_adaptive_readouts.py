@@ -371,14 +371,34 @@ def test_models_without_a_readout_or_steps_are_refused(name):
         (np.ones(4), None, "must have the shape"),
         (np.ones((2, 3)), np.ones(2), "'target' must have the shape"),
         (np.ones(3), np.ones(3), "'target' must have the shape"),
-        ([np.ones(3), np.ones(3)], None, "has 1 inputs"),
+        ([np.ones(3), np.ones(4)], None, "must be an array of numbers; received list"),
         (np.ones((1, 2, 3)), None, "must have the shape"),
+        (None, None, "must have the shape"),
+        ("x", None, "must be an array of numbers; received str"),
+        (np.ones(3), "x", "'target' must be an array of numbers"),
     ],
 )
 def test_observe_names_wrong_shapes(x, target, message):
     adaptive = adapt.AdaptiveModel(small_model(), adapt.LeastMeanSquares())
     with pytest.raises(ValueError, match=message):
         adaptive.observe(x, target)
+
+
+@pytest.mark.parametrize("method", [None, "least squares", adapt.RecursiveLeastSquares])
+def test_methods_are_objects(method):
+    with pytest.raises(ValueError, match="`method` must be an object"):
+        adapt.AdaptiveModel(small_model(), method)
+
+
+def test_several_inputs_come_as_a_list():
+    inputs = [keras.Input((None, 2)), keras.Input((None, 1))]
+    joined = keras.layers.Concatenate()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(joined))
+    adaptive = adapt.AdaptiveModel(model, adapt.LeastMeanSquares())
+    assert adaptive.observe([[1.0, 2.0], [3.0]], [4.0]).shape == (1,)
+    for wrong in (np.ones(3), [np.ones(2)]):
+        with pytest.raises(ValueError, match="The model has 2 inputs"):
+            adaptive.observe(wrong)
 
 
 @pytest.mark.parametrize("value", [0, -0.5, 1.5, float("nan"), "0.9"])

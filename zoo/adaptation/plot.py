@@ -27,7 +27,7 @@ def errors_around(change: int, errors: Mapping[str, np.ndarray], title: str) -> 
     axis.set_xlim(-BEFORE, min(AFTER, len(next(iter(errors.values()))) - change))
     axis.set_xlabel(f"steps after the change (mean of the last {SMOOTHING})")
     axis.set_ylabel("mean squared error")
-    axis.set_title(title, loc="left", fontsize=10)
+    axis.set_title(title, loc="left", fontsize=10, pad=22)
     return _written(figure, "svg")
 
 
@@ -62,7 +62,8 @@ def _lines(errors: Mapping[str, np.ndarray], origin: int, length: int) -> tuple[
         axis.plot(steps[every], means, color=color, linewidth=1.4, label=name)
     axis.set_ylim(bottom=0)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
+    # Between the title and the lines.
+    axis.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(-0.01, 0.98), ncols=4)
     return figure, axis
 
 
