@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.arguments import argument_parser
 from benchmarks.markdown import render_page, table_header, table_row
 
@@ -39,8 +41,8 @@ takes the scan on accelerators and the loop on processors.
 ## A training step
 
 Seconds of one call of `train_on_batch` (batch {batch}, {units} units, {features} features, one
-output per step; median of {repetitions}; compiled by XLA or not, whichever is faster), and the
-memory that it adds to the process, compilation included, in MiB.
+output per step; median of {repetitions}; compiled by XLA or not, whichever is faster at {first}
+steps), and the memory that it adds to the process, compilation included, in MiB.
 "-": not finished within {limit} seconds, or not available on this backend.
 
 {cost}
@@ -89,7 +91,6 @@ LAYERS: dict[str, Callable[[], Any]] = {
 def measure(layer: str, length: int, jit_compile: bool) -> dict[str, float]:
     """Seconds and MiB of a training step in this process."""
     import keras
-    import numpy as np
 
     from benchmarks.process_memory import peak_mib, resident_mib
 
@@ -115,10 +116,16 @@ def measure(layer: str, length: int, jit_compile: bool) -> dict[str, float]:
     return {"seconds": seconds, "mib": peak_mib() - before}
 
 
-def fastest(layer: str, length: int, limit: float) -> dict[str, float] | None:
-    """The faster one of a compiled training step and one that is not, if either finishes."""
-    found = [measure_in_process(layer, length, limit, jit) for jit in (True, False)]
-    return min((f for f in found if f is not None), key=lambda f: f["seconds"], default=None)
+def measured(layer: str, limit: float) -> list[dict[str, float] | None]:
+    """The measurements of a layer at all lengths, by the compiler that is faster at the first."""
+    first = {jit: measure_in_process(layer, LENGTHS[0], limit, jit) for jit in (True, False)}
+    seconds = {jit: np.inf if found is None else found["seconds"] for jit, found in first.items()}
+    faster = min(seconds, key=lambda jit: seconds[jit])
+    found = [first[faster]]
+    for length in LENGTHS[1:]:
+        # A length that takes too long is not followed by longer ones.
+        found.append(measure_in_process(layer, length, limit, faster) if found[-1] else None)
+    return found
 
 
 def measure_in_process(
@@ -139,7 +146,7 @@ def cost_rows(limit: float) -> Iterator[str]:
     """The rows of the cost table, one per layer, as they are measured."""
     yield from table_header("layer", *(f"{length:,} steps" for length in LENGTHS))
     for layer in LAYERS:
-        found = [fastest(layer, length, limit) for length in LENGTHS]
+        found = measured(layer, limit)
         cells = ["-" if f is None else f"{f['seconds']:.3g} s, {f['mib']:,.0f} MiB" for f in found]
         yield table_row(layer, *cells)
 
@@ -168,7 +175,6 @@ def task_error(name: str, seed: int) -> tuple[int, float]:
     import tempfile
 
     import keras
-    import numpy as np
 
     from zoo.data import half_cheetah as data
     from zoo.training import loop
@@ -250,7 +256,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=LENGTHS[0])
     parser.add_argument("--jit-compile", action="store_true", help="compile that step by XLA")
     parser.add_argument("--part", choices=("cost", "task"), help="measure one part only")
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds per layer and length")
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds per layer and length")
     arguments: argparse.Namespace = parser.parse_args()
     if arguments.layer:
         print(json.dumps(measure(arguments.layer, arguments.length, arguments.jit_compile)))
@@ -271,6 +277,7 @@ def main() -> None:
         features=FEATURES,
         repetitions=REPETITIONS,
         limit=f"{arguments.limit:.0f}",
+        first=f"{LENGTHS[0]:,}",
         seeds=len(SEEDS),
         **tables,
     )

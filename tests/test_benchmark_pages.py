@@ -15,6 +15,7 @@ PAGES = {
     "adaptation": "adaptation.md",
     "compress": "compress.md",
     "export": "exports.md",
+    "long_sequences": "long-sequences.md",
     "own_tables": "own-data.md",
     "parallel": "parallel.md",
     "speed": "speed.md",

@@ -68,8 +68,7 @@ def test_export_a_model_that_adapts_on_the_device(tmp_path):
     assert "verification passed" in done.stdout
 
 
-@pytest.mark.parametrize("method", tables.METHODS)
-@pytest.mark.parametrize("name", ["forecast", "classes"])
+@pytest.mark.parametrize("name, method", zip(["forecast", "classes"], tables.METHODS, strict=True))
 def test_adapt_a_fitted_model_to_its_table(fitted, hours, tmp_path, name, method):
     path = tmp_path / "hours.csv"
     hours.to_csv(path, index=False)
@@ -159,7 +158,9 @@ def test_streams_change_in_the_middle():
     )
 
 
-def test_results_of_a_short_stream():
+def test_results_of_a_short_stream(monkeypatch):
+    names = ["frozen", "recursive least squares", "recursive least squares, reduced"]
+    monkeypatch.setattr(results, "METHODS", {name: methods.METHODS[name] for name in names})
     whole = {stream.name: stream for stream in half_cheetah_streams()}
     chosen = []
     for name in ("stationary", "bias jump"):
@@ -169,7 +170,7 @@ def test_results_of_a_short_stream():
         inputs = (stream.inputs[0][rows],)
         chosen.append(Stream(name, "", PRESET, inputs, stream.targets[rows], change, stream.floor))
     found = list(results.results(chosen))
-    assert len(found) == 2 * len(methods.METHODS)
+    assert len(found) == 2 * len(names)
     by = {(result.stream, result.method): result for result in found}
     frozen = by["bias jump", "frozen"]
     assert frozen.worst == pytest.approx(1) and frozen.removed is None
@@ -181,6 +182,28 @@ def test_results_of_a_short_stream():
     assert least_squares.numbers == 98 * (98 + 17 + 1)
     assert by["bias jump", "recursive least squares, reduced"].numbers <= 2048
     assert len(least_squares.cells()) == len(results.HEADINGS)
+
+
+@pytest.mark.parametrize(
+    "name", ["least mean squares", "retrained readout", "immediate derivatives", "linear model"]
+)
+def test_every_way_predicts_before_it_learns(name, monkeypatch):
+    monkeypatch.setattr(methods, "RETRAIN_EVERY", 25)
+    monkeypatch.setattr(methods, "RETRAIN_ON", 40)
+    whole = half_cheetah_streams()[0]
+    model, way = store.load(PRESET), methods.METHODS[name]
+    weights = [np.array(weight) for weight in model.get_weights()]
+    changed = whole.targets[:60].copy()
+    changed[40:] += 3
+    first, second = (
+        way(model, Stream("", "", PRESET, (whole.inputs[0][:60],), targets)).outputs
+        for targets in (whole.targets[:60], changed)
+    )
+    # The target of row 40 is learned after its prediction.
+    np.testing.assert_allclose(first[:41], second[:41], atol=1e-5)
+    assert np.isfinite(second).all() and np.abs(first[41:] - second[41:]).max() > 1e-3
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_worst_window():

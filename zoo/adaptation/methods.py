@@ -111,6 +111,8 @@ def linear_model(model: Any, stream: Stream) -> Prediction:
 def immediate_derivatives(model: Any, stream: Stream) -> Prediction:
     """RMSprop on all weights, with the derivatives of the current step only.
 
+    The loss is relative to the deviations of the first targets, which it takes as known.
+
     Reference: arXiv 2603.28750.
     """
     import keras
