@@ -13,6 +13,12 @@ FEATURES, OUTPUTS = 5, 2
 RANDOM = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order():
+    global RANDOM
+    RANDOM = np.random.default_rng(0)
+
+
 class MethodCell(keras.layers.Layer):
     """A method as an RNN cell, so that a stream is one compiled call."""
 
@@ -161,7 +167,7 @@ def test_missing_targets_change_nothing(method, missing):
 
 
 def test_a_known_output_is_learned_beside_a_missing_one():
-    features = np.tile(RANDOM.standard_normal((1, 4)), (30, 1))
+    features = np.ones((30, 4))
     targets = np.tile([[1.0, np.nan]], (30, 1))
     predictions, _ = run(adapt.RecursiveLeastSquares(), features, targets)
     assert predictions[-1, 0] > 0.8
