@@ -35,7 +35,7 @@ class Adaptation:
     delay: int = 1
 
     def __post_init__(self):
-        if not _is_method(self.method):
+        if not isinstance(self.method, LinearMethod):
             raise ValueError(
                 "`method` must be RecursiveLeastSquares() or LeastMeanSquares() of "
                 f"lnn_keras.adapt; received {self.method!r}."
@@ -71,7 +71,7 @@ def adaptation_of(adapt: Any) -> Adaptation | None:
     if isinstance(adapt, str):
         require_choice("adaptation", adapt, (READOUT,))
         return Adaptation()
-    if _is_method(adapt):
+    if isinstance(adapt, LinearMethod):
         return Adaptation(adapt)
     raise ValueError(
         f"`adapt` must be {READOUT!r}, a method of lnn_keras.adapt or an export.Adaptation; "
@@ -123,8 +123,3 @@ def delayed(true_outputs: np.ndarray, delay: int) -> np.ndarray:
 def checked_calibration(model: keras.Model, calibration: Any) -> dict[str, np.ndarray] | None:
     """Return calibration data by the names of a model's inputs; None stays None."""
     return None if calibration is None else as_arrays(read_graph(model), calibration)
-
-
-def _is_method(value):
-    needed = ("initial_state", "predict", "learn", "get_config")
-    return not isinstance(value, type) and all(hasattr(value, name) for name in needed)

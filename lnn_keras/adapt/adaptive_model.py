@@ -282,7 +282,7 @@ def _as_array(value, name):
 
 def _require_method(method):
     """Raise a ValueError if a method is not an object that learns a linear map."""
-    if isinstance(method, type) or not hasattr(method, "learn"):
+    if not isinstance(method, LinearMethod):
         raise ValueError(
             "`method` must be an object such as lnn_keras.adapt.RecursiveLeastSquares() or "
             f"LeastMeanSquares(); received {method!r}."

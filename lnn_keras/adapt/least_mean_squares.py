@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from lnn_keras.adapt.linear_method import outer, predict_and_learn, row_times, where_any
+from lnn_keras.adapt.linear_method import LinearMethod, outer, where_any
 from lnn_keras.argument_checks import require_fraction, require_positive
 from lnn_keras.tensors import Tensor, ops
 
@@ -20,7 +20,7 @@ class LeastMeanSquaresState(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
-class LeastMeanSquares:
+class LeastMeanSquares(LinearMethod):
     """Fits prediction = features D to a stream by normalized least mean squares.
 
         D <- (1 - leak) D + rate features (target - features D)' / (epsilon + |features|^2)
@@ -64,47 +64,15 @@ class LeastMeanSquares:
         """The state before the first step, for one stream or a batch of them."""
         return LeastMeanSquaresState(ops.zeros((batch_size, features, outputs)))
 
-    def predict(self, features: Tensor, state: LeastMeanSquaresState) -> Tensor:
-        """features D: (batch, features) -> (batch, outputs)."""
-        return row_times(features, state.weights)
-
     def learn(
         self, features: Tensor, error: Tensor, known: Tensor, state: LeastMeanSquaresState
     ) -> LeastMeanSquaresState:
-        """Update the state.
-
-        Args:
-            features: (batch, features), finite.
-            error: target - prediction (batch, outputs), finite.
-            known: 1 where a target is known, 0 elsewhere (batch, outputs). Where none is known,
-                the state does not change.
-            state: The state before the step.
-        """
+        """Update the state; see `LinearMethod.learn`."""
         size = self.epsilon + ops.sum(ops.square(features), axis=-1, keepdims=True)
         step = outer(self.rate * features / size, error * known)
         new = LeastMeanSquaresState((1 - self.leak) * state.weights + step)
         return where_any(known, new, state)
 
-    def step(
-        self, features: Tensor, target: Tensor, state: LeastMeanSquaresState
-    ) -> tuple[Tensor, LeastMeanSquaresState]:
-        """Predict, then learn.
-
-        Args:
-            features: (batch, features).
-            target: (batch, outputs). Values that are not finite are missing targets.
-            state: The state before the step.
-
-        Returns:
-            The prediction (batch, outputs), made before learning, and the new state.
-        """
-        return predict_and_learn(self, features, target, state)
-
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"rate": self.rate, "leak": self.leak, "epsilon": self.epsilon}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LeastMeanSquares":
-        """A method from the result of `get_config`."""
-        return cls(**config)

@@ -1,9 +1,9 @@
-"""LinearMethod: the interface of the methods that fit a linear map to a stream, one step per call.
+"""LinearMethod: the base class of the methods that fit a linear map to a stream, one step per call.
 
 Every tensor has a batch axis, with one stream per row.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 from lnn_keras.tensors import Tensor, ops
 
@@ -11,37 +11,59 @@ from lnn_keras.tensors import Tensor, ops
 LARGEST = 1e15
 
 
-class LinearMethod(Protocol):
-    """A linear map from features to outputs that learns from a stream."""
+class LinearMethod:
+    """A linear map D from features to outputs that learns from a stream.
+
+    A method has `initial_state` and `learn`, and `get_config` with its constructor's arguments. Its
+    state is a NamedTuple of tensors (batch, ...), with D as `weights`.
+    """
 
     def initial_state(self, features: int, outputs: int, batch_size: Any = 1) -> Any:
-        """A NamedTuple of tensors (batch, ...)."""
-        ...
+        """The state before the first step, for one stream or a batch of them."""
+        raise NotImplementedError
 
     def predict(self, features: Tensor, state: Any) -> Tensor:
-        """(batch, features) -> (batch, outputs)."""
-        ...
+        """features D: (batch, features) -> (batch, outputs)."""
+        return row_times(features, state.weights)
 
     def learn(self, features: Tensor, error: Tensor, known: Tensor, state: Any) -> Any:
-        """The state after learning from an error where `known` is 1."""
-        ...
+        """Update the state.
+
+        Args:
+            features: (batch, features), finite.
+            error: target - prediction (batch, outputs), finite.
+            known: 1 where a target is known, 0 elsewhere (batch, outputs). Where none is known,
+                the state does not change.
+            state: The state before the step.
+        """
+        raise NotImplementedError
+
+    def step(self, features: Tensor, target: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Predict, then learn.
+
+        Features that are not finite count as 0, and nothing is learned from that step.
+
+        Args:
+            features: (batch, features).
+            target: (batch, outputs). Values that are not finite are missing targets.
+            state: The state before the step.
+
+        Returns:
+            The prediction (batch, outputs), made before learning, and the new state.
+        """
+        features, valid = valid_rows(ops.convert_to_tensor(features, "float32"))
+        prediction = self.predict(features, state)
+        error, known = known_part(ops.convert_to_tensor(target, "float32") - prediction)
+        return prediction, self.learn(features, error, known * valid, state)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        ...
+        raise NotImplementedError
 
-
-def predict_and_learn(
-    method: LinearMethod, features: Tensor, target: Tensor, state: Any
-) -> tuple[Tensor, Any]:
-    """One step of a method: a prediction, and the state after its target was learned.
-
-    Features that are not finite count as 0, and nothing is learned from that step.
-    """
-    features, valid = valid_rows(ops.convert_to_tensor(features, "float32"))
-    prediction = method.predict(features, state)
-    error, known = known_part(ops.convert_to_tensor(target, "float32") - prediction)
-    return prediction, method.learn(features, error, known * valid, state)
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LinearMethod":
+        """A method from the result of `get_config`."""
+        return cls(**config)
 
 
 def known_part(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from lnn_keras.adapt.linear_method import (
+    LinearMethod,
     outer,
-    predict_and_learn,
     row_times,
     times_column,
     where_any,
@@ -33,7 +33,7 @@ class RecursiveLeastSquaresState(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="lnn_keras")
-class RecursiveLeastSquares:
+class RecursiveLeastSquares(LinearMethod):
     """Fits prediction = features D to a stream by recursive least squares.
 
     D minimizes the sum of squared errors, of which older ones count less, and a prior that holds D
@@ -92,22 +92,10 @@ class RecursiveLeastSquares:
             ops.tile(ops.convert_to_tensor(first)[None], (batch_size, 1)),
         )
 
-    def predict(self, features: Tensor, state: RecursiveLeastSquaresState) -> Tensor:
-        """features D: (batch, features) -> (batch, outputs)."""
-        return row_times(features, state.weights)
-
     def learn(
         self, features: Tensor, error: Tensor, known: Tensor, state: RecursiveLeastSquaresState
     ) -> RecursiveLeastSquaresState:
-        """Update the state.
-
-        Args:
-            features: (batch, features), finite.
-            error: target - prediction (batch, outputs), finite.
-            known: 1 where a target is known, 0 elsewhere (batch, outputs). Where none is known,
-                the state does not change.
-            state: The state before the step.
-        """
+        """Update the state; see `LinearMethod.learn`."""
         forgetting = self.forgetting
         projected = row_times(features, state.root)
         total = forgetting + ops.sum(ops.square(projected), axis=-1, keepdims=True)
@@ -133,26 +121,6 @@ class RecursiveLeastSquares:
         weights = weights - outer(gain / total, row)
         return weights, root - outer(gain / (total + ops.sqrt(total)), projected)
 
-    def step(
-        self, features: Tensor, target: Tensor, state: RecursiveLeastSquaresState
-    ) -> tuple[Tensor, RecursiveLeastSquaresState]:
-        """Predict, then learn.
-
-        Args:
-            features: (batch, features).
-            target: (batch, outputs). Values that are not finite are missing targets.
-            state: The state before the step.
-
-        Returns:
-            The prediction (batch, outputs), made before learning, and the new state.
-        """
-        return predict_and_learn(self, features, target, state)
-
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"forgetting": self.forgetting, "prior_variance": self.prior_variance}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RecursiveLeastSquares":
-        """A method from the result of `get_config`."""
-        return cls(**config)

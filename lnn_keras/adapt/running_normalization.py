@@ -30,8 +30,9 @@ class RunningNormalization(LiquidRNN):
     file for a device holds its offset and its change of variance as states. Save them where a
     device restarts. Generated code refuses NaN: there a missing value is a number beyond 1e15.
     Float files follow Keras. Integer files adapt within the range of their calibration data, which
-    must therefore contain drifts that are larger than those to follow; int16x8 then follows Keras
-    within 0.2 %, while int8 is too coarse for memories above about 50 steps and is refused.
+    must therefore contain drifts that are larger than those to follow. int16x8 then follows Keras
+    within 0.2 % for the layer by itself; in front of other cells the error is larger, and the
+    export may be refused. int8 is too coarse for memories above about 50 steps.
 
     Args:
         units: Number of features.

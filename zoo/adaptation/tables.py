@@ -10,7 +10,6 @@ import numpy as np
 from zoo.argument_checks import require_choice
 from zoo.data import column_kinds
 from zoo.readers import table as tables
-from zoo.readers.files import printable
 
 if TYPE_CHECKING:
     from lnn_keras.adapt import AdaptiveModel
@@ -136,9 +135,12 @@ def mean_squared_errors(
 ) -> np.ndarray:
     """The squared error of each row with a target, averaged over outputs in units of deviation."""
     targets = np.concatenate([stream.targets for stream in streams])
-    deviation = np.maximum(np.nanstd(targets, axis=0), 1e-12)
+    deviation = np.nanstd(targets, axis=0)
+    # Errors of a target that never changes stay in its own unit.
+    is_constant = deviation <= 1e-6 * np.nanmax(np.abs(targets), axis=0)
+    deviation = np.where(is_constant, 1.0, deviation)
     errors = (np.concatenate(list(outputs)) - targets) / deviation
     known = ~np.isnan(errors).all(axis=1)
     if not known.any():
-        raise ValueError(f"No row has a target; {printable('NaN')} was found in every row.")
+        raise ValueError("No row of the table has a target.")
     return np.nanmean(errors[known] ** 2, axis=1)

@@ -41,6 +41,10 @@ def adapt(
         raise ValueError(f"Plots are written as .png or .svg; received {plot}.")
     horizon = 0
     if source in registry.PRESETS:
+        if sort:
+            raise ValueError(
+                "`--sort` is for models of `lnn fit`; the rows of a preset have order."
+            )
         streams = [tables.preset_stream(registry.get(source), input, max_rows)]
     else:
         columns = fitted.columns_of(source)
