@@ -138,7 +138,7 @@ def test_a_state_of_another_model_is_refused(table, tmp_path):
 def test_errors_of_constant_targets_stay_in_their_unit():
     targets = np.stack([np.full(4, 7.0), [0.0, 2.0, 0.0, 2.0]], axis=1)
     stream = tables.TableStream([], targets)
-    errors = tables.mean_squared_errors([stream], [targets + [[2.0, 2.0]]])
+    errors = tables.mean_squared_errors([stream], [targets + 2.0])
     np.testing.assert_allclose(errors, (2**2 + 2**2) / 2)
 
 
