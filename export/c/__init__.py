@@ -1,0 +1,1 @@
+"""C without an interpreter: a model's step as C99 that needs no library and no heap."""

@@ -1,0 +1,38 @@
+"""Names in C code."""
+
+import re
+
+_KEYWORDS = frozenset(
+    """auto break case char const continue default do double else enum extern float for goto if
+    inline int long register restrict return short signed sizeof static struct switch typedef
+    union unsigned void volatile while asm alignas alignof and bool catch class const_cast delete
+    explicit export false friend mutable namespace new not nullptr operator or private protected
+    public static_cast template this throw true try typename using virtual wchar_t xor
+    i j k s u state in out pair products total largest factors weights indices offsets
+    sigmoid_table""".split()
+)
+
+
+def identifier(name: str) -> str:
+    """Return a name with the characters of a C identifier, which is no keyword."""
+    text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
+    if text[0].isdigit():
+        text = f"n{text}"
+    return f"{text}_" if text.lower() in _KEYWORDS else text
+
+
+class Names:
+    """Hands out identifiers that differ."""
+
+    def __init__(self, taken: frozenset[str] = frozenset()):
+        self._taken = set(taken)
+
+    def unique(self, name: str) -> str:
+        """Return an identifier like `name` that was not handed out before."""
+        base = identifier(name).lower()
+        candidate, number = base, 1
+        while candidate in self._taken:
+            number += 1
+            candidate = f"{base}_{number}"
+        self._taken.add(candidate)
+        return candidate

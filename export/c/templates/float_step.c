@@ -1,0 +1,5 @@
+int @{prefix}_step(@{parameters}) {
+@{checks}
+  run(@{passed});
+  return @{upper}_OK;
+}

@@ -1,0 +1,5 @@
+
+/* One step on stored integers, without conversion and checks:
+@{formats}
+ */
+@{declaration}

@@ -1,0 +1,427 @@
+"""From loops over real numbers to loops over integers or floats."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.c.equations import equations
+from export.c.expressions import (
+    Assignment,
+    Copy,
+    Expression,
+    Program,
+    Rows,
+    TypedLoop,
+    TypedRepeat,
+    Vector,
+)
+from export.c.fixed_point import SIGMOID_FRACTION, FixedPoint, fraction_of
+from export.c.floating_point import FloatingPoint
+from export.c.identifiers import Names
+from export.c.loops import (
+    Loop,
+    Plan,
+    RepeatedLoops,
+    Store,
+    is_computed,
+    is_dense,
+    is_identity,
+    is_sparse,
+)
+from export.c.nodes import (
+    Concatenation,
+    Constant,
+    Elementwise,
+    Input,
+    Node,
+    Product,
+    Reduction,
+    Reference,
+    read_by,
+)
+from export.c.repeats import Result
+from export.forms.names import NEXT
+
+INT16_BITS, INT32_BITS = 15, 28
+# Room of a 16-bit vector above its calibrated range.
+MARGIN = 1.25
+
+Range = tuple[float, float]
+Numbers = FixedPoint | FloatingPoint
+
+
+def typed_program(
+    plan: Plan,
+    numbers: Numbers,
+    ranges: Mapping[Node, Range],
+    states: Sequence[str],
+    recipe: str,
+) -> Program:
+    """Return a plan with number formats.
+
+    Args:
+        plan: The loops.
+        numbers: The arithmetic.
+        ranges: By node, its least and greatest value on the calibration data.
+        states: Names of the inputs that are states; an output `next_` of each is in the plan.
+        recipe: Name of the recipe.
+    """
+    return _Typing(plan, numbers, ranges, states).program(recipe)
+
+
+@dataclass(frozen=True)
+class _Ties:
+    """Vectors that share a format, since they are copied to each other: by node, all of them."""
+
+    groups: dict[Node, list[Node]]
+
+    @staticmethod
+    def of(pairs: Sequence[tuple[Node, Node]]) -> _Ties:
+        groups: dict[Node, list[Node]] = {}
+        for a, b in pairs:
+            merged = [*groups.get(a, [a]), *(n for n in groups.get(b, [b]))]
+            merged = list(dict.fromkeys(merged))
+            for node in merged:
+                groups[node] = merged
+        return _Ties(groups)
+
+    def of_node(self, node: Node) -> list[Node]:
+        return self.groups.get(node, [node])
+
+
+class _Typing:
+    def __init__(self, plan: Plan, numbers: Numbers, ranges, states):
+        self._plan, self._numbers, self._ranges = plan, numbers, ranges
+        self._states = set(states)
+        self._names = Names()
+        self._vectors: dict[Node, Vector] = {}
+        self._locals: list[Vector] = []
+        self._repeats = [item.repeat for item in plan.items if isinstance(item, RepeatedLoops)]
+        self._stored = set(plan.stored)
+        pairs = [(carry.variable, carry.initial) for r in self._repeats for carry in r.carries]
+        pairs += [(carry.variable, carry.following) for r in self._repeats for carry in r.carries]
+        pairs += [(result, result.source) for r in self._repeats for result in r.results]
+        self._inputs = {n.name: n for n in self._all_nodes() if isinstance(n, Input)}
+        following = {name: plan.outputs[NEXT + name].node for name in states}
+        self._ties = _Ties.of(
+            pairs
+            + [
+                (self._inputs[name], node)
+                for name, node in following.items()
+                if not isinstance(node, Constant)
+            ]
+        )
+        self._hints = self._fraction_hints()
+        self._narrow = self._vectors_of_16_bits()
+
+    def _all_nodes(self) -> list[Node]:
+        nodes: dict[Node, None] = {}
+
+        def visit(node):
+            if node in nodes:
+                return
+            for reference in read_by(node):
+                visit(reference.node)
+            if isinstance(node, Result):
+                visit(node.source)
+            nodes[node] = None
+
+        for repeat in self._repeats:
+            for carry in repeat.carries:
+                visit(carry.initial)
+                visit(carry.following)
+        for node in [*self._plan.stored, *(ref.node for ref in self._plan.outputs.values())]:
+            visit(node)
+        return list(nodes)
+
+    # Formats
+
+    def _vectors_of_16_bits(self) -> set[Node]:
+        """Nodes whose vector has 16 bits: those that products read, states and outputs."""
+        read = {n.source.node for n in self._all_nodes() if isinstance(n, Product)}
+        read |= set(self._inputs.values())
+        read |= {reference.node for reference in self._plan.outputs.values()}
+        return {node for start in read for node in self._ties.of_node(start)}
+
+    def _fraction_hints(self) -> dict[Node, int | None]:
+        """By node, the fraction that all of its readers use, or None."""
+        wishes: dict[Node, set[int | None]] = {}
+
+        def wish(node, fraction):
+            wishes.setdefault(node, set()).add(fraction)
+
+        def hint_of(node):
+            fractions = wishes.get(node, {None})
+            return next(iter(fractions)) if len(fractions) == 1 else None
+
+        for node in reversed(self._all_nodes()):
+            hint = hint_of(node)
+            if isinstance(node, Elementwise):
+                for argument in node.arguments:
+                    if node.operation in ("sigmoid", "tanh"):
+                        wish(argument.node, SIGMOID_FRACTION + (node.operation == "tanh"))
+                    elif node.operation in ("add", "sub", "max", "min", "select"):
+                        wish(argument.node, hint)
+                    elif node.operation == "mul" and hint is not None:
+                        wish(argument.node, hint + 1)
+                    else:
+                        wish(argument.node, None)
+            else:
+                for reference in read_by(node):
+                    wish(reference.node, None)
+        return {node: hint_of(node) for node in self._all_nodes()}
+
+    def _format(self, node: Node, name: str) -> Vector:
+        """A vector with the format of a node and of those that it is copied to."""
+        if isinstance(self._numbers, FloatingPoint):
+            return Vector(name, node.size, "float32")
+        ends = [abs(end) for n in self._ties.of_node(node) for end in self._ranges[n]]
+        narrow = node in self._narrow
+        bits = INT16_BITS if narrow else INT32_BITS
+        largest = max(ends)
+        fraction = fraction_of(largest * MARGIN, bits)
+        fraction = min(fraction, 2 * INT16_BITS)
+        limit = 1 << bits if narrow else (1 << 30)
+        return Vector(
+            name, node.size, "int16" if narrow else "int32", fraction, -limit, limit - 1
+        )
+
+    def _add_local(self, vector: Vector) -> Vector:
+        self._locals.append(vector)
+        return vector
+
+    # Statements
+
+    def program(self, recipe: str) -> Program:
+        """The typed program."""
+        inputs, states = {}, {}
+        for name, node in self._inputs.items():
+            vector = self._format(node, self._names.unique(name))
+            self._vectors[node] = vector
+            (states if name in self._states else inputs)[name] = vector
+        statements: list[TypedLoop | TypedRepeat | Copy] = []
+        for item in self._plan.items:
+            if isinstance(item, Loop):
+                statements.append(self._loop(item))
+            else:
+                statements += self._repeat(item)
+        outputs, final = self._outputs(states)
+        return Program(
+            recipe=recipe,
+            inputs=inputs,
+            states=states,
+            outputs=outputs,
+            locals=self._locals,
+            statements=[*statements, *final],
+            tables=self._numbers.tables,
+        )
+
+    def _repeat(self, item: RepeatedLoops) -> list[TypedLoop | TypedRepeat | Copy]:
+        before: list[TypedLoop | TypedRepeat | Copy] = []
+        after: list[TypedLoop | Copy] = []
+        for carry in item.repeat.carries:
+            vector = self._add_local(
+                self._format(carry.variable, self._names.unique(_short(carry.variable.name)))
+            )
+            self._vectors[carry.variable] = vector
+            before.append(self._copied(carry.initial, vector))
+        body: list[TypedLoop | Copy] = [self._loop(loop) for loop in item.loops]
+        for carry in item.repeat.carries:
+            after.append(Copy(self._vectors[carry.variable], self._vectors[carry.following]))
+        for result in item.repeat.results:
+            carried = [c for c in item.repeat.carries if c.following is result.source]
+            # After the last iteration both vectors are equal.
+            source = carried[0].variable if carried else result.source
+            self._vectors[result] = self._vectors[source]
+        return [*before, TypedRepeat(item.repeat.count, [*body, *after])]
+
+    def _copied(self, node: Node, vector: Vector) -> TypedLoop | Copy:
+        if node in self._vectors and _same_format(self._vectors[node], vector):
+            return Copy(vector, self._vectors[node])
+        everything = np.arange(node.size)
+        value = self._numbers.load(self._vectors[node], everything) if node in self._vectors else (
+            node.values if isinstance(node, Constant) else None
+        )
+        assert value is not None
+        expression = self._numbers.stored(value, vector)
+        return TypedLoop(node.size, [Assignment(vector, everything, expression)], ())
+
+    def _outputs(self, states) -> tuple[dict[str, Vector], list[TypedLoop | Copy]]:
+        """The data outputs, and the statements that write them and then the next states."""
+        outputs, final, last = {}, [], []
+        for name, reference in self._plan.outputs.items():
+            state = states.get(name.removeprefix(NEXT)) if name.startswith(NEXT) else None
+            if state is None:
+                outputs[name] = self._output(name, reference)
+                final.append(self._written(reference, outputs[name]))
+            elif reference.node not in self._inputs.values():
+                last.append(self._written(reference, state))
+            elif self._vectors[reference.node] is not state or not is_identity(
+                reference.index, state.size
+            ):
+                # States are overwritten one after the other.
+                waiting = dataclasses.replace(state, name=self._names.unique(f"new_{state.name}"))
+                final.append(self._written(reference, self._add_local(waiting)))
+                last.append(Copy(state, waiting))
+        return outputs, [*final, *last]
+
+    def _output(self, name: str, reference: Reference) -> Vector:
+        like = self._vectors.get(reference.node)
+        if like is None or like.dtype == "int32":
+            like = self._format(reference.node, "")
+        return dataclasses.replace(
+            like, name=self._names.unique(name), size=reference.index.size
+        )
+
+    def _written(self, reference: Reference, vector: Vector) -> TypedLoop | Copy:
+        source = self._vectors.get(reference.node)
+        if (
+            source is not None
+            and is_identity(reference.index, source.size)
+            and _same_format(source, vector)
+        ):
+            return Copy(vector, source)
+        if isinstance(reference.node, Constant):
+            value = reference.node.values[reference.index]
+        else:
+            value = self._numbers.load(self._vectors[reference.node], reference.index)
+        expression = self._numbers.stored(value, vector)
+        size = reference.index.size
+        return TypedLoop(size, [Assignment(vector, np.arange(size), expression)], ())
+
+    def _loop(self, loop: Loop) -> TypedLoop:
+        visitor = _Visitor(self._numbers, self._vectors, self._hints, self._ranges, self._stored)
+        assignments = []
+        for store in loop.stores:
+            value = visitor.value(store)
+            target = store.target
+            if target not in self._vectors:
+                name = self._names.unique(_short(target.name))
+                if self._needs_format(target):
+                    self._vectors[target] = self._add_local(self._format(target, name))
+                else:
+                    vector, value = self._numbers.local_vector(name, target.size, value)
+                    self._vectors[target] = self._add_local(vector)
+            vector = self._vectors[target]
+            visitor.computed(store, value)
+            expression = self._numbers.stored(value, vector)
+            assignments.append(Assignment(vector, store.places, expression))
+        return TypedLoop(loop.size, assignments, equations(loop, self._vectors))
+
+    def _needs_format(self, node: Node) -> bool:
+        tied = len(self._ties.of_node(node)) > 1
+        return node in self._narrow or tied or isinstance(node, Concatenation)
+
+
+def _same_format(a: Vector, b: Vector) -> bool:
+    return (a.dtype, a.fraction, a.size) == (b.dtype, b.fraction, b.size)
+
+
+def _short(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
+
+
+class _Visitor:
+    """Builds the expressions of one loop; equal elements of a node are one expression."""
+
+    def __init__(self, numbers: Numbers, vectors, hints, ranges, stored):
+        self._numbers, self._vectors = numbers, vectors
+        self._hints, self._ranges, self._stored = hints, ranges, stored
+        self._known: dict[tuple, Expression | np.ndarray] = {}
+        self._rows: dict[bytes, Rows] = {}
+
+    def value(self, store: Store):
+        """The value of a store."""
+        node, index = store.value.node, store.value.index
+        if node is store.target:
+            return self._build(node, index, None)
+        return self._visit(node, index, None)
+
+    def computed(self, store: Store, value) -> None:
+        """Let later expressions of the loop read a stored value from a register."""
+        if store.value.node is store.target:
+            self._known[self._key(store.target, store.value.index, None)] = value
+
+    @staticmethod
+    def _key(node, index, rows):
+        return node, index.tobytes(), index.shape, rows
+
+    def _visit(self, node: Node, index: np.ndarray, rows: Rows | None):
+        if isinstance(node, Constant):
+            return node.values[index]
+        key = self._key(node, index, rows)
+        if key not in self._known:
+            if node in self._stored or not is_computed(node):
+                self._known[key] = self._numbers.load(self._vectors[node], index)
+            else:
+                self._known[key] = self._build(node, index, rows)
+        return self._known[key]
+
+    def _build(self, node: Node, index: np.ndarray, rows: Rows | None):
+        hint = self._hints.get(node)
+        if isinstance(node, Elementwise):
+            arguments = [
+                self._visit(ref.node, ref.index[index], rows) for ref in node.arguments
+            ]
+            ranges = [self._ranges[ref.node] for ref in node.arguments]
+            result = self._numbers.elementwise(
+                node.operation, arguments, hint, self._ranges[node], ranges
+            )
+        elif isinstance(node, Product):
+            result = self._product(node, index, hint)
+        elif isinstance(node, Reduction):
+            elements = node.argument.index[index]
+            inner = self._regular(*elements.shape)
+            argument = self._visit(node.argument.node, elements.ravel(), inner)
+            if not isinstance(argument, Expression):
+                return getattr(np, {"add": "sum", "max": "max"}[node.operation])(
+                    argument.reshape(elements.shape), axis=1
+                )
+            result = self._numbers.reduce(node.operation, argument, inner, self._ranges[node])
+        else:
+            raise TypeError(f"{node!r} has no expression.")
+        return result
+
+    def _product(self, node: Product, index: np.ndarray, hint):
+        count = len(node.weights)
+        position, row = np.divmod(index, count)
+        vector = self._vectors[node.source.node]
+        columns = node.source.index
+        if is_dense(node):
+            weights, first = _over_vector(node.weights[row], columns[0], vector.size)
+            return self._numbers.dot(weights, vector, first, hint)
+        weights = node.weights[row]
+        if is_sparse(node):
+            kept = weights != 0
+            kept[:, 0] |= ~kept.any(axis=1)
+            offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
+            rows = self._interned(offsets)
+            return self._numbers.sparse_dot(
+                weights[kept], vector, rows, columns[position][kept], hint
+            )
+        rows = self._regular(*weights.shape)
+        elements = columns[position].ravel()
+        return self._numbers.sparse_dot(weights.ravel(), vector, rows, elements, hint)
+
+    def _regular(self, count: int, columns: int) -> Rows:
+        return self._interned(np.arange(count + 1) * columns)
+
+    def _interned(self, offsets: np.ndarray) -> Rows:
+        """Rows, the same object for equal ones, so that sums over them share a loop."""
+        return self._rows.setdefault(offsets.tobytes(), Rows(offsets))
+
+
+def _over_vector(
+    weights: np.ndarray, columns: np.ndarray, size: int
+) -> tuple[np.ndarray, int]:
+    """Weights for consecutive elements of a vector, and the first of these elements."""
+    first = int(columns.min())
+    if np.array_equal(columns, first + np.arange(len(columns))):
+        return weights, first
+    ordered = np.zeros((len(weights), int(columns.max()) - first + 1))
+    np.add.at(ordered, (slice(None), columns - first), weights)
+    return ordered, first
