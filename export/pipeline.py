@@ -121,7 +121,7 @@ def to_tflite(
             model, calibration, evaluation = pair.body, pair.renamed(given), pair.body_inputs
         else:
             model, calibration, evaluation = data.model, data.inputs, data[1:]
-    previous = _files_of_last_export(directory)
+    previous = files_of_last_export(directory)
     require_replaceable(directory, proof="report.json", replaceable=previous)
     # It loads TensorFlow while the first stages run.
     converter.start()
@@ -231,7 +231,7 @@ def forms_of(model: keras.Model, target: Target, recipe: Recipe) -> Forms:
     return Forms(graph, step, to_sequence(model) if takes_sequences else None)
 
 
-def _files_of_last_export(directory: str | Path) -> frozenset[str]:
+def files_of_last_export(directory: str | Path) -> frozenset[str]:
     """The names of the files that the last export to a folder wrote, which may be replaced."""
     try:
         report = json.loads((Path(directory) / "report.json").read_text())

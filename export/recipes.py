@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from lnn_keras.argument_checks import require_choice
 
 ACTIVATIONS = ("float32", "int8", "int16")
-WEIGHTS = ("float32", "float16", "int8")
+WEIGHTS = ("float32", "float16", "int8", "int16")
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,15 @@ RECIPES = {
             agreement=0.005,
             metric_tolerance=0.01,
             runtime=_TFLITE_2_14,
+        ),
+        Recipe(
+            name="int16",
+            description="16-bit activations and weights, for C; ranges from calibration data",
+            activations="int16",
+            weights="int16",
+            tolerance=0.015,
+            agreement=0.005,
+            metric_tolerance=0.01,
         ),
     )
 }

@@ -6,6 +6,7 @@ from lnn_keras.argument_checks import require_choice
 
 STEP, SEQUENCE = "step", "sequence"
 XNNPACK, BUILT_IN, MICRO = "LiteRT (XNNPACK)", "LiteRT (built-in)", "TFLite Micro"
+C = "C"
 ANY = "*"  # every operation of the converter
 
 
@@ -93,6 +94,15 @@ TARGETS = {
             batch=1,
             runtimes=(XNNPACK, BUILT_IN, MICRO),
             operations=_MICRO_OPERATIONS,
+        ),
+        Target(
+            name="c",
+            description="microcontrollers: one time step as C99 without an interpreter",
+            recipes=("int16x8", "int16", "float32"),
+            forms=(STEP,),
+            batch=1,
+            runtimes=(C,),
+            operations=_pairs(ANY, "float32", "int16"),
         ),
     )
 }

@@ -152,13 +152,21 @@ class Builder:
         if operation == "mul" and not np.any(constant):
             return np.zeros(reference.index.shape, "int64") + 1
         inner = reference.node
-        if isinstance(inner, Elementwise) and inner.operation == operation:
+        earlier = None
+        if isinstance(inner, Elementwise) and inner.operation in ("add", "mul"):
             earlier = _constant_values(inner.arguments[1])
-            if earlier is not None:
+        if earlier is not None and isinstance(inner, Elementwise):
+            if inner.operation == operation:
                 combined = FUNCTIONS[operation](earlier[reference.index], constant)
                 return self._with_constant(
                     operation, inner.arguments[0].at(reference.index), combined
                 )
+            if operation == "mul":
+                # (x + a) c = x c + a c rounds a c once.
+                argument = inner.arguments[0].at(reference.index)
+                scaled = self._with_constant("mul", argument, constant)
+                product = earlier[reference.index] * constant
+                return self._with_constant("add", self.reference(scaled), product)
         codes = self.constant(constant, self._name)
         arguments = (reference, self.reference(codes.ravel()))
         size = reference.index.size

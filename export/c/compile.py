@@ -1,29 +1,108 @@
-"""From a step to a program."""
+"""From a step to C source."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
-from export.c.expressions import Program
+from export.c.expressions import Program, TypedLoop, TypedRepeat, Vector, expressions_of
 from export.c.fixed_point import FixedPoint
 from export.c.floating_point import FloatingPoint
+from export.c.identifiers import identifier, require_identifier
 from export.c.loops import plan_loops
-from export.c.lowering import lower
+from export.c.lowering import lower, require_no_loops
+from export.c.model import CModel
 from export.c.nodes import Graph, Node, evaluate
 from export.c.repeats import fold_repeats
+from export.c.ranges import Range
+from export.c.source import interface_of, source_files
 from export.c.typed_loops import typed_program
+from export.forms.names import NEXT
 from export.forms.step import Step
 from export.graph import tf_graph
 from export.graph.fold_linear import fold_linear_maps
 from export.graph.missing_values import without_missing_values
 from export.recipes import Recipe
+from export.tflite_file.flatbuffer import Signature, Tensor
 
 # Samples of calibration data, evenly spaced, on which intermediate values are looked at.
 MAX_SAMPLES = 8000
 BATCH = 256
 
 
-def compile_step(step: Step, recipe: Recipe, samples: list[dict[str, np.ndarray]]) -> Program:
+def c_model(
+    step: Step,
+    recipe: Recipe,
+    samples: Sequence[dict[str, np.ndarray]] = (),
+    prefix: str | None = None,
+) -> CModel:
+    """Return the C source of a step.
+
+    Args:
+        step: The step form; with folded scaling for an integer recipe.
+        recipe: "float32", "int16x8" or "int16".
+        samples: Inputs and states of typical steps, by name; for integer recipes.
+        prefix: Begins the names of functions and files; by default the model's name.
+
+    Raises:
+        ValueError: An operation has no form in C, or `prefix` is no C identifier.
+    """
+    prefix = identifier(step.name).lower() if prefix is None else require_identifier(prefix)
+    program = compile_step(step, recipe, samples)
+    interface = interface_of(program, prefix, step)
+    shapes = {name: spec.shape[1:] for name, spec in step.model.input_specs.items()}
+    shapes |= {name: (vector.size,) for name, vector in program.outputs.items()}
+    shapes |= {NEXT + name: shapes[name] for name in program.states}
+    inputs = {**interface.inputs, **program.states}
+    outputs = {**interface.outputs, **{NEXT + n: v for n, v in program.states.items()}}
+    return CModel(
+        prefix=prefix,
+        recipe=recipe.name,
+        files=source_files(program, interface, f"{step.name}: {recipe.description}."),
+        signature=Signature(_tensors(inputs, shapes), _tensors(outputs, shapes)),
+        multiply_accumulates=multiply_accumulates(program),
+        program=program,
+    )
+
+
+def _tensors(vectors: Mapping[str, Vector], shapes) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(
+            name=name,
+            position=position,
+            shape=(1, *shapes[name]),
+            dtype=vector.dtype,
+            scale=2.0**-vector.fraction if vector.dtype == "int16" else 0.0,
+            zero_point=0,
+            shape_signature=(1, *shapes[name]),
+        )
+        for position, (name, vector) in enumerate(vectors.items())
+    )
+
+
+def multiply_accumulates(program: Program) -> int:
+    """Return the number of multiply-accumulates of a step's products with constant matrices."""
+
+    def count(statements):
+        total = 0
+        for statement in statements:
+            if isinstance(statement, TypedRepeat):
+                total += statement.count * count(statement.body)
+            elif isinstance(statement, TypedLoop):
+                for e in expressions_of(statement):
+                    if e.operation == "dot" and e.values is not None:
+                        total += e.values.size
+                    elif e.operation == "reduce" and e.rows is not None and e.label == "add":
+                        total += int(e.rows.offsets[-1])
+        return total
+
+    return count(program.statements)
+
+
+def compile_step(
+    step: Step, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]
+) -> Program:
     """Compile a step for a recipe.
 
     Args:
@@ -35,23 +114,21 @@ def compile_step(step: Step, recipe: Recipe, samples: list[dict[str, np.ndarray]
         ValueError: An operation has no form in C; the message names its layer.
     """
     flat = tf_graph.flatten(tf_graph.trace(step.model, 1))
+    require_no_loops(flat, step.model)
     if recipe.is_integer:
         flat = tf_graph.flatten(without_missing_values(flat))
     flat = tf_graph.flatten(fold_linear_maps(flat))
     graph = lower(flat, step.model)
     folded = fold_repeats(graph)
     if recipe.is_integer:
-        original = calibrated_ranges(graph, samples)
+        of_original = calibrated_ranges(graph, samples)
         ranges = {
-            node: (
-                min(original[o][0] for o in origins),
-                max(original[o][1] for o in origins),
-            )
+            node: Range.over([of_original[origin] for origin in origins])
             for node, origins in folded.origins.items()
         }
         numbers = FixedPoint(16 if recipe.weights == "int16" else 8)
     else:
-        ranges = {node: (0.0, 0.0) for node in folded.origins}
+        ranges = {}
         numbers = FloatingPoint()
     return typed_program(
         plan_loops(folded), numbers, ranges, list(step.initial_states), recipe.name
@@ -59,15 +136,15 @@ def compile_step(step: Step, recipe: Recipe, samples: list[dict[str, np.ndarray]
 
 
 def calibrated_ranges(
-    graph: Graph, samples: list[dict[str, np.ndarray]]
-) -> dict[Node, tuple[float, float]]:
-    """Return the least and greatest value of each node on samples."""
+    graph: Graph, samples: Sequence[dict[str, np.ndarray]]
+) -> dict[Node, Range]:
+    """Return the least and greatest value of each element of each node on samples."""
     samples = samples[:: max(1, len(samples) // MAX_SAMPLES)]
-    ranges: dict[Node, tuple[float, float]] = {}
+    ranges: dict[Node, Range] = {}
     for start in range(0, len(samples), BATCH):
         batch = samples[start : start + BATCH]
         stacked = {name: np.stack([s[name].ravel() for s in batch]) for name in batch[0]}
         for node, values in evaluate(graph.nodes, stacked).items():
-            low, high = ranges.get(node, (np.inf, -np.inf))
-            ranges[node] = min(low, float(values.min())), max(high, float(values.max()))
+            seen = Range(values.min(axis=0), values.max(axis=0))
+            ranges[node] = Range.over([ranges[node], seen]) if node in ranges else seen
     return ranges

@@ -16,8 +16,7 @@ _INDEX_TYPES = ("uint8", "uint16", "uint32")
 class Constants:
     """Hands out the names of constant arrays; equal arrays are one."""
 
-    def __init__(self, prefix: str):
-        self._prefix = prefix
+    def __init__(self):
         self._names: dict[tuple[str, bytes], str] = {}
         self._texts: list[str] = []
         self._bases: dict[str, int] = {}
@@ -39,7 +38,8 @@ class Constants:
             self._bases[name] = number
             full = f"{name}_{number}" if number > 1 else name
             self._names[key] = full
-            self._texts.append(_definition(full, stored))
+            aligned = "" if dtype.startswith("uint") else " LNN_ALIGNED"
+            self._texts.append(array_text(full, stored, f"static const{aligned}"))
         return self._names[key]
 
     def sigmoid(self, is_float: bool) -> str:
@@ -92,7 +92,8 @@ def float_literal(value: float) -> str:
     return f"{text if '.' in text or 'e' in text else f'{text}.0'}f"
 
 
-def _definition(name: str, values: np.ndarray) -> str:
+def array_text(name: str, values: np.ndarray, qualifier: str = "static const") -> str:
+    """Return the definition of an array in C."""
     if values.dtype == "float32":
         texts = [float_literal(value) for value in values.ravel()]
         kind = "float"
@@ -102,5 +103,4 @@ def _definition(name: str, values: np.ndarray) -> str:
         ]
         kind = f"{values.dtype}_t"
     lines = textwrap.wrap(", ".join(texts), 96, initial_indent="  ", subsequent_indent="  ")
-    aligned = "" if kind.startswith("uint") else "LNN_ALIGNED "
-    return "\n".join([f"static const {aligned}{kind} {name}[{values.size}] = {{", *lines, "};"])
+    return "\n".join([f"{qualifier} {kind} {name}[{values.size}] = {{", *lines, "};"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -146,6 +147,9 @@ class TypedRepeat:
     body: Sequence[TypedLoop | Copy]
 
 
+Statement: TypeAlias = "TypedLoop | TypedRepeat | Copy"
+
+
 @dataclass(frozen=True)
 class Program:
     """One step of a model as statements on vectors.
@@ -155,7 +159,6 @@ class Program:
         inputs: The data inputs, by name.
         states: The states, by name.
         outputs: The outputs, by name; each is written by the last statements.
-        next_states: By name of a state, the vector of its next value.
         locals: Vectors that live for one step.
         statements: In the order in which they run.
     """
@@ -165,8 +168,7 @@ class Program:
     states: dict[str, Vector]
     outputs: dict[str, Vector]
     locals: Sequence[Vector]
-    statements: Sequence[TypedLoop | TypedRepeat | Copy]
-    tables: Sequence[Table] = field(default_factory=tuple)
+    statements: Sequence[Statement]
 
 
 def expressions_of(loop: TypedLoop) -> list[Expression]:

@@ -30,6 +30,7 @@ TABLE_FRACTION_BITS = 20
 # A value is limited where its bound exceeds what calibration saw by more than this.
 LOOSE = 64.0
 LIMIT = 8.0
+EXP_SPAN = 11.1  # 2^-16 = exp(-11.1)
 _TABULATED = ("exp", "log", "softplus", "erf", "sin", "cos")
 
 
@@ -101,6 +102,16 @@ class FixedPoint:
             return self.constant(e.values / 2.0**e.fraction, e.fraction - shift)
         if e.operation == "shift_right":
             return self._shift_right(e.arguments[0], shift + e.amount)
+        constants = [a for a in e.arguments if a.operation == "constant"]
+        if e.operation == "add" and constants:
+            # One rounding of the other part, instead of one of each sum.
+            other = next(a for a in e.arguments if a is not constants[0])
+            shifted = self._shift_right(other, shift)
+            values = constants[0].values
+            assert values is not None
+            return self._sum(
+                shifted, self.constant(values / 2.0 ** e.fraction, shifted.fraction)
+            )
         if shift > BITS:
             return dataclasses.replace(
                 self.constant(np.zeros(1), 0), fraction=e.fraction - shift
@@ -229,7 +240,10 @@ class FixedPoint:
         return self.to_fraction(a, fraction), self.to_fraction(b, fraction)
 
     def _add(self, a: Operand, b: Operand, hint: int | None) -> Expression:
-        a, b = self._aligned(a, b, hint)
+        return self._sum(*self._aligned(a, b, hint))
+
+    @staticmethod
+    def _sum(a: Expression, b: Expression) -> Expression:
         return Expression(
             "add", (a, b), fraction=a.fraction, low=a.low + b.low, high=a.high + b.high
         )
@@ -587,6 +601,9 @@ def _table_range(operation, range_, e: Expression) -> tuple[float, float]:
     margin = 0.25 * (high - low) + 1e-6
     bounds = (e.low / 2.0**e.fraction, e.high / 2.0**e.fraction)
     low, high = max(low - margin, bounds[0]), min(high + margin, bounds[1])
+    if operation == "exp":
+        # Smaller results are 0 next to the greatest one.
+        low = max(low, high - EXP_SPAN)
     if operation == "log":
         low = max(low, min(range_[0] / 2, high / 2), 2.0**-20)
     return low, max(high, low + 1e-6)

@@ -8,7 +8,7 @@ _KEYWORDS = frozenset(
     union unsigned void volatile while asm alignas alignof and bool catch class const_cast delete
     explicit export false friend mutable namespace new not nullptr operator or private protected
     public static_cast template this throw true try typename using virtual wchar_t xor
-    i j k s u state in out pair products total largest factors weights indices offsets
+    i j k s u state in out pair factors weights indices offsets
     sigmoid_table""".split()
 )
 
@@ -19,6 +19,16 @@ def identifier(name: str) -> str:
     if text[0].isdigit():
         text = f"n{text}"
     return f"{text}_" if text.lower() in _KEYWORDS else text
+
+
+def require_identifier(prefix: str) -> str:
+    """Return a prefix; raise a ValueError if it is no C identifier."""
+    if not re.fullmatch(r"[A-Za-z]\w*", prefix, flags=re.ASCII) or prefix != identifier(prefix):
+        raise ValueError(
+            f"`prefix` must be a C identifier that is no keyword, such as 'arm_model'; received "
+            f"{prefix!r}."
+        )
+    return prefix
 
 
 class Names:

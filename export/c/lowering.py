@@ -57,6 +57,17 @@ def lower(flat: FlatGraph, model: Form) -> Graph:
     return _Lowering(flat, model).graph()
 
 
+def require_no_loops(flat: FlatGraph, model: Form) -> None:
+    """Raise a ValueError that names the layers whose loops depend on the data."""
+    layers = {layer_of(o.name, model) for o in flat.operations if o.type in _LOOPS}
+    if layers:
+        raise ValueError(
+            f"Layer {', '.join(map(repr, sorted(layers)))} has a loop whose number of iterations "
+            "depends on the data, such as a solver with adaptive steps, and C code has only loops "
+            "of a fixed length. Use a solver with fixed steps: 'semi_implicit' or 'rk4'."
+        )
+
+
 class _Lowering:
     def __init__(self, flat: FlatGraph, model: Form):
         self._flat, self._model = flat, model
@@ -117,12 +128,6 @@ class _Lowering:
 
     @staticmethod
     def _refuse(operation, layer):
-        if operation.type in _LOOPS:
-            raise ValueError(
-                f"Layer {layer!r} has a loop whose number of iterations depends on the data, such "
-                "as a solver with adaptive steps, and C code has only loops of a fixed length. Use "
-                "a solver with fixed steps, for example solver='rk4' or 'semi_implicit'."
-            )
         raise ValueError(
             f"Layer {layer!r} uses the operation {operation.type}, which has no form in C. Use "
             "another layer or activation, or export to target 'micro'."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 
@@ -14,7 +13,8 @@ from export.c.expressions import Copy, Program, TypedLoop, TypedRepeat, Vector
 from export.c.identifiers import identifier
 from export.c.statements import INDENT, Writer
 from export.forms.folded_normalization import Scaling
-from export.source.templates import fill_from
+from export.forms.step import Step
+from export.text_templates import fill
 
 PRIMITIVES = "lnn_primitives.h"
 
@@ -41,31 +41,23 @@ class Interface:
 
     def by_value(self, name: str) -> bool:
         """Whether an input is one number, which is passed by value."""
-        return self.inputs[name].size == 1 and len(self.inputs) > 1
+        return by_value(self.inputs[name].size, len(self.inputs))
 
 
-def interface_of(
-    program: Program,
-    prefix: str,
-    scalings: Mapping[str, Scaling],
-    initial: Mapping[str, np.ndarray],
-    order: tuple[Sequence[str], Sequence[str]],
-) -> Interface:
-    """Return the interface of a program.
+def by_value(size: int, inputs: int) -> bool:
+    """Return whether an input of `size` numbers, one of several inputs, is passed by value."""
+    return size == 1 and inputs > 1
 
-    Args:
-        program: The program.
-        prefix: Begins the names of its functions.
-        scalings: By name of each input and output, its conversion to real values.
-        initial: By name of a state, its initial real values.
-        order: The names of the inputs and of the outputs, in the model's order.
-    """
+
+def interface_of(program: Program, prefix: str, step: Step) -> Interface:
+    """Return the interface of a step's program; `prefix` begins the names of its functions."""
+    initial = step.initial_states
     return Interface(
         prefix=prefix,
-        inputs={name: program.inputs[name] for name in order[0]},
-        outputs={name: program.outputs[name] for name in order[1]},
+        inputs={name: program.inputs[name] for name in step.inputs},
+        outputs={name: program.outputs[name] for name in step.outputs},
         states=program.states,
-        scalings=scalings,
+        scalings=step.scalings,
         initial={name: stored(initial[name], v) for name, v in program.states.items()},
     )
 
@@ -85,12 +77,12 @@ def source_files(program: Program, interface: Interface, description: str) -> di
     return {
         f"{prefix}.c": _implementation(program, interface),
         f"{prefix}.h": _header(program, interface, description),
-        PRIMITIVES: fill_from("export.c", PRIMITIVES),
+        PRIMITIVES: fill("export.c", PRIMITIVES),
     }
 
 
 def _implementation(program: Program, interface: Interface) -> str:
-    constants = Constants(interface.prefix)
+    constants = Constants()
     is_float = program.recipe == "float32"
     states = set(program.states.values())
     vectors = [*program.inputs.values(), *program.outputs.values(), *program.locals, *states]
@@ -110,11 +102,12 @@ def _implementation(program: Program, interface: Interface) -> str:
     locals_ += [
         f"for (int i = 0; i < {vector.size}; ++i) {vector.name}[i] = 0;" for vector in zeroed
     ]
-    run = "\n".join(INDENT + line for line in [*locals_, *lines])
+    unused = [] if any("state->" in line for line in lines) else ["(void)state;"]
+    run = "\n".join(INDENT + line for line in [*locals_, *unused, *lines])
     reset = _reset(interface, constants)
     functions = _float_functions(interface) if is_float else _integer_functions(interface, constants)
     arguments = _arguments(interface, is_float)
-    return fill_from(
+    return fill(
         "export.c",
         "model.c",
         prefix=interface.prefix,
@@ -199,7 +192,7 @@ def _float_functions(interface: Interface) -> str:
         for name, vector in interface.inputs.items()
     ]
     passed += [vector.name for vector in interface.outputs.values()]
-    return fill_from(
+    return fill(
         "export.c",
         "float_step.c",
         prefix=interface.prefix,
@@ -261,7 +254,7 @@ def _integer_functions(interface: Interface, constants: Constants) -> str:
     raw = [*raw_inputs, *(vector.name for vector in interface.outputs.values())]
     passed = [f"stored_{v.name}" for v in [*interface.inputs.values(), *interface.outputs.values()]]
     state = f"{interface.prefix}_state *state"
-    return fill_from(
+    return fill(
         "export.c",
         "integer_step.c",
         prefix=interface.prefix,
@@ -297,14 +290,14 @@ def _header(program: Program, interface: Interface, description: str) -> str:
     raw = (
         ""
         if is_float
-        else fill_from(
+        else fill(
             "export.c",
             "raw_step.h",
             formats="\n".join(_formats(interface)),
             declaration=f"void {prefix}_step_raw({', '.join([state, *_parameters(interface, None)])});",
         )
     )
-    return fill_from(
+    return fill(
         "export.c",
         "model.h",
         description="\n".join(f" * {line}" for line in textwrap.wrap(description, 94)),
@@ -329,8 +322,3 @@ def _formats(interface: Interface) -> list[str]:
             unit = f"scale * value / 2^{vector.fraction} + offset, per element"
         lines.append(f" *   {vector.name}: real = {unit}")
     return lines
-
-
-def primitives() -> str:
-    """Return the header of primitives."""
-    return (resources.files("export.c") / "templates" / PRIMITIVES).read_text("utf-8")

@@ -43,14 +43,15 @@ from export.c.nodes import (
     Reference,
     read_by,
 )
+from export.c.ranges import Range
 from export.c.repeats import Result
+from export.c.unread import without_unread
 from export.forms.names import NEXT
 
 INT16_BITS, INT32_BITS = 15, 28
 # Room of a 16-bit vector above its calibrated range.
 MARGIN = 1.25
 
-Range = tuple[float, float]
 Numbers = FixedPoint | FloatingPoint
 
 
@@ -115,8 +116,8 @@ class _Typing:
                 if not isinstance(node, Constant)
             ]
         )
-        self._hints = self._fraction_hints()
         self._narrow = self._vectors_of_16_bits()
+        self._hints = self._fraction_hints()
 
     def _all_nodes(self) -> list[Node]:
         nodes: dict[Node, None] = {}
@@ -149,6 +150,8 @@ class _Typing:
 
     def _fraction_hints(self) -> dict[Node, int | None]:
         """By node, the fraction that all of its readers use, or None."""
+        if isinstance(self._numbers, FloatingPoint):
+            return {}
         wishes: dict[Node, set[int | None]] = {}
 
         def wish(node, fraction):
@@ -158,6 +161,8 @@ class _Typing:
             fractions = wishes.get(node, {None})
             return next(iter(fractions)) if len(fractions) == 1 else None
 
+        for node in self._stored & self._narrow:
+            wish(node, self._format(node, "").fraction)
         for node in reversed(self._all_nodes()):
             hint = hint_of(node)
             if isinstance(node, Elementwise):
@@ -179,10 +184,9 @@ class _Typing:
         """A vector with the format of a node and of those that it is copied to."""
         if isinstance(self._numbers, FloatingPoint):
             return Vector(name, node.size, "float32")
-        ends = [abs(end) for n in self._ties.of_node(node) for end in self._ranges[n]]
+        largest = max(self._ranges[n].largest for n in self._ties.of_node(node))
         narrow = node in self._narrow
         bits = INT16_BITS if narrow else INT32_BITS
-        largest = max(ends)
         fraction = fraction_of(largest * MARGIN, bits)
         fraction = min(fraction, 2 * INT16_BITS)
         limit = 1 << bits if narrow else (1 << 30)
@@ -210,23 +214,15 @@ class _Typing:
             else:
                 statements += self._repeat(item)
         outputs, final = self._outputs(states)
-        return Program(
-            recipe=recipe,
-            inputs=inputs,
-            states=states,
-            outputs=outputs,
-            locals=self._locals,
-            statements=[*statements, *final],
-            tables=self._numbers.tables,
-        )
+        program = Program(recipe, inputs, states, outputs, self._locals, [*statements, *final])
+        return without_unread(program)
 
     def _repeat(self, item: RepeatedLoops) -> list[TypedLoop | TypedRepeat | Copy]:
         before: list[TypedLoop | TypedRepeat | Copy] = []
         after: list[TypedLoop | Copy] = []
         for carry in item.repeat.carries:
-            vector = self._add_local(
-                self._format(carry.variable, self._names.unique(_short(carry.variable.name)))
-            )
+            name = self._names.unique(f"{carry.initial.name}_now")
+            vector = self._add_local(self._format(carry.variable, name))
             self._vectors[carry.variable] = vector
             before.append(self._copied(carry.initial, vector))
         body: list[TypedLoop | Copy] = [self._loop(loop) for loop in item.loops]
@@ -367,9 +363,9 @@ class _Visitor:
             arguments = [
                 self._visit(ref.node, ref.index[index], rows) for ref in node.arguments
             ]
-            ranges = [self._ranges[ref.node] for ref in node.arguments]
+            ranges = [self._range(ref.node, ref.index[index]) for ref in node.arguments]
             result = self._numbers.elementwise(
-                node.operation, arguments, hint, self._ranges[node], ranges
+                node.operation, arguments, hint, self._range(node, index), ranges
             )
         elif isinstance(node, Product):
             result = self._product(node, index, hint)
@@ -381,10 +377,13 @@ class _Visitor:
                 return getattr(np, {"add": "sum", "max": "max"}[node.operation])(
                     argument.reshape(elements.shape), axis=1
                 )
-            result = self._numbers.reduce(node.operation, argument, inner, self._ranges[node])
+            result = self._numbers.reduce(node.operation, argument, inner, self._range(node, index))
         else:
             raise TypeError(f"{node!r} has no expression.")
         return result
+
+    def _range(self, node: Node, index: np.ndarray) -> tuple[float, float]:
+        return self._ranges[node].at(index) if node in self._ranges else (0.0, 0.0)
 
     def _product(self, node: Product, index: np.ndarray, hint):
         count = len(node.weights)

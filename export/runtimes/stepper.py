@@ -6,11 +6,17 @@ import keras
 import numpy as np
 
 from export import targets
+from export.artifact import (
+    Artifact,
+    recipe_of,
+    require_readable,
+    step_signature,
+    target_of,
+)
 from export.forms.step import Step, to_step
 from export.runtimes.rollout import Runtime, feed_back, initial_inputs
 from export.runtimes.start import start_runtimes
-from export.tflite_file.interface import recipe_of, require_same_interface, target_of
-from export.tflite_file.verifier import require_readable
+from export.tflite_file.interface import require_same_interface
 
 
 class Stepper:
@@ -50,14 +56,14 @@ class Stepper:
 
 
 def steppers(
-    content: bytes,
+    content: Artifact,
     model: keras.Model,
-    runtime_names: Sequence[str] = (targets.XNNPACK, targets.MICRO),
+    runtime_names: Sequence[str] = (targets.XNNPACK, targets.MICRO, targets.C),
 ) -> list[Stepper]:
     """Return a file as a `Stepper` on each of its runtimes.
 
     Args:
-        content: The bytes of the .tflite file.
+        content: The bytes of the .tflite file, or a `CModel`.
         model: The Keras model that the file was made of, with one output.
         runtime_names: The runtimes to use. Those that the file's target lacks, or that have no
             wheel on this platform, are skipped.
@@ -68,7 +74,7 @@ def steppers(
     """
     require_readable(content)
     step = to_step(model, fold_scaling=recipe_of(content).is_integer)
-    require_same_interface(content, step)
+    require_same_interface(step_signature(content), step)
     if len(step.outputs) != 1:
         raise ValueError(f"The model must have one output; it has {', '.join(step.outputs)}.")
     possible = target_of(content).runtimes

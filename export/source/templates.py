@@ -1,15 +1,8 @@
-"""Text templates in templates/, with placeholders `@{name}`."""
+"""Text templates of this package."""
 
-import re
-from importlib import resources
+from export import text_templates
 
 
 def fill(template: str, **texts: object) -> str:
     """Return a template with each `@{name}` replaced by the text of that name."""
-    return fill_from("export.source", template, **texts)
-
-
-def fill_from(package: str, template: str, **texts: object) -> str:
-    """Return a template of another package, filled like `fill`."""
-    text = (resources.files(package) / "templates" / template).read_text("utf-8")
-    return re.sub(r"@\{(\w+)\}", lambda match: str(texts[match[1]]), text)
+    return text_templates.fill("export.source", template, **texts)

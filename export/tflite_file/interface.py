@@ -7,7 +7,7 @@ from export.forms.model_graph import ModelGraph
 from export.forms.names import NEXT
 from export.forms.step import Step
 from export.tflite_file import flatbuffer
-from export.tflite_file.flatbuffer import Tensor
+from export.tflite_file.flatbuffer import Signature, Tensor
 
 
 def recipe_of(content: bytes) -> recipes.Recipe:
@@ -23,9 +23,8 @@ def target_of(content: bytes) -> targets.Target:
     return targets.get("phone" if has_sequence else "micro")
 
 
-def require_same_interface(content: bytes, step: Step) -> None:
+def require_same_interface(signature: Signature, step: Step) -> None:
     """Raise a ValueError if a file's inputs and outputs differ from those of a model's step."""
-    signature = flatbuffer.read_signature(content)
     states = step.initial_states
     _require_names(signature.inputs, {*step.inputs, *states}, "inputs", step.name)
     following = {NEXT + name for name in states}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from export import targets
+from export.artifact import Artifact, require_readable, signature_names
 from export.data import Data, as_sequences, as_whole_sequences
 from export.forms.model_graph import read_graph
 from export.forms.step import Step
@@ -15,21 +16,19 @@ from export.runtimes.rollout import rollout
 from export.runtimes.sequences import run_sequence
 from export.runtimes.stepper import steppers
 from export.targets import BUILT_IN, STEP, XNNPACK
-from export.tflite_file.flatbuffer import signature_names
 from export.tflite_file.interface import require_same_sequence
-from export.tflite_file.verifier import require_readable
 
 
 def predict_file(
-    content: bytes,
+    content: Artifact,
     model: keras.Model,
     inputs: Data,
-    runtime_names: Sequence[str] = (targets.XNNPACK, targets.MICRO),
+    runtime_names: Sequence[str] = (targets.XNNPACK, targets.MICRO, targets.C),
 ) -> dict[str, np.ndarray]:
     """Return a file's predictions by runtime, with each sequence from its initial states.
 
     Args:
-        content: The bytes of the .tflite file.
+        content: The bytes of the .tflite file, or a `CModel`.
         model: The Keras model that the file was made of, with one output.
         inputs: Sequences (batch, time, features), by input name if there are several.
         runtime_names: The runtimes to use. Those that the file's target lacks, or that have no
@@ -69,7 +68,7 @@ def _predict_sequences(content, model, inputs, runtime_names):
 
 
 def evaluate_file(
-    content: bytes,
+    content: Artifact,
     model: keras.Model,
     inputs: Data,
     true_outputs: np.ndarray,
@@ -78,7 +77,7 @@ def evaluate_file(
     """Return a metric of a file's predictions by runtime; see `predict_file`.
 
     Args:
-        content: The bytes of the .tflite file.
+        content: The bytes of the .tflite file, or a `CModel`.
         model: The Keras model that the file was made of, with one output.
         inputs: Sequences (batch, time, features), by input name if there are several.
         true_outputs: True outputs, with the shape of the model's outputs.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from export import targets
+from export.artifact import Artifact, signature_names, step_signature
 from export.data import real_inputs
 from export.forms.step import Step
 from export.recipes import Recipe
@@ -14,7 +15,6 @@ from export.runtimes.keras_step import KerasStep, keras_rollout
 from export.runtimes.rollout import Rollout, rollout
 from export.runtimes.start import start_runtimes
 from export.targets import Target
-from export.tflite_file import flatbuffer
 from export.verification import check_forms, error_metrics
 from export.verification.evaluate import TrueOutputs
 from export.verification.failures import failures_and_warnings, learned_failures
@@ -29,7 +29,7 @@ RANGE_SHARE = 0.01
 
 
 def measure_steps(
-    content: bytes,
+    content: Artifact,
     step: Step,
     rows: dict[str, np.ndarray],
     sequences: dict[str, np.ndarray],
@@ -40,7 +40,7 @@ def measure_steps(
     """Run a file on every runtime of a target and compare it with Keras.
 
     Args:
-        content: The .tflite file.
+        content: The .tflite file, or a `CModel`.
         step: The step form.
         rows: Sequences to run (batch, steps, values), each from the initial states.
         sequences: All sequences of the data, which the true outputs belong to.
@@ -73,7 +73,7 @@ class Runs:
 
 
 def compare(
-    content: bytes,
+    content: Artifact,
     step: Step,
     rows: dict[str, np.ndarray],
     sequences: dict[str, np.ndarray],
@@ -100,7 +100,7 @@ def compare(
     results += [RuntimeResult(name, note=REJECTED) for name in runs.rejections]
     inputs = real_inputs(step, rows)
     expected = check_forms.model_outputs(step.graph, inputs)
-    if targets.SEQUENCE in flatbuffer.signature_names(content):
+    if isinstance(content, bytes) and targets.SEQUENCE in signature_names(content):
         results.append(check_forms.sequence_result(content, inputs, expected, outputs[0], floor))
     disagreement = error_metrics.disagreement(outputs)
     failures, warnings = failures_and_warnings(results, disagreement, recipe)
@@ -190,7 +190,7 @@ def _flat(named):
 def _range_warnings(content, step, reference):
     """Warn of states that leave the range that integers can hold, and say from which step on."""
     warnings = []
-    for state, _ in flatbuffer.read_signature(content).states:
+    for state, _ in step_signature(content).states:
         if not state.scale or step.window is not None:
             continue
         low, high = state.range

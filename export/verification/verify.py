@@ -7,20 +7,15 @@ from dataclasses import replace
 import keras
 from numpy.typing import ArrayLike
 
-from export import recipes, targets
+from export import artifact, recipes, targets
+from export.artifact import Artifact
 from export.data import Data, as_sequences, as_whole_sequences, noise, verification_sequences
 from export.forms.model_graph import read_graph
 from export.forms.step import to_step
 from export.recipes import Recipe
 from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import cost, flatbuffer
-from export.tflite_file.interface import (
-    recipe_of,
-    require_same_interface,
-    require_same_sequence,
-    target_of,
-)
-from export.tflite_file.verifier import require_readable
+from export.tflite_file.interface import require_same_interface, require_same_sequence
 from export.verification.measure_sequences import measure_sequences, sequence_noise
 from export.verification.measure_steps import measure_steps
 from export.verification.provenance import provenance
@@ -32,7 +27,7 @@ VERIFICATION_STEPS = 1000
 
 def verify(
     model: keras.Model,
-    content: bytes,
+    content: Artifact,
     inputs: Data | None = None,
     true_outputs: ArrayLike | None = None,
     *,
@@ -52,15 +47,15 @@ def verify(
 
     Args:
         model: The Keras model that the file was made of.
-        content: The bytes of the .tflite file.
+        content: The bytes of the .tflite file, or a `CModel`.
         inputs: Sequences (batch, time, features) or (time, features), by input name if there are
             several; also a tf.data.Dataset of such. Gaussian noise by default.
         true_outputs: True outputs for `inputs`, of a model with one output, for the mean squared
             error of each runtime: (batch, time, ...), or (batch, ...) if the model returns only
             the last step. If they are given, this error decides, and the outputs' deviation from
             Keras is a warning.
-        target: The device that runs the file; by default "phone" for a file with the signature
-            `sequence`, "micro" for others.
+        target: The device that runs the file; by default "c" for C source, "phone" for a file with
+            the signature `sequence`, "micro" for others.
         recipe: The recipe with the tolerances; by default that of the file's dtypes.
         steps: Largest number of steps to run.
         reset: Whether the device resets the states before each sequence, as for recordings that
@@ -77,11 +72,11 @@ def verify(
         ValueError: The file or the data do not fit the model, or an argument is out of range.
     """
     require_at_least(2, "steps", steps)
-    require_readable(content)
-    recipe = recipes.get(recipe) if recipe else recipe_of(content)
+    artifact.require_readable(content)
+    recipe = recipes.get(recipe) if recipe else artifact.recipe_of(content)
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
-    target = targets.get(target) if target else target_of(content)
-    if STEP in flatbuffer.signature_names(content):
+    target = targets.get(target) if target else artifact.target_of(content)
+    if STEP in artifact.signature_names(content):
         measured = _verify_steps(model, content, inputs, true_outputs, target, recipe, steps, reset)
     else:
         measured = _verify_sequences(model, content, inputs, true_outputs, target, recipe, steps)
@@ -94,7 +89,7 @@ def verify(
 
 def report_of(
     model: keras.Model,
-    contents: Sequence[bytes],
+    contents: Sequence[Artifact],
     target: Target,
     recipe: Recipe,
     inputs: str,
@@ -110,20 +105,21 @@ def report_of(
         inputs: Description of the data.
         measured: The measurements.
     """
-    counts = sum((Counter(cost.operations(content)) for content in contents), Counter())
+    costs = [artifact.costs_of(content) for content in contents]
+    counts = sum((Counter(cost.operations) for cost in costs), Counter())
     return Report(
         model=read_graph(model).name,
         target=target.name,
         recipe=recipe.name,
         inputs=inputs,
         parameters=model.count_params(),
-        bytes=sum(map(len, contents)),
-        gzip_bytes=sum(map(cost.gzip_bytes, contents)),
-        multiply_accumulates=sum(map(cost.multiply_accumulates, contents)),
+        bytes=sum(cost.bytes for cost in costs),
+        gzip_bytes=sum(cost.gzip_bytes for cost in costs),
+        multiply_accumulates=sum(cost.multiply_accumulates for cost in costs),
         operations=dict(sorted(counts.items())),
         tolerance=recipe.tolerance,
         minimum_runtime=recipe.runtime.name if target.name == "phone" else "",
-        **provenance(model, contents[0]),
+        **provenance(model, artifact.content_of(contents[0])),
         **vars(measured),
     )
 
@@ -132,8 +128,8 @@ def _verify_steps(
     model, content, inputs, true_outputs, target, recipe, steps, reset
 ) -> Measurements:
     step = to_step(model, fold_scaling=recipe.is_integer)
-    require_same_interface(content, step)
-    if SEQUENCE in flatbuffer.signature_names(content):
+    require_same_interface(artifact.step_signature(content), step)
+    if SEQUENCE in artifact.signature_names(content):
         require_same_sequence(content, step.graph)
     data = noise(model, steps) if inputs is None else inputs
     sequences = as_sequences(step, data, "inputs")
@@ -155,7 +151,7 @@ def _verify_sequences(model, content, inputs, true_outputs, target, recipe, step
 
 
 def _float_warnings(content, recipe):
-    if recipe.weights != "int8":
+    if recipe.weights != "int8" or not isinstance(content, bytes):
         return ()
     return tuple(
         f"Matrix {name!r} stays in 32-bit floats: the converter does not quantize small matrices."

@@ -1,0 +1,130 @@
+"""CModel: the C source of a model, with the names and formats of its inputs and outputs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.c.expressions import Program
+from export.tflite_file.flatbuffer import Signature, Tensor
+from export.tflite_file.structure import FileError
+
+DESCRIPTION = "model.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class CModel:
+    """The C source of one step of a model.
+
+    Attributes:
+        prefix: Begins the names of its functions and files.
+        recipe: Name of its recipe.
+        files: Texts of its source files, by file name.
+        signature: Its inputs and outputs; states and next states follow the others.
+        multiply_accumulates: Multiply-accumulates of the products of a step.
+        program: The same step as a program that NumPy runs; None if read from a folder.
+    """
+
+    prefix: str
+    recipe: str
+    files: Mapping[str, str]
+    signature: Signature
+    multiply_accumulates: int
+    program: Program | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The source files, one after the other, in the order of their names."""
+        return "\n".join(self.files[name] for name in sorted(self.files)).encode()
+
+    @property
+    def description(self) -> str:
+        """The text of model.json, which `read_c_model` reads."""
+
+        def described(tensors):
+            return [
+                {
+                    "name": tensor.name,
+                    "shape": list(tensor.shape),
+                    "dtype": tensor.dtype,
+                    "fraction": _fraction(tensor),
+                }
+                for tensor in tensors
+            ]
+
+        content = {
+            "format": FORMAT,
+            "prefix": self.prefix,
+            "recipe": self.recipe,
+            "files": sorted(self.files),
+            "multiply_accumulates": self.multiply_accumulates,
+            "inputs": described(self.signature.inputs),
+            "outputs": described(self.signature.outputs),
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+
+def _fraction(tensor: Tensor) -> int:
+    return round(-math.log2(tensor.scale)) if tensor.scale else 0
+
+
+def read_c_model(folder: str | Path) -> CModel:
+    """Read the C source of a model from the folder of an export.
+
+    Args:
+        folder: The folder; it has a file model.json.
+
+    Raises:
+        FileError: A file is missing or damaged; the message names it.
+    """
+    path = Path(folder) / DESCRIPTION
+    try:
+        described: Any = json.loads(path.read_text("utf-8"))
+        if described["format"] != FORMAT:
+            raise FileError(
+                f"{path} has the format {described['format']!r}; this version reads {FORMAT}. "
+                "Export the model again."
+            )
+        names = [str(name) for name in described["files"]]
+        if any(Path(name).name != name for name in names):
+            raise FileError(f"{path} names a file outside its folder. Export the model again.")
+        return CModel(
+            prefix=str(described["prefix"]),
+            recipe=str(described["recipe"]),
+            files={name: (Path(folder) / name).read_text("utf-8") for name in names},
+            signature=Signature(_tensors(described["inputs"]), _tensors(described["outputs"])),
+            multiply_accumulates=int(described["multiply_accumulates"]),
+        )
+    except FileNotFoundError as error:
+        missing = error.filename or path
+        raise FileError(
+            f"{missing} is missing: {folder} is not the folder of an export to C."
+        ) from None
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Export the model again."
+        ) from error
+
+
+def _tensors(described: list[dict[str, Any]]) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(
+            name=str(entry["name"]),
+            position=position,
+            shape=tuple(int(size) for size in entry["shape"]),
+            dtype=str(entry["dtype"]),
+            scale=2.0 ** -int(entry["fraction"]) if entry["dtype"] == "int16" else 0.0,
+            zero_point=0,
+            shape_signature=tuple(int(size) for size in entry["shape"]),
+        )
+        for position, entry in enumerate(described)
+    )

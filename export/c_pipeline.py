@@ -1,0 +1,181 @@
+"""`to_c`: from a Keras model to a verified folder of C source that needs no interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+
+from export import recipes, targets
+from export.c.compile import c_model
+from export.c.model import DESCRIPTION, CModel
+from export.c.replay import REPLAY_STEPS, Replay, hash_of, recorded_rows, replay_files
+from export.calibration import (
+    closed_loop_samples,
+    data_warnings,
+    slow_state_warnings,
+    state_warnings,
+)
+from export.data import Data, as_arrays, as_sequences, noise
+from export.evaluation_data import evaluation_pair
+from export.forms.step import Step, to_step
+from export.pipeline import files_of_last_export, require_arguments
+from export.recipes import Recipe
+from export.remedies import remedies
+from export.runtimes.c_code import CCode
+from export.runtimes.rollout import initial_inputs, stored_rows
+from export.verification.failed_report import remove_failed_report, write_failed_report
+from export.verification.report import Report, VerificationError
+from export.verification.report_html import report_page
+from export.verification.verify import VERIFICATION_STEPS, verify
+from lnn_keras.argument_checks import require_at_least
+from lnn_keras.atomic_folder import require_replaceable, whole_folder
+
+
+def to_c(
+    model: keras.Model,
+    directory: str | Path,
+    *,
+    recipe: str | Recipe = "int16x8",
+    calibration: Data | None = None,
+    evaluation: Data | tuple[Data, ArrayLike] | None = None,
+    prefix: str | None = None,
+    steps: int = VERIFICATION_STEPS,
+    reset: bool = False,
+    tolerance: float | None = None,
+    metric_tolerance: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Export a model as C99 that needs no interpreter, verify it against Keras, and write it.
+
+    The model becomes one time step with its states in a struct. The folder has NAME.c, NAME.h and
+    lnn_primitives.h, which need no library and no heap; a replay of recorded inputs with a hash,
+    which tells whether a device computes the same bits; report.json and report.html. The source
+    is compiled by the host's C compiler and runs against Keras with its states fed back; without
+    a compiler a NumPy model with the same results in every bit takes its place. The folder is
+    written atomically, after verification.
+
+    Args:
+        model: Any built Sequential or Functional model that has a step form; see `to_tflite`. Its
+            loops must have a fixed length.
+        directory: The folder to write; one written before is replaced.
+        recipe: "int16x8", 16-bit activations and 8-bit weights; "int16", 16-bit weights; or
+            "float32".
+        calibration: Typical sequences (batch, time, features) or (time, features), by input name
+            if there are several, or a tf.data.Dataset of such. Required for integer recipes.
+        evaluation: Sequences to verify on, or a pair of them and their true outputs; by default
+            the calibration data.
+        prefix: Begins the names of functions and files, so that one firmware can hold several
+            models; by default the model's name.
+        steps: Largest number of closed-loop steps to verify.
+        reset: Whether the device resets the states before each sequence, as for recordings that
+            have nothing to do with each other. By default the states run on through all sequences.
+        tolerance: Largest accepted RMS error of the outputs, relative to their standard
+            deviation; by default the recipe's.
+        metric_tolerance: Largest accepted relative loss of the mean squared error against true
+            outputs; by default the recipe's.
+        progress: Called with a sentence before each stage.
+
+    Returns:
+        The report of the verification.
+
+    Raises:
+        ValueError: Unknown recipe, a layer without a step form or an operation without a form in
+            C, `prefix` is no C identifier, data of a wrong shape or not finite.
+        OSError: The folder cannot be written.
+        VerificationError: The source is outside the recipe's tolerance.
+
+    Example:
+        >>> import export, zoo
+        >>> model, data = zoo.load("half-cheetah-micro"), zoo.samples("half-cheetah-micro")
+        >>> report = export.to_c(
+        ...     model, "build/cheetah", calibration=data["calibration"], steps=200
+        ... )
+        >>> report.passed
+        True
+    """
+    report_progress = progress or (lambda sentence: None)
+    recipe, target = recipes.get(recipe), targets.get("c")
+    recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
+    require_at_least(2, "steps", steps)
+    require_arguments(target, recipe, calibration)
+    previous = files_of_last_export(directory)
+    require_replaceable(directory, proof="report.json", replaceable=previous)
+    step = to_step(model, fold_scaling=recipe.is_integer)
+    arrays = None if calibration is None else as_arrays(step.graph, calibration)
+    inputs, true_outputs = evaluation_pair(step.graph, step, evaluation, arrays)
+    sequences = as_sequences(step, noise(model, REPLAY_STEPS) if arrays is None else arrays)
+    with whole_folder(directory, proof="report.json", replaceable=previous) as folder:
+        samples, warnings = [], ()
+        if recipe.is_integer:
+            report_progress("Calibrating in closed loop")
+            samples = closed_loop_samples(step, sequences)
+            warnings = (
+                *data_warnings(step, sequences, recipe),
+                *state_warnings(step, samples),
+                *slow_state_warnings(step, samples, recipe),
+            )
+        report_progress(f"Writing C for {recipe.name}")
+        source = c_model(step, recipe, samples, prefix)
+        report_progress("Verifying against Keras")
+        report = verify(
+            model,
+            source,
+            inputs,
+            true_outputs,
+            target=target,
+            recipe=recipe,
+            steps=steps,
+            reset=reset,
+        )
+        report = replace(report, warnings=(*warnings, *report.warnings))
+        if not report.passed:
+            evaluated = (inputs, true_outputs)
+            found = remedies(report, model, target, recipe, arrays, evaluated, steps, reset)
+            report = replace(report, remedies=found)
+            raise VerificationError(report, write_failed_report(report, directory))
+        report_progress("Recording a replay")
+        texts = {
+            **source.files,
+            **replay_files(source, record_replay(source, step, sequences)),
+            DESCRIPTION: source.description,
+        }
+        names = (*texts, "report.json", "report.html")
+        report = replace(report, files={name: str(Path(directory) / name) for name in names})
+        report_progress("Writing")
+        remove_failed_report(directory)
+        for name, text in (texts | {"report.html": report_page(report)}).items():
+            (folder / name).write_text(text)
+        report.save(folder / "report.json")
+    return report
+
+
+def record_replay(source: CModel, step: Step, sequences: dict[str, np.ndarray]) -> Replay:
+    """Run C source on the first rows of sequences and record what it returned.
+
+    Args:
+        source: The C source of a step.
+        step: The step form that it was made of.
+        sequences: By input name (batch, time, features), as `as_sequences` returns them;
+            concatenated over time.
+    """
+    runtime = CCode(source)
+    signature = runtime.signature
+    rows = recorded_rows(
+        {t.name: stored_rows(signature, sequences)[t.position] for t in signature.data_inputs}
+    )
+    count = len(next(iter(rows.values())))
+    order = np.arange(REPLAY_STEPS) % count
+    outputs, _ = runtime.run_steps(
+        {t.position: rows[t.name][order] for t in signature.data_inputs},
+        initial_inputs(signature, step.initial_states),
+        [(state.position, following.position) for state, following in signature.states],
+        REPLAY_STEPS,
+    )
+    ordered = [following for _, following in signature.states] + list(signature.data_outputs)
+    records = [outputs[t.position][index] for index in range(REPLAY_STEPS) for t in ordered]
+    return Replay(rows, hash_of(records))
