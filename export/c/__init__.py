@@ -1,0 +1,1 @@
+"""Models as C99 without an interpreter."""
