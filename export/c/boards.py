@@ -85,9 +85,13 @@ def _arm(
     machine: str,
     script: str = "mps2.ld",
     megahertz: int = 25,
-    **figures: float,
+    *,
+    figures: tuple[float, float, float | None],
 ) -> Board:
-    """A Cortex-M board; SysTick counts at the clock of the emulated processor, in MHz."""
+    """A Cortex-M board; SysTick counts at the clock of the emulated processor, in MHz.
+
+    The figures for estimates are the clock, cycles per instruction and nanojoules per cycle.
+    """
     return Board(
         name=name,
         description=description,
@@ -99,12 +103,14 @@ def _arm(
         emulator=_qemu("arm", machine, _SHIFT),
         # A tick has 1000 / megahertz ns, an instruction 2^shift ns.
         counter=(2**_SHIFT * megahertz, 1000),
-        **figures,
+        clock=figures[0],
+        cycles_per_instruction=figures[1],
+        nanojoules_per_cycle=figures[2],
     )
 
 
 _M4 = "-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16"
-_M4_FIGURES = {"clock": 80.0, "cycles_per_instruction": 1.3, "nanojoules_per_cycle": 0.3}
+_M4_FIGURES = (80.0, 1.3, 0.3)
 
 BOARDS = {
     board.name: board
@@ -114,32 +120,28 @@ BOARDS = {
             "Arm Cortex-M0+: no floating point, no DSP instructions",
             "-mcpu=cortex-m0plus",
             "mps2-an385",
-            clock=32.0,
-            cycles_per_instruction=1.5,
-            nanojoules_per_cycle=0.3,
+            figures=(32.0, 1.5, 0.3),
         ),
         _arm(
             "m4",
             "Arm Cortex-M4F: DSP instructions, float32 unit",
             _M4,
             "mps2-an386",
-            **_M4_FIGURES,
+            figures=_M4_FIGURES,
         ),
         _arm(
             "m4-plain",
             "Arm Cortex-M4F, without the use of DSP instructions",
             f"{_M4} -DLNN_PLAIN_C",
             "mps2-an386",
-            **_M4_FIGURES,
+            figures=_M4_FIGURES,
         ),
         _arm(
             "m7",
             "Arm Cortex-M7: DSP instructions, float32 unit, two instructions a cycle",
             "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-sp-d16",
             "mps2-an500",
-            clock=400.0,
-            cycles_per_instruction=0.8,
-            nanojoules_per_cycle=0.8,
+            figures=(400.0, 0.8, 0.8),
         ),
         _arm(
             "m55",
@@ -148,8 +150,7 @@ BOARDS = {
             "mps3-an547",
             script="mps3.ld",
             megahertz=32,
-            clock=160.0,
-            cycles_per_instruction=1.1,
+            figures=(160.0, 1.1, None),
         ),
         Board(
             name="rv32",

@@ -39,6 +39,11 @@ class CFolder:
         """Whether the folder holds inputs to replay."""
         return (self.path / "replay.c").is_file()
 
+    def steps(self) -> list[str]:
+        """The functions of a step: of real values, and where there is one, of stored integers."""
+        names = (f"{self.name}_step", f"{self.name}_step_raw")
+        return [name for name in names if self.declares(name)]
+
     def declares(self, function: str) -> bool:
         """Whether the header of the model declares a function."""
         return re.search(rf"\b{function}\(", _text(self.path / f"{self.name}.h")) is not None
@@ -56,7 +61,7 @@ def find_model(folder: str | Path) -> CFolder:
     names = [
         source.stem
         for source in sorted(path.glob("*.c"))
-        if source.stem != "replay" and CFolder(path, source.stem).declares(f"{source.stem}_step")
+        if source.stem != "replay" and f"{source.stem}_step" in CFolder(path, source.stem).steps()
     ]
     if len(names) != 1:
         found = f"it holds {', '.join(names)}" if names else "it holds none"

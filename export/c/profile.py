@@ -31,7 +31,7 @@ class Profile:
         raw_flash_bytes: The same for NAME_step_raw, which takes stored integers.
         state_bytes: Size of the state.
         static_bytes: Variables of the model, other than the state.
-        stack_bytes: Stack of NAME_step with all functions that it calls: the compiler's bound.
+        stack_bytes: The compiler's bound of the stack of a step with all functions that it calls.
         measured_stack_bytes: Stack that a replay of the recorded inputs used.
         instructions: Mean number of instructions of a replayed step.
         most_instructions: Largest number of instructions of a replayed step.
@@ -184,12 +184,10 @@ def _measured(
 def _sizes(build: FirmwareBuild) -> dict[str, Any]:
     name = build.model.name
     flash, static = build.model_sizes(f"{name}_reset", f"{name}_step")
-    raw = f"{name}_step_raw"
+    raw = [build.model_sizes(f"{name}_reset", step)[0] for step in build.model.steps()[1:]]
     return {
         "flash_bytes": flash,
-        "raw_flash_bytes": build.model_sizes(f"{name}_reset", raw)[0]
-        if build.model.declares(raw)
-        else None,
+        "raw_flash_bytes": raw[0] if raw else None,
         "state_bytes": build.state_bytes(),
         "static_bytes": static,
     }
@@ -206,7 +204,7 @@ def _stack(build: FirmwareBuild, notes: list[str]) -> dict[str, Any]:
         notes.append("The compiler's bound of the stack needs GCC 10 or newer.")
         return {}
     graphs = [path.with_suffix(".ci") for path in objects]
-    usage = stack_usage.stack_usage(graphs, f"{build.model.name}_step")
+    usage = stack_usage.stack_usage(graphs, *build.model.steps())
     if usage.bytes is None:
         notes.append("The compiler gives no bound of the stack: a function calls itself.")
     if usage.unknown:
@@ -229,7 +227,7 @@ def _replayed(result: Replay, notes: list[str]) -> dict[str, Any]:
 
 def _estimates(
     board: boards.Board, clock: float | None, instructions: float | None
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     """Estimates of the time and energy of a step."""
     microseconds = microjoules = None
     if instructions is not None and board.cycles_per_instruction is not None and clock is not None:

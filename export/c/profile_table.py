@@ -23,7 +23,7 @@ def rows(profile: Profile) -> list[tuple[str, str, str]]:
         ("RAM", profile.ram_bytes, "state, variables and the larger stack"),
         ("  state", profile.state_bytes, f"sizeof({name}_state)"),
         ("  variables", profile.static_bytes, "linked, less an empty firmware"),
-        ("  stack, bound", profile.stack_bytes, f"compiler's call graph of {name}_step"),
+        ("  stack, bound", profile.stack_bytes, "compiler's call graph of a step"),
         ("  stack, measured", profile.measured_stack_bytes, steps),
     ]
     found = [(label, f"{value:,} B", how) for label, value, how in sizes if value is not None]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# Flags of GCC: a file NAME.ci beside the object, with the stack of each function and its calls.
+# Flags of GCC: a file NAME.ci next to the object, with the stack of each function and its calls.
 FLAGS = ("-fcallgraph-info=su",)
 
 _NODE = re.compile(r'node: \{ title: "([^"]*)" label: "([^"]*)"')
@@ -27,15 +27,15 @@ class StackUsage:
     unknown: tuple[str, ...]
 
 
-def stack_usage(graphs: list[Path], function: str) -> StackUsage:
-    """Return the stack of a function.
+def stack_usage(graphs: list[Path], *functions: str) -> StackUsage:
+    """Return the stack of a function; of several, the largest.
 
     Args:
         graphs: The files that the compiler wrote, one per source.
-        function: Name of a function in them.
+        *functions: Names of functions in them.
 
     Raises:
-        ValueError: No graph holds the function.
+        ValueError: No graph holds a function.
     """
     text = "\n".join(path.read_text("utf-8") for path in graphs)
     own: dict[str, int | None] = {}
@@ -46,10 +46,25 @@ def stack_usage(graphs: list[Path], function: str) -> StackUsage:
     calls: dict[str, list[str]] = {}
     for source, target in _EDGE.findall(text):
         calls.setdefault(source, []).append(target)
-    if function not in own:
-        raise ValueError(f"No call graph holds the function {function!r}.")
+    for function in functions:
+        if function not in own:
+            raise ValueError(f"No call graph holds the function {function!r}.")
     unknown: set[str] = set()
-    return StackUsage(_depth(function, own, calls, unknown, ()), tuple(sorted(unknown)))
+    largest = _largest(list(functions), own, calls, unknown, ())
+    return StackUsage(largest, tuple(sorted(unknown)))
+
+
+def _largest(
+    functions: list[str],
+    own: dict[str, int | None],
+    calls: dict[str, list[str]],
+    unknown: set[str],
+    callers: tuple[str, ...],
+) -> int | None:
+    """The bytes of the deepest of functions that are called in turn; None if there is no bound."""
+    depths = [_depth(function, own, calls, unknown, callers) for function in functions]
+    bounded = [depth for depth in depths if depth is not None]
+    return max(bounded, default=0) if len(bounded) == len(depths) else None
 
 
 def _depth(
@@ -63,11 +78,9 @@ def _depth(
     if function not in own:
         unknown.add(function)
         return 0
-    if function in callers or own[function] is None:
+    stack = own[function]
+    if function in callers or stack is None:
         return None
-    callers = (*callers, function)
-    depths = [_depth(name, own, calls, unknown, callers) for name in calls.get(function, [])]
-    bounded = [depth for depth in depths if depth is not None]
-    if len(bounded) < len(depths):
-        return None
-    return (own[function] or 0) + max(bounded, default=0)
+    called = calls.get(function, [])
+    deepest = _largest(called, own, calls, unknown, (*callers, function))
+    return None if deepest is None else stack + deepest

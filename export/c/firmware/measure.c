@@ -12,7 +12,7 @@
 #endif
 
 #define PAINT 0xA5A5A5A5u
-enum { STACK_STEPS = 50 };
+#define STACK_STEPS 50
 
 extern uint32_t bss_end[];
 register const uint32_t *stack_pointer __asm("sp");
@@ -71,7 +71,8 @@ int main(void) {
   }
 
   replay_reset();
-  const uint32_t stack = stack_of(replay_run, REPLAY_STEPS < STACK_STEPS ? REPLAY_STEPS : STACK_STEPS);
+  const int stack_steps = REPLAY_STEPS < STACK_STEPS ? REPLAY_STEPS : STACK_STEPS;
+  const uint32_t stack = stack_of(replay_run, stack_steps);
 
   replay_reset();
   for (int step = 0; step < REPLAY_STEPS; ++step) replay_step(step);
