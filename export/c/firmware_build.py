@@ -14,12 +14,14 @@ OPTIMIZE = ("O2", "Os")
 # Unused functions are left out of a firmware, as in usual projects.
 _SECTIONS = ("-ffunction-sections", "-fdata-sections", "-fno-asynchronous-unwind-tables")
 MODEL_FLAGS = ("-std=c99", "-ffp-contract=off", "-fno-common", *_SECTIONS)
-# The compiler must not turn the loop of a memcpy into a call of memcpy.
-_FIRMWARE_FLAGS = (
-    *("-std=gnu99", "-O2", "-fno-builtin", "-fno-tree-loop-distribute-patterns"),
-    *_SECTIONS,
-)
+_FIRMWARE_FLAGS = ("-std=gnu99", "-O2", "-fno-builtin", *_SECTIONS)
 _COMPILE_SECONDS = 300
+# The last line of a linker only says that it failed.
+_CAUSE = re.compile(r"^(?!collect2).*(error|undefined reference|overflowed)")
+
+
+class TooLargeError(RuntimeError):
+    """A firmware that does not fit the memories of the emulated board."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,12 @@ class FirmwareBuild:
             *(*self.board.flags, *self.board.linker_flags, f"-L{FIRMWARE}", "-Wl,--gc-sections"),
             *(*flags, *map(str, objects), "-lgcc", "-o", str(program)),
         )
-        run_tool((self._compiler, *arguments), f"link {name}")
+        try:
+            run_tool((self._compiler, *arguments), f"link {name}")
+        except RuntimeError as error:
+            if "overflowed" in str(error):
+                raise TooLargeError(str(error)) from error
+            raise
         return program
 
     def sizes(self, program: Path) -> tuple[int, int]:
@@ -173,6 +180,6 @@ def run_tool(command: tuple[str, ...], action: str, seconds: float = _COMPILE_SE
         raise RuntimeError(f"{command[0]} did not {action} within {seconds:.0f} s.") from error
     if result.returncode:
         lines = result.stdout.splitlines() or [f"it ended with status {result.returncode}"]
-        first = next((line for line in lines if "error" in line or "undefined" in line), lines[-1])
+        first = next((line for line in lines if _CAUSE.search(line)), lines[-1])
         raise RuntimeError(f"{command[0]} cannot {action}: {first.strip()}")
     return result.stdout

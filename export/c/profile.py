@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.c import boards, stack_usage
-from export.c.emulation import Replay, replay
-from export.c.firmware_build import OPTIMIZE, CFolder, FirmwareBuild, find_model
+from export.c.emulation import replay
+from export.c.firmware_build import OPTIMIZE, CFolder, FirmwareBuild, TooLargeError, find_model
 from export.c.profile_table import print_profile
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _measured(
         if not model.has_replay:
             notes.append(f"Not replayed: {model.path} holds no replay.c.")
         elif board.name == boards.HOST or board.has_emulator:
-            values |= _replayed(replay(build), notes)
+            values |= _replayed(build, notes)
     return values, notes
 
 
@@ -213,7 +213,13 @@ def _stack(build: FirmwareBuild, notes: list[str]) -> dict[str, Any]:
     return {"stack_bytes": usage.bytes}
 
 
-def _replayed(result: Replay, notes: list[str]) -> dict[str, Any]:
+def _replayed(build: FirmwareBuild, notes: list[str]) -> dict[str, Any]:
+    """The results of a replay of the recorded inputs."""
+    try:
+        result = replay(build)
+    except TooLargeError:
+        notes.append("Not replayed: the recorded inputs do not fit the memory of the emulator.")
+        return {}
     if result.note:
         notes.append(result.note)
     return {

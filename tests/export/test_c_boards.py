@@ -97,6 +97,31 @@ def test_errors_of_the_compiler_are_one_line(tmp_path):
         profile(folder, "m4")
 
 
+def test_recorded_inputs_that_do_not_fit_the_emulated_board_are_a_note(tmp_path):
+    require_tools("m4")
+    folder = edited(
+        tmp_path,
+        ("replay.c", "static tiny_state state;", "static tiny_state state, many[1000000];"),
+        ("replay.c", "  tiny_reset(&state);", "  tiny_reset(&many[state.rnn_state_0[0]]);"),
+    )
+    found = profile(folder, "m4")
+    assert found.notes == (
+        "Not replayed: the recorded inputs do not fit the memory of the emulator.",
+    )
+    assert found.flash_bytes > 0 and found.hash_equal is None
+
+
+def test_errors_of_the_linker_name_the_cause(tmp_path):
+    require_tools("m4")
+    folder = edited(
+        tmp_path,
+        ("tiny.c", "static const", "float sinf(float angle);\nstatic const"),
+        ("tiny.c", "in[i] * 4096.0f", "sinf(in[i])"),
+    )
+    with pytest.raises(RuntimeError, match=r"cannot link with: .*undefined reference to `sinf'"):
+        profile(folder, "m4")
+
+
 def test_a_firmware_that_crashes_is_an_error(tmp_path):
     for board in ("m4", "rv32"):
         require_tools(board)
