@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import adapt, bench, data, demo, exports, fit, predict, presets, train
+from zoo.cli import adapt, bench, data, demo, exports, fit, predict, presets, profile, train
 
 # Suppresses the notices of TensorFlow that a setting can suppress.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,6 +25,7 @@ app.command()(predict.evaluate)
 app.command()(exports.export)
 app.command()(exports.verify)
 app.command()(exports.compare)
+app.command()(profile.profile)
 app.command()(adapt.adapt)
 app.command()(train.train)
 app.command()(train.sweep)

@@ -1,0 +1,2 @@
+/* For compilers that come without a C library. */
+#include <stdint-gcc.h>
