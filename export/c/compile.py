@@ -14,8 +14,8 @@ from export.c.loops import plan_loops
 from export.c.lowering import lower, require_no_loops
 from export.c.model import CModel
 from export.c.nodes import Graph, Node, evaluate
-from export.c.repeats import fold_repeats
 from export.c.ranges import Range
+from export.c.repeats import fold_repeats
 from export.c.source import interface_of, source_files
 from export.c.typed_loops import typed_program
 from export.forms.names import NEXT
@@ -100,9 +100,7 @@ def multiply_accumulates(program: Program) -> int:
     return count(program.statements)
 
 
-def compile_step(
-    step: Step, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]
-) -> Program:
+def compile_step(step: Step, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]) -> Program:
     """Compile a step for a recipe.
 
     Args:
@@ -135,9 +133,7 @@ def compile_step(
     )
 
 
-def calibrated_ranges(
-    graph: Graph, samples: Sequence[dict[str, np.ndarray]]
-) -> dict[Node, Range]:
+def calibrated_ranges(graph: Graph, samples: Sequence[dict[str, np.ndarray]]) -> dict[Node, Range]:
     """Return the least and greatest value of each element of each node on samples."""
     samples = samples[:: max(1, len(samples) // MAX_SAMPLES)]
     ranges: dict[Node, Range] = {}

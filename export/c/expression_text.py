@@ -11,7 +11,14 @@ from export.c.expressions import Expression, Rows, Vector
 from export.c.indices import index_text
 
 MOST_INLINED = 72  # characters of an expression without a name of its own
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "less": "<", "less_equal": "<=", "equal": "=="}
+_INFIX = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "less": "<",
+    "less_equal": "<=",
+    "equal": "==",
+}
 _FUNCTIONS = {
     "max": "lnn_max",
     "min": "lnn_min",

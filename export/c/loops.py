@@ -238,9 +238,7 @@ def stores_of(node: Node) -> list[Store]:
     """Return the stores that fill a node's vector."""
     if isinstance(node, Concatenation):
         return [
-            Store(node, part, places)
-            for part, places in zip(node.parts, node.places, strict=True)
-            if not (isinstance(part.node, Constant) and not part.node.values[part.index].any())
+            Store(node, part, places) for part, places in zip(node.parts, node.places, strict=True)
         ]
     everything = np.arange(node.size)
     return [Store(node, Reference(node, everything), everything)]

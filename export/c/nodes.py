@@ -156,9 +156,7 @@ class Graph:
     outputs: Mapping[str, Reference]
 
 
-def evaluate(
-    nodes: Sequence[Node], inputs: Mapping[str, np.ndarray]
-) -> dict[Node, np.ndarray]:
+def evaluate(nodes: Sequence[Node], inputs: Mapping[str, np.ndarray]) -> dict[Node, np.ndarray]:
     """Evaluate nodes in 64-bit floats for a batch of inputs, each (batch, size).
 
     Returns:

@@ -133,7 +133,9 @@ class _Folder:
         candidates = []
         count = len(self.nodes)
         for period in range(2, count // 2 + 1):
-            equal = [self.signatures[i] == self.signatures[i + period] for i in range(count - period)]
+            equal = [
+                self.signatures[i] == self.signatures[i + period] for i in range(count - period)
+            ]
             start = 0
             while start < len(equal):
                 length = 0
@@ -146,7 +148,8 @@ class _Folder:
                     # One block less can start in more places.
                     if repeats > 2:
                         candidates += [
-                            _Run(start + s, period, repeats - 1) for s in range(slack + 1, slack + period + 1)
+                            _Run(start + s, period, repeats - 1)
+                            for s in range(slack + 1, slack + period + 1)
                         ]
                 start += length + 1
         candidates.sort(key=lambda run: (-(run.count - 1) * run.period, run.period))
@@ -184,7 +187,9 @@ class _Folder:
                 places = [self._place(run, node) for node in nodes]
                 if len({place for place in places if place is None}) and len(set(nodes)) == 1:
                     continue  # the same in each iteration
-                wanted = [(block, places[-1][1] if places[-1] else -1) for block in range(run.count)]
+                wanted = [
+                    (block, places[-1][1] if places[-1] else -1) for block in range(run.count)
+                ]
                 if places == wanted:
                     continue  # computed in the same iteration
                 last = places[-1]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from export.c.constants import Constants, float_literal
-from export.c.expressions import Copy, Program, TypedLoop, TypedRepeat, Vector
+from export.c.expressions import Program, Vector
 from export.c.identifiers import identifier
+from export.c.memory import blocks_of
 from export.c.statements import INDENT, Writer
 from export.forms.folded_normalization import Scaling
 from export.forms.step import Step
@@ -94,18 +95,13 @@ def _implementation(program: Program, interface: Interface) -> str:
     taken = frozenset(vector.name for vector in vectors)
     writer = Writer(constants, address, is_float, weight_bits, taken)
     lines = writer.statements(program.statements)
-    locals_ = [
-        f"LNN_ALIGNED {c_type(vector)} {vector.name}[{vector.size}];"
-        for vector in _used(program)
-    ]
-    zeroed = _partly_written(program)
-    locals_ += [
-        f"for (int i = 0; i < {vector.size}; ++i) {vector.name}[i] = 0;" for vector in zeroed
-    ]
+    locals_ = _declarations(program)
     unused = [] if any("state->" in line for line in lines) else ["(void)state;"]
     run = "\n".join(INDENT + line for line in [*locals_, *unused, *lines])
     reset = _reset(interface, constants)
-    functions = _float_functions(interface) if is_float else _integer_functions(interface, constants)
+    functions = (
+        _float_functions(interface) if is_float else _integer_functions(interface, constants)
+    )
     arguments = _arguments(interface, is_float)
     return fill(
         "export.c",
@@ -120,27 +116,17 @@ def _implementation(program: Program, interface: Interface) -> str:
     )
 
 
-def _used(program: Program) -> list[Vector]:
-    return list(dict.fromkeys(program.locals))
-
-
-def _partly_written(program: Program) -> list[Vector]:
-    """Local vectors with elements that no loop writes."""
-    written: dict[Vector, set[int]] = {}
-
-    def visit(statements: Sequence[TypedLoop | TypedRepeat | Copy]):
-        for statement in statements:
-            if isinstance(statement, TypedRepeat):
-                visit(statement.body)
-            elif isinstance(statement, Copy):
-                written[statement.target] = set(range(statement.target.size))
-            else:
-                for assignment in statement.assignments:
-                    places = written.setdefault(assignment.vector, set())
-                    places.update(assignment.places.tolist())
-
-    visit(program.statements)
-    return [v for v in _used(program) if len(written.get(v, ())) < v.size]
+def _declarations(program: Program) -> list[str]:
+    """Local vectors, and zeros in those with elements that no loop writes."""
+    lines = []
+    for number, block in enumerate(blocks_of(program), 1):
+        kind = c_type(block.vectors[0])
+        if len(block.vectors) == 1:
+            lines.append(f"LNN_ALIGNED {kind} {block.vectors[0].name}[{block.size}];")
+            continue
+        lines.append(f"LNN_ALIGNED {kind} memory_{number}[{block.size}];")
+        lines += [f"{kind} *const {vector.name} = memory_{number};" for vector in block.vectors]
+    return lines
 
 
 def c_type(vector: Vector) -> str:
@@ -177,9 +163,7 @@ def _reset(interface: Interface, constants: Constants) -> str:
         else:
             dtype = vector.dtype if vector.dtype == "float32" else None
             text = f"{constants.named(f'initial_{vector.name}', values, dtype)}[i]"
-        lines.append(
-            f"for (int i = 0; i < {vector.size}; ++i) state->{vector.name}[i] = {text};"
-        )
+        lines.append(f"for (int i = 0; i < {vector.size}; ++i) state->{vector.name}[i] = {text};")
     if not lines:
         lines = ["(void)state;"]
     return "\n".join(INDENT + line for line in lines)
@@ -196,7 +180,9 @@ def _float_functions(interface: Interface) -> str:
         "export.c",
         "float_step.c",
         prefix=interface.prefix,
-        parameters=", ".join([f"{interface.prefix}_state *state", *_parameters(interface, "float")]),
+        parameters=", ".join(
+            [f"{interface.prefix}_state *state", *_parameters(interface, "float")]
+        ),
         upper=interface.prefix.upper(),
         checks="\n".join(INDENT + line for line in checks),
         passed=", ".join(["state", *passed]),
@@ -240,7 +226,9 @@ def _integer_functions(interface: Interface, constants: Constants) -> str:
         scaling = interface.scalings[name]
         scale = np.broadcast_to(scaling.scale, vector.size) / 2.0**vector.fraction
         factors = _per_element(constants, f"scale_{vector.name}", scale)
-        offsets = _per_element(constants, f"offset_{vector.name}", np.broadcast_to(scaling.offset, vector.size))
+        offsets = _per_element(
+            constants, f"offset_{vector.name}", np.broadcast_to(scaling.offset, vector.size)
+        )
         before.append(f"int16_t stored_{vector.name}[{vector.size}];")
         dequantize += [
             f"for (int i = 0; i < {vector.size}; ++i) {{",
@@ -305,7 +293,9 @@ def _header(program: Program, interface: Interface, description: str) -> str:
         upper=upper,
         sizes="\n".join(sizes),
         members="\n".join(INDENT + member for member in members),
-        saturated="" if is_float else f",\n  {upper}_SATURATED = 2 /* an input is at the end of its range; the step has run */",
+        saturated=""
+        if is_float
+        else f",\n  {upper}_SATURATED = 2 /* an input is at the end of its range; the step has run */",
         step=step,
         raw=raw,
     )

@@ -93,7 +93,9 @@ class Writer:
         bits = 32 if self._is_float else self._weight_bits
         columns, first = weights.shape[1], int(dot.index)
         source = self._address(vector) + (f" + {first}" if first else "")
-        arguments = f"({self._constants.matrix(weights, bits)} + {row} * {columns}, {source}, {columns})"
+        arguments = (
+            f"({self._constants.matrix(weights, bits)} + {row} * {columns}, {source}, {columns})"
+        )
         if self._is_float:
             return f"const float {name} = lnn_dot_f32{arguments};"
         if count == 2:
