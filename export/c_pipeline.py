@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from export import recipes, targets
+from export.adaptation import Adaptation, adaptation_of, adaptive_data, checked_calibration
+from export.c.code.replay import REPLAY_STEPS, Replay, hash_of, recorded_rows, replay_files
 from export.c.compile import c_model
 from export.c.model import DESCRIPTION, CModel
-from export.c.replay import REPLAY_STEPS, Replay, hash_of, recorded_rows, replay_files
 from export.calibration import (
     closed_loop_samples,
     data_warnings,
@@ -29,9 +30,11 @@ from export.remedies import remedies
 from export.runtimes.c_code import CCode
 from export.runtimes.rollout import initial_inputs, stored_rows
 from export.verification.failed_report import remove_failed_report, write_failed_report
+from export.verification.provenance import model_sha256
 from export.verification.report import Report, VerificationError
 from export.verification.report_html import report_page
 from export.verification.verify import VERIFICATION_STEPS, verify
+from lnn_keras.adapt.linear_method import LinearMethod
 from lnn_keras.argument_checks import require_at_least
 from lnn_keras.atomic_folder import require_replaceable, whole_folder
 
@@ -44,6 +47,7 @@ def to_c(
     calibration: Data | None = None,
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
     prefix: str | None = None,
+    adapt: str | LinearMethod | Adaptation | None = None,
     steps: int = VERIFICATION_STEPS,
     reset: bool = False,
     tolerance: float | None = None,
@@ -71,6 +75,9 @@ def to_c(
             the calibration data.
         prefix: Begins the names of functions and files, so that one firmware can hold several
             models; by default the model's name.
+        adapt: How the readout keeps learning on the device; see `to_tflite`. The source gets a
+            function NAME_adapt that takes the truth of an earlier prediction, and functions that
+            save and restore what was learned. Recipe "float32" only; `evaluation` must be a pair.
         steps: Largest number of closed-loop steps to verify.
         reset: Whether the device resets the states before each sequence, as for recordings that
             have nothing to do with each other. By default the states run on through all sequences.
@@ -103,6 +110,11 @@ def to_c(
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)
+    given_model, adaptation = model, adaptation_of(adapt)
+    if adaptation is not None:
+        checked_calibration(model, calibration)
+        data = adaptive_data(model, adaptation, evaluation)
+        model, calibration, evaluation = data.model, data.inputs, data[1:]
     previous = files_of_last_export(directory)
     require_replaceable(directory, proof="report.json", replaceable=previous)
     step = to_step(model, fold_scaling=recipe.is_integer)
@@ -132,7 +144,12 @@ def to_c(
             steps=steps,
             reset=reset,
         )
-        report = replace(report, warnings=(*warnings, *report.warnings))
+        # The digest is that of the user's model, also if its readout learns.
+        report = replace(
+            report,
+            warnings=(*warnings, *report.warnings),
+            model_sha256=model_sha256(given_model),
+        )
         if not report.passed:
             evaluated = (inputs, true_outputs)
             found = remedies(report, model, target, recipe, arrays, evaluated, steps, reset)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from export.c.constants import Constants, float_literal
-from export.c.expressions import Expression, Rows, Vector
-from export.c.indices import index_text
+from export.c.arithmetic.expressions import Expression, Rows, Vector
+from export.c.code.constants import Constants, float_literal
+from export.c.code.indices import index_text
 
 MOST_INLINED = 72  # characters of an expression without a name of its own
 _INFIX = {

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.c.builder import Builder
-from export.c.nodes import Graph
+from export.c.graph.builder import Builder
+from export.c.graph.nodes import Graph
 from export.forms.form import Form
 from export.graph.tf_graph import FlatGraph, layer_of, varying_tensors
 

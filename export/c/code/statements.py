@@ -6,9 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 
-from export.c.constants import Constants
-from export.c.expression_text import Body
-from export.c.expressions import (
+from export.c.arithmetic.expressions import (
     Assignment,
     Copy,
     Expression,
@@ -18,8 +16,10 @@ from export.c.expressions import (
     Vector,
     expressions_of,
 )
-from export.c.identifiers import Names
-from export.c.indices import index_text
+from export.c.code.constants import Constants
+from export.c.code.expression_text import Body
+from export.c.code.identifiers import Names
+from export.c.code.indices import index_text
 
 INDENT = "  "
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from export.c.nodes import (
+from export.c.graph.nodes import (
     Concatenation,
     Constant,
     Elementwise,
@@ -19,6 +18,7 @@ from export.c.nodes import (
     Reduction,
     Reference,
     read_by,
+    with_read,
 )
 
 
@@ -319,16 +319,7 @@ def _with_nodes(node: Node, replaced: dict[Node, Node], origins: dict[Node, list
     def new(reference):
         return Reference(replaced.get(reference.node, reference.node), reference.index)
 
-    changes = {}
-    if isinstance(node, Elementwise):
-        changes["arguments"] = tuple(map(new, node.arguments))
-    elif isinstance(node, Product):
-        changes["source"] = new(node.source)
-    elif isinstance(node, Reduction):
-        changes["argument"] = new(node.argument)
-    elif isinstance(node, Concatenation):
-        changes["parts"] = tuple(map(new, node.parts))
-    copy = dataclasses.replace(node, **changes)
+    copy = with_read(node, [new(reference) for reference in read_by(node)])
     replaced[node] = copy
     origins[copy] = origins.get(node, [node])
     return copy

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.c.equations import equations
-from export.c.expressions import (
+from export.c.arithmetic.expressions import (
     Assignment,
     Copy,
     Expression,
@@ -20,10 +19,12 @@ from export.c.expressions import (
     TypedRepeat,
     Vector,
 )
-from export.c.fixed_point import SIGMOID_FRACTION, FixedPoint, fraction_of
-from export.c.floating_point import FloatingPoint
-from export.c.identifiers import Names
-from export.c.loops import (
+from export.c.arithmetic.fixed_point import SIGMOID_FRACTION, FixedPoint, fraction_of
+from export.c.arithmetic.floating_point import FloatingPoint
+from export.c.arithmetic.unread import without_unread
+from export.c.code.equations import equations
+from export.c.code.identifiers import Names
+from export.c.graph.loops import (
     Loop,
     Plan,
     RepeatedLoops,
@@ -33,20 +34,18 @@ from export.c.loops import (
     is_identity,
     is_sparse,
 )
-from export.c.nodes import (
+from export.c.graph.nodes import (
     Concatenation,
     Constant,
     Elementwise,
-    Input,
     Node,
     Product,
     Reduction,
     Reference,
     read_by,
 )
-from export.c.ranges import Range
-from export.c.repeats import Carry, Result
-from export.c.unread import without_unread
+from export.c.graph.ranges import Range
+from export.c.graph.repeats import Carry, Result
 from export.forms.names import NEXT
 
 INT16_BITS, INT32_BITS = 15, 28
@@ -69,7 +68,8 @@ def typed_program(
         plan: The loops.
         numbers: The arithmetic.
         ranges: By node, its least and greatest value on the calibration data.
-        states: Names of the inputs that are states; an output `next_` of each is in the plan.
+        states: Names of the inputs that are states; an output `next_` has the next value of each
+            that changes.
         recipe: Name of the recipe.
     """
     return _Typing(plan, numbers, ranges, states).program(recipe)
@@ -107,8 +107,8 @@ class _Typing:
         pairs = [(carry.variable, carry.initial) for r in self._repeats for carry in r.carries]
         pairs += [(carry.variable, carry.following) for r in self._repeats for carry in r.carries]
         pairs += [(result, result.source) for r in self._repeats for result in r.results]
-        self._inputs = {n.name: n for n in self._all_nodes() if isinstance(n, Input)}
-        following = {name: plan.outputs[NEXT + name].node for name in states}
+        self._inputs = {node.name: node for node in plan.inputs}
+        following = {n: plan.outputs[NEXT + n].node for n in states if NEXT + n in plan.outputs}
         self._ties = _Ties.of(
             pairs
             + [
@@ -245,7 +245,7 @@ class _Typing:
     def _is_in_place(self, carry: Carry) -> bool:
         """Whether iterations can hand on a state in its own vector: nothing else needs it."""
         name = carry.initial.name
-        if carry.initial is not self._inputs.get(name) or name not in self._states:
+        if carry.initial is not self._inputs.get(name) or NEXT + name not in self._plan.outputs:
             return False
         following = self._plan.outputs[NEXT + name]
         is_result = (

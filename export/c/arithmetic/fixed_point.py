@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from export.c.expressions import Expression, Rows, Table, Vector
-from export.c.nodes import FUNCTIONS
+from export.c.arithmetic.expressions import Expression, Rows, Table, Vector
+from export.c.graph.nodes import FUNCTIONS
 
 # An expression, or the numbers of a constant.
 Operand: TypeAlias = "Expression | np.ndarray"
