@@ -30,7 +30,7 @@ TABLE_FRACTION_BITS = 20
 # A value is limited where its bound exceeds what calibration saw by more than this.
 LOOSE = 64.0
 LIMIT = 8.0
-EXP_SPAN = 11.1  # 2^-16 = exp(-11.1)
+EXP_SPAN, EXP_MARGIN = 11.1, 0.22  # 2^-16 = exp(-11.1), 1.25 = exp(0.22)
 _TABULATED = ("exp", "log", "softplus", "erf", "sin", "cos")
 
 
@@ -417,10 +417,9 @@ class FixedPoint:
         # tanh(x) = 2 sigmoid(2 x) - 1: its argument has one fractional bit more.
         fraction = SIGMOID_FRACTION + (operation == "tanh")
         e = self.to_fraction(e, fraction)
-        low = 0 if operation == "sigmoid" else -(1 << SIGMOID_FRACTION)
-        return Expression(
-            operation, (e,), fraction=SIGMOID_FRACTION, low=low, high=1 << SIGMOID_FRACTION
-        )
+        high = (1 << SIGMOID_FRACTION) - 1
+        low = 0 if operation == "sigmoid" else -high
+        return Expression(operation, (e,), fraction=SIGMOID_FRACTION, low=low, high=high + 1)
 
     def _square_root(self, a: Operand, hint: int | None) -> Expression:
         e = self._expression(a)
@@ -472,7 +471,8 @@ class FixedPoint:
         """The sum of weights * vector[index] over each row, both (elements,)."""
         largest = max(abs(vector.low), abs(vector.high), 1)
         dense = [weights[a:b] for a, b in zip(rows.offsets, rows.offsets[1:], strict=False)]
-        parts = [quantized_rows(row[np.newaxis], self.weight_bits, largest) for row in dense]
+        # The columns of a list take as much memory as its weights, so 16 bits cost little.
+        parts = [quantized_rows(row[np.newaxis], 16, largest) for row in dense]
         integers = np.concatenate([part[0][0] for part in parts])
         scales = np.concatenate([part[1] for part in parts])
         sums = [int(np.abs(part[0]).sum()) for part in parts]
@@ -493,7 +493,8 @@ class FixedPoint:
     def _requantized(self, total, integers, scales, vector, hint) -> Expression:
         """A sum of products of stored integers as a number with a fraction."""
         largest = max(abs(vector.low), abs(vector.high), 1)
-        real = scales / 2.0**vector.fraction
+        # Rows of zeros have no scale.
+        real = np.where(np.any(integers, axis=1), scales, 0.0) / 2.0**vector.fraction
         bound = (np.abs(integers).sum(axis=1) * largest * real).max()
         fraction = fraction_of(bound, BITS - 1)
         if hint is not None:
@@ -592,7 +593,8 @@ def _table_range(operation, range_, e: Expression) -> tuple[float, float]:
     bounds = (e.low / 2.0**e.fraction, e.high / 2.0**e.fraction)
     low, high = max(low - margin, bounds[0]), min(high + margin, bounds[1])
     if operation == "exp":
-        # Smaller results are 0 next to the greatest one.
+        # A result that is a fourth greater; smaller ones are 0 next to the greatest one.
+        high = min(high, range_[1] + EXP_MARGIN)
         low = max(low, high - EXP_SPAN)
     if operation == "log":
         low = max(low, min(range_[0] / 2, high / 2), 2.0**-20)

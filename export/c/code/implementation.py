@@ -85,9 +85,14 @@ def _run(
         *writer.statements(_without_copies(program.statements, blocks)),
     ]
     unused = [] if any("state->" in line for line in lines) else ["(void)state;"]
+    order = [*interface.inputs, *interface.targets, *interface.outputs]
+    passed = [program.inputs.get(n) or program.outputs.get(n) for n in order]
     parameters = [f"{interface.prefix}_state *state"]
-    parameters += [f"const {c_type(vector)} *{vector.name}" for vector in program.inputs.values()]
-    parameters += [f"{c_type(vector)} *{vector.name}" for vector in program.outputs.values()]
+    parameters += [
+        f"{'const ' if vector in program.inputs.values() else ''}{c_type(vector)} *{vector.name}"
+        for vector in passed
+        if vector is not None
+    ]
     return fill(
         "export.c",
         "run.c",
