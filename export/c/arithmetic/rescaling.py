@@ -59,7 +59,7 @@ def to_fraction(e: Expression, fraction: int) -> Expression:
         return shift_right(e, -shift)
     room = BITS + 1 - e.bits
     if shift > room:
-        e = limit_bits(e, BITS + 1 - shift)
+        e = limit_bits(e, BITS - shift)
     return shift_left(e, shift)
 
 
