@@ -22,6 +22,7 @@ from export.recipes import Recipe
 from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import flatbuffer, rewrite
+from export.tflite_file.bias_scales import match_bias_scales
 from export.tflite_file.flatbuffer import Tensor
 from export.tflite_file.own_files import remember
 from export.tflite_file.tensor_names import rename_tensors
@@ -128,10 +129,12 @@ def _convert_calibrated(
         samples = _reaching(original, ranges)
     # The rest, for example a state with an initial value that its operation never returns.
     content = rewrite.repair_zero_scales(rewrite.requantize_states(content))
+    content = match_bias_scales(content)
     # 16-bit activations are fine enough without narrower ranges.
     if flatbuffer.read_signature(content).inputs[0].dtype != "int8":
         return content
-    return rewrite.narrow_file(content, observed_ranges(content, samples, RANGE_SAMPLES))
+    observed = observed_ranges(content, samples, RANGE_SAMPLES)
+    return match_bias_scales(rewrite.narrow_file(content, observed))
 
 
 def _state_ranges(step: Step, samples: Samples) -> dict[str, tuple[float, float]]:
