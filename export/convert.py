@@ -18,6 +18,7 @@ from export.graph.gptq import round_weights
 from export.graph.missing_values import without_missing_values
 from export.graph.normalization import rewrite_normalizations
 from export.graph.substitute_ops import substitute
+from export.graph.whole_slices import without_whole_slices
 from export.recipes import Recipe
 from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
@@ -99,7 +100,7 @@ def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples)
     if recipe.is_integer:
         kernel_check.require_read_inputs(flat, recipe)
         kernel_check.require_no_loops(flat, step.model, recipe)
-        flat = tf_graph.flatten(without_missing_values(flat))
+        flat = without_whole_slices(tf_graph.flatten(without_missing_values(flat)))
         flat = tf_graph.flatten(rewrite_normalizations(flat, recipe.activations))
         flat = tf_graph.flatten(fold_linear_maps(flat))
         function = substitute(flat, step.model, recipe, target, samples)
