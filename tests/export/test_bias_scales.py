@@ -114,19 +114,21 @@ def scale_error(content):
         for name in MODELS
     ],
 )
-def test_equal_biases_are_as_accurate_as_others(name, converted, signal):
-    """The same file results from equal biases and from biases that differ a little."""
+def test_equal_biases_are_exact_to_16_bits(name, converted, signal):
     model, content = converted(name, "int16x8")
     assert scale_error(content) < 1e-6
-    found = error(model, content, signal)
-    assert found < 0.015
-    assert found < 1.3 * error(*converted(name, "int16x8", difference=1e-4), signal) + 1e-3
+    assert error(model, content, signal) < 0.001
 
 
 def test_every_runtime_agrees(converted, signal):
     model, content = converted("gru", "int16x8")
     for runtime in (Micro, LiteRT, functools.partial(LiteRT, xnnpack=False)):
-        assert error(model, content, signal, runtime) < 0.015
+        assert error(model, content, signal, runtime) < 0.001
+
+
+def test_equal_and_unequal_biases_give_files_of_one_accuracy(converted, signal):
+    unequal = error(*converted("gru", "int16x8", difference=1e-4), signal)
+    assert error(*converted("gru", "int16x8"), signal) == pytest.approx(unequal, rel=0.5)
 
 
 @pytest.mark.parametrize(
