@@ -11,7 +11,15 @@ from copy import copy
 import numpy as np
 
 from export import compat
-from export.tflite_file.flatbuffer import Graph, Model, dtype_of, operation_names, pack, unpack
+from export.tflite_file.flatbuffer import (
+    Graph,
+    Model,
+    dtype_of,
+    is_constant,
+    operation_names,
+    pack,
+    unpack,
+)
 
 # Positions of input, weights and bias among the inputs of an operation.
 _BIASED = {
@@ -57,7 +65,8 @@ def _readers_of_biases(model: Model, graph: Graph) -> dict[int, dict[tuple[float
         if not places or len(operator.inputs) <= max(places):
             continue
         indices = [int(operator.inputs[place]) for place in places]
-        if min(indices) < 0 or dtype_of(graph.tensors[indices[-1]]) not in _BIAS_DTYPES:
+        bias = graph.tensors[indices[-1]]
+        if min(indices) < 0 or dtype_of(bias) not in _BIAS_DTYPES or not is_constant(model, bias):
             continue
         of_input, of_weights = (_scale(graph.tensors[index]) for index in indices[:2])
         scale = tuple((of_input * of_weights).tolist())
