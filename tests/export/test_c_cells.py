@@ -148,6 +148,18 @@ def test_pictures():
     assert error < TOLERANCES["int16"]
 
 
+@pytest.mark.parametrize("name", ["liquid-six-unfolds", "ltc", "ctrnn", "node-rk4"])
+def test_unfolds_are_one_loop(name):
+    reset_names_and_seeds()
+    model = sequential(layers.RNN(CELLS[name](), return_sequences=True))
+    text = c_model(to_step(model), recipes.get("float32"), prefix="m").files["m.c"]
+    unfolds = 6 if name == "liquid-six-unfolds" else 2
+    assert text.count(f"for (int u = 0; u < {unfolds}; ++u)") == 1
+    function = "tanh" if name in ("ctrnn", "node-rk4") else "sigmoid"
+    stages = {"node-rk4": 4, "ltc": 2}.get(name, 1)  # the synapses of the inputs are another one
+    assert text.count(f"lnn_{function}_f32(sigmoid_table") <= stages
+
+
 def test_pruned_matrices_are_lists_of_weights():
     reset_names_and_seeds()
     model = sequential(layers.GRU(8, return_sequences=True), layers.Dense(2))
