@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.c.graph.nodes import Constant, Graph, Node, Reference, read_by, with_read
+from export.c.graph.nodes import Constant, Graph, Input, Node, Reference, read_by, with_read
 from export.c.graph.repeat_search import Blocks, Run, Search
+from export.forms.names import NEXT
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Folded:
 
 def fold_repeats(graph: Graph) -> Folded:
     """Find the parts of a graph that repeat, the longest first."""
-    varying: list[Node] = [node for node in graph.nodes if not isinstance(node, Constant)]
+    varying = _inputs_first(graph)
     constants: list[Node | Repeat] = [node for node in graph.nodes if isinstance(node, Constant)]
     search = Search(varying, graph.outputs)
     found = search.find()
@@ -80,6 +81,21 @@ def fold_repeats(graph: Graph) -> Folded:
         origins = {node: [node] for node in graph.nodes}
         return Folded(graph.nodes, dict(graph.outputs), origins)
     return _assembled(constants, search, found, graph)
+
+
+def _inputs_first(graph: Graph) -> list[Node]:
+    """The nodes that are no constants; first those that do not depend on states.
+
+    They are the same in all unfolds, but stand between the nodes of the first one.
+    """
+    states = {name.removeprefix(NEXT) for name in graph.outputs if name.startswith(NEXT)}
+    late: set[Node] = set()
+    nodes = [node for node in graph.nodes if not isinstance(node, Constant)]
+    for node in nodes:
+        is_state = isinstance(node, Input) and node.name in states
+        if is_state or any(reference.node in late for reference in read_by(node)):
+            late.add(node)
+    return [n for n in nodes if n not in late] + [n for n in nodes if n in late]
 
 
 def _assembled(constants, search: Search, runs: list[Run], graph: Graph) -> Folded:
