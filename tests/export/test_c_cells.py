@@ -56,7 +56,18 @@ def errors(model, recipe, data):
     }
 
 
-@pytest.mark.parametrize("name", [name for name in CELLS if name != "node-dopri5"])
+# Variants of cells that others stand for.
+SLOW = ("liquid-six-unfolds", "liquid-adjoint", "diagonal-steps", "cfc-pure", "lef-gamma")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in CELLS
+        if name != "node-dopri5"
+    ],
+)
 def test_cells(name):
     reset_names_and_seeds()
     model = sequential(layers.RNN(CELLS[name](), return_sequences=True), layers.Dense(2))
@@ -65,8 +76,10 @@ def test_cells(name):
     assert error < TOLERANCES[recipe]
 
 
-@pytest.mark.parametrize("name", ["liquid", "cfc", "ltc"])
-@pytest.mark.parametrize("recipe", ["int16x8", "float32"])
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("liquid", "int16x8"), ("ltc", "int16x8"), ("cfc", "int16x8"), ("cfc", "float32")],
+)
 def test_recipes(name, recipe):
     reset_names_and_seeds()
     model = sequential(layers.RNN(CELLS[name](), return_sequences=True), layers.Dense(2))
