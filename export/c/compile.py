@@ -9,7 +9,7 @@ import numpy as np
 from export.c.expressions import Program, TypedLoop, TypedRepeat, Vector, expressions_of
 from export.c.fixed_point import FixedPoint
 from export.c.floating_point import FloatingPoint
-from export.c.identifiers import identifier, require_identifier
+from export.c.identifiers import default_prefix, require_prefix
 from export.c.loops import plan_loops
 from export.c.lowering import lower, require_no_loops
 from export.c.model import CModel
@@ -48,7 +48,7 @@ def c_model(
     Raises:
         ValueError: An operation has no form in C, or `prefix` is no C identifier.
     """
-    prefix = identifier(step.name).lower() if prefix is None else require_identifier(prefix)
+    prefix = default_prefix(step.name) if prefix is None else require_prefix(prefix)
     program = compile_step(step, recipe, samples)
     interface = interface_of(program, prefix, step)
     shapes = {name: spec.shape[1:] for name, spec in step.model.input_specs.items()}

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from export.c.expressions import Program
+from export.c.firmware_build import DESCRIPTION
 from export.tflite_file.flatbuffer import Signature, Tensor
 from export.tflite_file.structure import FileError
 
-DESCRIPTION = "model.json"
 FORMAT = 1
 
 
@@ -42,9 +42,13 @@ class CModel:
         """The source files, one after the other, in the order of their names."""
         return "\n".join(self.files[name] for name in sorted(self.files)).encode()
 
-    @property
-    def description(self) -> str:
-        """The text of model.json, which `read_c_model` reads."""
+    def description(self, sources: str = ".", replay: str = ".") -> str:
+        """Return the text of model.json, which `read_c_model` reads.
+
+        Args:
+            sources: Folder of the source files, relative to that of model.json.
+            replay: Folder of replay.c and replay.h.
+        """
 
         def described(tensors):
             return [
@@ -61,6 +65,8 @@ class CModel:
             "format": FORMAT,
             "prefix": self.prefix,
             "recipe": self.recipe,
+            "sources": sources,
+            "replay": replay,
             "files": sorted(self.files),
             "multiply_accumulates": self.multiply_accumulates,
             "inputs": described(self.signature.inputs),
@@ -91,12 +97,13 @@ def read_c_model(folder: str | Path) -> CModel:
                 "Export the model again."
             )
         names = [str(name) for name in described["files"]]
-        if any(Path(name).name != name for name in names):
+        sources = Path(described["sources"])
+        if any(Path(name).name != name for name in names) or not is_inside(sources):
             raise FileError(f"{path} names a file outside its folder. Export the model again.")
         return CModel(
             prefix=str(described["prefix"]),
             recipe=str(described["recipe"]),
-            files={name: (Path(folder) / name).read_text("utf-8") for name in names},
+            files={n: (Path(folder) / sources / n).read_text("utf-8") for n in names},
             signature=Signature(_tensors(described["inputs"]), _tensors(described["outputs"])),
             multiply_accumulates=int(described["multiply_accumulates"]),
         )
@@ -113,6 +120,11 @@ def read_c_model(folder: str | Path) -> CModel:
         raise FileError(
             f"{path} is damaged ({type(error).__name__}: {error}). Export the model again."
         ) from error
+
+
+def is_inside(path: Path) -> bool:
+    """Whether a relative path stays within its folder."""
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _tensors(described: list[dict[str, Any]]) -> tuple[Tensor, ...]:
