@@ -45,8 +45,7 @@ def project_files(
     texts |= {_path(chosen.replay, name): text for name, text in replay.items()}
     placeholders = _placeholders(model, title or model.prefix)
     texts |= {
-        name: fill("export.c", f"{chosen.name}/{name}", **placeholders)
-        for name in chosen.templates
+        name: fill("export.c", f"{chosen.name}/{name}", **placeholders) for name in chosen.templates
     }
     if chosen.has_boards:
         texts |= _board_files()

@@ -10,6 +10,7 @@ from export.verification.report import Report, RuntimeResult, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
+C_TARGET = "c"
 HEADINGS = ("error", "state error", "worst step", "MSE", "µs (p99)")
 
 
@@ -83,7 +84,7 @@ def cells(report: Report, result: RuntimeResult) -> tuple[str, ...]:
 def facts(report: Report) -> dict[str, str]:
     """Return formatted facts about the size and cost of the file, by name."""
     found = {
-        "size": f"{report.bytes:,} bytes, {report.gzip_bytes:,} gzipped; "
+        "source" if report.target == C_TARGET else "size": f"{report.bytes:,} bytes, {report.gzip_bytes:,} gzipped; "
         f"{report.parameters:,} parameters"
     }
     if report.arena_bytes is not None:
@@ -103,8 +104,10 @@ def facts(report: Report) -> dict[str, str]:
             f"weights learned in {report.steps:,} steps differ from those in Keras by "
             + ", ".join(learned)
         )
-    counts = ", ".join(f"{name} x{count}" for name, count in report.operations.items())
     found["arithmetic"] = f"{report.multiply_accumulates:,} multiply-accumulates per step"
+    if not report.operations:
+        return found
+    counts = ", ".join(f"{name} x{count}" for name, count in report.operations.items())
     found["operations"] = f"{sum(report.operations.values())} per step: {counts}"
     return found
 

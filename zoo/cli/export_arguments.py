@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from export.c import identifiers, layouts
 from zoo.argument_checks import require_choice
 
 # The names in export.TARGETS and export.RECIPES, whose import takes seconds.
 RECIPES = {
     "phone": ("float32", "float16", "dynamic", "int8", "int16x8"),
     "micro": ("float32", "int8", "int16x8"),
+    "c": ("int16x8", "int16", "float32"),
 }
-INTEGER_RECIPES = ("int8", "int16x8")
+DEFAULT_RECIPES = {"phone": "int8", "micro": "int8", "c": "int16x8"}
+INTEGER_RECIPES = ("int8", "int16x8", "int16")
 FORMATS = {"table": ".txt", "markdown": ".md", "json": ".json"}  # with the suffixes of files
 
 
@@ -27,6 +30,33 @@ def require_recipe(target: str, recipe: str) -> None:
         raise ValueError(
             f"Target {target!r} does not take recipe {recipe!r}; "
             f"allowed: {', '.join(RECIPES[target])}."
+        )
+
+
+def require_c_options(target: str, prefix: str | None, layout: str | None, adapt: bool) -> None:
+    """Raise a ValueError if an option does not fit the target, or a prefix or layout is wrong."""
+    if target == "c":
+        if adapt:
+            raise ValueError("Target 'c' does not take `--adapt`; allowed: micro, phone.")
+        if prefix is not None:
+            identifiers.require_prefix(prefix)
+        layouts.get(layout or layouts.DEFAULT)
+        return
+    for option, value in (("--prefix", prefix), ("--layout", layout)):
+        if value is not None:
+            raise ValueError(f"`{option}` is for target 'c'; the target is {target!r}.")
+
+
+def require_exported(path: Path) -> None:
+    """Raise a ValueError if a path is neither a file nor a folder with a model in C."""
+    from zoo.readers import files
+
+    if not path.is_dir():
+        files.content(path)
+    elif not (path / "model.json").is_file():
+        raise ValueError(
+            f"{path} is a folder without model.json; name a .tflite file, or a folder that "
+            "`lnn export --target c` wrote."
         )
 
 
