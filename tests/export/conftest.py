@@ -5,19 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
-from export_models import compiled, convolutional, normalized, reset_names_and_seeds
+from export_models import compiled, convolutional, normalized, reset_names_and_seeds, sines
 
 import export
-
-
-def sines(sequences, length, features, noise=0.0):
-    """Slow sines with noise, as sensors give them: (sequences, time, features)."""
-    random = np.random.default_rng(0)
-    phase = random.random((sequences, 1, features)) * 6
-    signal = np.sin(np.arange(length)[None, :, None] / 9 + phase)
-    return (signal + noise * random.standard_normal(signal.shape)).astype("float32")
 
 
 @pytest.fixture(scope="session")
