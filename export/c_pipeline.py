@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from export import recipes, targets
+from export.adaptation import Adaptation, adaptation_of, adaptive_data, checked_calibration
 from export.c import layouts
+from export.c.code.identifiers import require_prefix
+from export.c.code.replay import REPLAY_STEPS, Replay, hash_of, recorded_rows, replay_files
 from export.c.compile import c_model
-from export.c.identifiers import require_prefix
 from export.c.model import CModel
 from export.c.project import project_files
-from export.c.replay import REPLAY_STEPS, Replay, hash_of, recorded_rows, replay_files
 from export.calibration import (
     closed_loop_samples,
     data_warnings,
@@ -32,9 +33,11 @@ from export.remedies import remedies
 from export.runtimes.c_code import CCode
 from export.runtimes.rollout import initial_inputs, stored_rows
 from export.verification.failed_report import remove_failed_report, write_failed_report
+from export.verification.provenance import model_sha256
 from export.verification.report import Report, VerificationError
 from export.verification.report_html import report_page
 from export.verification.verify import VERIFICATION_STEPS, verify
+from lnn_keras.adapt.linear_method import LinearMethod
 from lnn_keras.argument_checks import require_at_least
 from lnn_keras.atomic_folder import require_replaceable, whole_folder
 
@@ -48,6 +51,7 @@ def to_c(
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
     prefix: str | None = None,
     layout: str = layouts.DEFAULT,
+    adapt: str | LinearMethod | Adaptation | None = None,
     steps: int = VERIFICATION_STEPS,
     reset: bool = False,
     tolerance: float | None = None,
@@ -77,6 +81,9 @@ def to_c(
             models; by default the model's name.
         layout: The build system whose project the folder is: "cmake" (also make), "arduino",
             "zephyr" or "espidf".
+        adapt: How the readout keeps learning on the device; see `to_tflite`. The source gets a
+            function NAME_adapt that takes the truth of an earlier prediction, and functions that
+            save and restore what was learned. Recipe "float32" only; `evaluation` must be a pair.
         steps: Largest number of closed-loop steps to verify.
         reset: Whether the device resets the states before each sequence, as for recordings that
             have nothing to do with each other. By default the states run on through all sequences.
@@ -90,8 +97,9 @@ def to_c(
         The report of the verification.
 
     Raises:
-        ValueError: Unknown recipe or layout, a layer without a step form or an operation without a form in
-            C, `prefix` is no C identifier or is reserved, data of a wrong shape or not finite.
+        ValueError: Unknown recipe or layout, a layer without a step form or an operation without a
+            form in C, `prefix` is no C identifier or is reserved, data of a wrong shape or not
+            finite.
         OSError: The folder cannot be written.
         VerificationError: The source is outside the recipe's tolerance.
 
@@ -112,6 +120,11 @@ def to_c(
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)
+    given_model, adaptation = model, adaptation_of(adapt)
+    if adaptation is not None:
+        checked_calibration(model, calibration)
+        data = adaptive_data(model, adaptation, evaluation)
+        model, calibration, evaluation = data.model, data.inputs, data[1:]
     previous = files_of_last_export(directory)
     require_replaceable(directory, proof="report.json", replaceable=previous)
     step = to_step(model, fold_scaling=recipe.is_integer)
@@ -141,7 +154,12 @@ def to_c(
             steps=steps,
             reset=reset,
         )
-        report = replace(report, warnings=(*warnings, *report.warnings))
+        # The digest is that of the user's model, also if its readout learns.
+        report = replace(
+            report,
+            warnings=(*warnings, *report.warnings),
+            model_sha256=model_sha256(given_model),
+        )
         if not report.passed:
             evaluated = (inputs, true_outputs)
             found = remedies(report, model, target, recipe, arrays, evaluated, steps, reset)

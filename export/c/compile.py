@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from export.c.expressions import Program, TypedLoop, TypedRepeat, Vector, expressions_of
-from export.c.fixed_point import FixedPoint
-from export.c.floating_point import FloatingPoint
-from export.c.identifiers import default_prefix, require_prefix
-from export.c.loops import plan_loops
-from export.c.lowering import lower, require_no_loops
+from export.c.arithmetic.expressions import Program, TypedLoop, TypedRepeat, Vector, expressions_of
+from export.c.arithmetic.fixed_point import FixedPoint
+from export.c.arithmetic.floating_point import FloatingPoint
+from export.c.arithmetic.typed_loops import typed_program
+from export.c.code.identifiers import default_prefix, require_prefix
+from export.c.code.implementation import source_files
+from export.c.code.interface import interface_of
+from export.c.graph.learning import learning_graph, prediction_graph
+from export.c.graph.loops import plan_loops
+from export.c.graph.lowering import lower, require_no_loops
+from export.c.graph.nodes import Graph, Node, evaluate
+from export.c.graph.ranges import Range
+from export.c.graph.repeats import fold_repeats
 from export.c.model import CModel
-from export.c.nodes import Graph, Node, evaluate
-from export.c.repeats import fold_repeats
-from export.c.ranges import Range
-from export.c.source import interface_of, source_files
-from export.c.typed_loops import typed_program
+from export.forms.adaptive_readout import delay_of
 from export.forms.names import NEXT
 from export.forms.step import Step
 from export.graph import tf_graph
@@ -49,21 +52,47 @@ def c_model(
         ValueError: An operation has no form in C, or `prefix` is no C identifier.
     """
     prefix = default_prefix(step.name) if prefix is None else require_prefix(prefix)
-    program = compile_step(step, recipe, samples)
-    interface = interface_of(program, prefix, step)
+    graph = read_step(step, recipe)
+    if step.targets:
+        require_learning(step, recipe)
+        learned = [state.name for state in step.states if state.is_learned]
+        others = [name for name in step.inputs if name not in step.targets]
+        learning = _typed(learning_graph(graph, learned, others), step, recipe, samples)
+        graph = prediction_graph(graph, learned, list(step.targets))
+    else:
+        learning = None
+    program = _typed(graph, step, recipe, samples)
+    interface = interface_of(program, learning, prefix, step, delay_of(step.graph) or 0)
     shapes = {name: spec.shape[1:] for name, spec in step.model.input_specs.items()}
     shapes |= {name: (vector.size,) for name, vector in program.outputs.items()}
-    shapes |= {NEXT + name: shapes[name] for name in program.states}
-    inputs = {**interface.inputs, **program.states}
-    outputs = {**interface.outputs, **{NEXT + n: v for n, v in program.states.items()}}
+    shapes |= {NEXT + name: shapes[name] for name in interface.states}
+    inputs = {**interface.inputs, **interface.targets, **interface.states}
+    outputs = {**interface.outputs, **{NEXT + n: v for n, v in interface.states.items()}}
+    description = f"{step.name}: {recipe.description}."
     return CModel(
         prefix=prefix,
         recipe=recipe.name,
-        files=source_files(program, interface, f"{step.name}: {recipe.description}."),
+        files=source_files(program, learning, interface, description),
         signature=Signature(_tensors(inputs, shapes), _tensors(outputs, shapes)),
         multiply_accumulates=multiply_accumulates(program),
+        targets=tuple(interface.targets),
         program=program,
+        learning=learning,
     )
+
+
+def require_learning(step: Step, recipe: Recipe) -> None:
+    """Raise a ValueError if a model that learns has no form in C."""
+    if recipe.is_integer:
+        raise ValueError(
+            f"A model that learns on the device needs recipe 'float32' in C; received "
+            f"{recipe.name!r}. Target 'micro' takes integers with a readout in floats."
+        )
+    if not delay_of(step.graph):
+        raise ValueError(
+            "C learns from the truth of earlier predictions: `delay` must be at least 1; received "
+            "0."
+        )
 
 
 def _tensors(vectors: Mapping[str, Vector], shapes) -> tuple[Tensor, ...]:
@@ -100,15 +129,8 @@ def multiply_accumulates(program: Program) -> int:
     return count(program.statements)
 
 
-def compile_step(
-    step: Step, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]
-) -> Program:
-    """Compile a step for a recipe.
-
-    Args:
-        step: The step form.
-        recipe: "float32", "int16x8" or "int16".
-        samples: Inputs and states of typical steps, by name; for integer recipes.
+def read_step(step: Step, recipe: Recipe) -> Graph:
+    """Return a step as a graph of vectors.
 
     Raises:
         ValueError: An operation has no form in C; the message names its layer.
@@ -117,27 +139,27 @@ def compile_step(
     require_no_loops(flat, step.model)
     if recipe.is_integer:
         flat = tf_graph.flatten(without_missing_values(flat))
-    flat = tf_graph.flatten(fold_linear_maps(flat))
-    graph = lower(flat, step.model)
+    return lower(tf_graph.flatten(fold_linear_maps(flat)), step.model)
+
+
+def _typed(
+    graph: Graph, step: Step, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]
+) -> Program:
+    """The program of a graph."""
     folded = fold_repeats(graph)
-    if recipe.is_integer:
-        of_original = calibrated_ranges(graph, samples)
-        ranges = {
-            node: Range.over([of_original[origin] for origin in origins])
-            for node, origins in folded.origins.items()
-        }
-        numbers = FixedPoint(16 if recipe.weights == "int16" else 8)
-    else:
-        ranges = {}
-        numbers = FloatingPoint()
-    return typed_program(
-        plan_loops(folded), numbers, ranges, list(step.initial_states), recipe.name
-    )
+    states = list(step.initial_states)
+    if not recipe.is_integer:
+        return typed_program(plan_loops(folded), FloatingPoint(), {}, states, recipe.name)
+    of_original = calibrated_ranges(graph, samples)
+    ranges = {
+        node: Range.over([of_original[origin] for origin in origins])
+        for node, origins in folded.origins.items()
+    }
+    numbers = FixedPoint(16 if recipe.weights == "int16" else 8)
+    return typed_program(plan_loops(folded), numbers, ranges, states, recipe.name)
 
 
-def calibrated_ranges(
-    graph: Graph, samples: Sequence[dict[str, np.ndarray]]
-) -> dict[Node, Range]:
+def calibrated_ranges(graph: Graph, samples: Sequence[dict[str, np.ndarray]]) -> dict[Node, Range]:
     """Return the least and greatest value of each element of each node on samples."""
     samples = samples[:: max(1, len(samples) // MAX_SAMPLES)]
     ranges: dict[Node, Range] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.c.expressions import Program
+from export.c.arithmetic.expressions import Program
 from export.c.firmware_build import DESCRIPTION
 from export.tflite_file.flatbuffer import Signature, Tensor
 from export.tflite_file.structure import FileError
@@ -27,7 +27,9 @@ class CModel:
         files: Texts of its source files, by file name.
         signature: Its inputs and outputs; states and next states follow the others.
         multiply_accumulates: Multiply-accumulates of the products of a step.
+        targets: Names of the inputs that the function NAME_adapt takes, to learn from.
         program: The same step as a program that NumPy runs; None if read from a folder.
+        learning: The program of NAME_adapt; None if it is read from a folder or learns nothing.
     """
 
     prefix: str
@@ -35,7 +37,9 @@ class CModel:
     files: Mapping[str, str]
     signature: Signature
     multiply_accumulates: int
+    targets: tuple[str, ...] = ()
     program: Program | None = None
+    learning: Program | None = None
 
     @property
     def content(self) -> bytes:
@@ -69,6 +73,7 @@ class CModel:
             "replay": replay,
             "files": sorted(self.files),
             "multiply_accumulates": self.multiply_accumulates,
+            "targets": list(self.targets),
             "inputs": described(self.signature.inputs),
             "outputs": described(self.signature.outputs),
         }
@@ -106,6 +111,7 @@ def read_c_model(folder: str | Path) -> CModel:
             files={n: (Path(folder) / sources / n).read_text("utf-8") for n in names},
             signature=Signature(_tensors(described["inputs"]), _tensors(described["outputs"])),
             multiply_accumulates=int(described["multiply_accumulates"]),
+            targets=tuple(str(name) for name in described["targets"]),
         )
     except FileNotFoundError as error:
         missing = error.filename or path

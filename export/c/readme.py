@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from export.c.identifiers import identifier
+from export.c.code.identifiers import identifier
 from export.c.layouts import Layout
 from export.c.model import CModel
-from export.c.source import by_value
+from export.c.code.interface import by_value
 from export.text_templates import fill
 from export.tflite_file.flatbuffer import Tensor
 
@@ -25,7 +25,7 @@ def readme(
         window_note: A sentence on the length of sequences, or "".
     """
     signature = model.signature
-    inputs, outputs = signature.data_inputs, signature.data_outputs
+    inputs, outputs = _inputs(model), signature.data_outputs
     is_float = model.recipe == "float32"
     texts = {
         **placeholders,
@@ -37,6 +37,7 @@ def readme(
         "example": example(model),
         "raw": "" if is_float else fill("export.c", "readme_raw.md", **_raw(model)),
         "saturated": "" if is_float else fill("export.c", "readme_saturated.md", **placeholders),
+        "learning": _learning(model),
         "window_note": f"{window_note}\n\n" if window_note else "",
     }
     build = fill("export.c", f"{layout.name}/README.md", **texts)
@@ -47,9 +48,9 @@ def example(model: CModel) -> str:
     """Return a C function that runs a step on real values."""
     signature = model.signature
     declared, arguments = [], ["&state"]
-    for tensor in signature.data_inputs:
+    for tensor in _inputs(model):
         name = _name(tensor)
-        single = by_value(_size(tensor), len(signature.data_inputs))
+        single = by_value(_size(tensor), len(_inputs(model)))
         declared.append(f"  float {name} = 1.0f;" if single else _array(model, tensor, " = {0.0f}"))
         arguments.append(name)
     for tensor in signature.data_outputs:
@@ -65,11 +66,24 @@ def example(model: CModel) -> str:
     ).rstrip()
 
 
+def _inputs(model: CModel) -> list[Tensor]:
+    """The inputs of a step, without the targets that it learns from."""
+    return [t for t in model.signature.data_inputs if t.name not in model.targets]
+
+
+def _learning(model: CModel) -> str:
+    if not model.targets:
+        return ""
+    targets = ", ".join(f"const float *{identifier(name).lower()}" for name in model.targets)
+    names = {"prefix": model.prefix, "upper": model.prefix.upper(), "targets": targets}
+    return fill("export.c", "readme_learning.md", **names)
+
+
 def _raw(model: CModel) -> dict[str, str]:
     signature = model.signature
     kinds = []
-    for tensor in signature.data_inputs:
-        star = "" if by_value(_size(tensor), len(signature.data_inputs)) else "*"
+    for tensor in _inputs(model):
+        star = "" if by_value(_size(tensor), len(_inputs(model))) else "*"
         kinds.append(f"{'const ' if star else ''}int16_t {star}{_name(tensor)}")
     kinds += [f"int16_t *{_name(tensor)}" for tensor in signature.data_outputs]
     return {"prefix": model.prefix, "raw_parameters": ", ".join(kinds)}

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from export.c.arithmetic.interpreter import Interpreter
+from export.c.code.interface import by_value
 from export.c.host import build_library, compiler
-from export.c.interpreter import Interpreter
 from export.c.model import CModel
-from export.c.source import by_value
 from export.runtimes.rollout import LocalRuntime
 from export.targets import C
 from export.tflite_file.flatbuffer import Tensor
@@ -49,7 +49,9 @@ class _Compiled:
         signature = model.signature
         suffix = "step" if model.recipe == "float32" else "step_raw"
         self._step = getattr(self._library, f"{model.prefix}_{suffix}")
-        self._data = signature.data_inputs
+        self._learn = getattr(self._library, f"{model.prefix}_adapt") if model.targets else None
+        self._targets = [t for t in signature.data_inputs if t.name in model.targets]
+        self._data = [t for t in signature.data_inputs if t.name not in model.targets]
         self._states = signature.states
         self._outputs = signature.data_outputs
         self._count = len(signature.outputs)
@@ -60,8 +62,10 @@ class _Compiled:
         joined = [np.ravel(inputs[state.position]) for state, _ in self._states]
         # The members of the state have one type, so they follow each other without gaps.
         state = np.concatenate([*joined, np.zeros(2, self._dtype)]).astype(self._dtype)
+        kept = [np.ascontiguousarray(inputs[t.position], "float32") for t in self._targets]
+        if self._learn is not None:
+            self._learn(_pointer(state), *map(_pointer, kept))
         arguments: list[Any] = [_pointer(state)]
-        kept = []
         for tensor in self._data:
             value = np.ascontiguousarray(inputs[tensor.position], self._dtype).ravel()
             kept.append(value)
@@ -90,6 +94,7 @@ class _Simulated:
     def __init__(self, model: CModel):
         assert model.program is not None
         self._interpreter = Interpreter(model.program)
+        self._learning = None if model.learning is None else Interpreter(model.learning)
         self._signature = model.signature
 
     def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -97,6 +102,8 @@ class _Simulated:
         signature = self._signature
         data = {tensor.name: inputs[tensor.position] for tensor in signature.data_inputs}
         states = {state.name: inputs[state.position] for state, _ in signature.states}
+        if self._learning is not None:
+            states = self._learning.step(data, states)[1]
         outputs, following = self._interpreter.step(data, states)
         named = outputs | {after.name: following[state.name] for state, after in signature.states}
         return [_as_tensor(named[tensor.name], tensor) for tensor in signature.outputs]

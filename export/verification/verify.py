@@ -14,7 +14,7 @@ from export.forms.model_graph import read_graph
 from export.forms.step import to_step
 from export.recipes import Recipe
 from export.targets import SEQUENCE, STEP, Target
-from export.tflite_file import cost, flatbuffer
+from export.tflite_file import cost
 from export.tflite_file.interface import require_same_interface, require_same_sequence
 from export.verification.measure_sequences import measure_sequences, sequence_noise
 from export.verification.measure_steps import measure_steps

@@ -96,30 +96,41 @@ class RecursiveLeastSquares(LinearMethod):
         self, features: Tensor, error: Tensor, known: Tensor, state: RecursiveLeastSquaresState
     ) -> RecursiveLeastSquaresState:
         """Update the state; see `LinearMethod.learn`."""
-        forgetting = self.forgetting
-        projected = row_times(features, state.root)
+        forgetting, weights, root = self.forgetting, state.weights, state.root
+        # Streams of which no output is known keep their state.
+        weight = ops.max(known, axis=-1, keepdims=True)
+        projected = row_times(features, root)
         total = forgetting + ops.sum(ops.square(projected), axis=-1, keepdims=True)
-        gain = times_column(state.root, projected)
-        weights = state.weights + outer(gain / total, error * known)
-        root = state.root - outer(gain / (total + ops.sqrt(forgetting * total)), projected)
-        refreshed = state.refreshed
-        if forgetting < 1:
-            root = root / math.sqrt(forgetting)
-            weights, root = self._refresh(weights, root, refreshed)
-            refreshed = ops.concatenate([refreshed[:, -1:], refreshed[:, :-1]], axis=-1)
-        return where_any(known, RecursiveLeastSquaresState(weights, root, refreshed), state)
-
-    def _refresh(self, weights, root, feature):
-        """Add the forgotten part of the prior to one feature: a target of 0 for its row of D."""
-        # Each feature has its turn after as many steps as there are features.
-        features = feature.shape[-1]
-        precision = features * (1 - self.forgetting) / self.prior_variance
-        projected = math.sqrt(precision) * row_times(feature, root)
-        total = 1 + ops.sum(ops.square(projected), axis=-1, keepdims=True)
         gain = times_column(root, projected)
-        row = math.sqrt(precision) * row_times(feature, weights)
-        weights = weights - outer(gain / total, row)
-        return weights, root - outer(gain / (total + ops.sqrt(total)), projected)
+        weights = weights + outer(gain / total, error * known)
+        gain = gain / (total + ops.sqrt(forgetting * total))
+        if forgetting == 1:
+            return RecursiveLeastSquaresState(
+                weights, root - outer(weight * gain, projected), state.refreshed
+            )
+        # The root after learning is (root - gain projected') / scale. Its products come from those
+        # of the root before, so that one pass over the matrix does both updates.
+        scale, feature = math.sqrt(forgetting), state.refreshed
+        features_count = feature.shape[-1]
+        # The forgotten part of the prior is added to one feature, as a target of 0 for its row of
+        # D. Each feature has its turn after as many steps as there are features.
+        deviations = math.sqrt(features_count * (1 - forgetting) / self.prior_variance)
+        overlap = ops.sum(feature * gain, axis=-1, keepdims=True)
+        refreshed = (row_times(feature, root) - overlap * projected) * (deviations / scale)
+        overlap = ops.sum(projected * refreshed, axis=-1, keepdims=True)
+        refreshing = (times_column(root, refreshed) - overlap * gain) / scale
+        total = 1 + ops.sum(ops.square(refreshed), axis=-1, keepdims=True)
+        row = deviations * row_times(feature, weights)
+        weights = weights - outer(weight * refreshing / total, row)
+        refreshing = refreshing / (total + ops.sqrt(total))
+        root = (
+            ops.expand_dims(1 + weight * (1 / scale - 1), -1) * root
+            - outer(weight * gain / scale, projected)
+            - outer(weight * refreshing, refreshed)
+        )
+        turned = ops.concatenate([feature[:, -1:], feature[:, :-1]], axis=-1)
+        turned = weight * turned + (1 - weight) * feature
+        return RecursiveLeastSquaresState(weights, root, turned)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

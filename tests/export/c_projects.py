@@ -10,7 +10,7 @@ import lnn_keras
 from export import recipes
 from export.c.compile import c_model
 from export.c.project import project_files
-from export.c.replay import Replay, replay_files
+from export.c.code.replay import Replay, replay_files
 from export.calibration import closed_loop_samples
 from export.data import as_sequences
 from export.forms.step import to_step

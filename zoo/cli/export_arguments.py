@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from export.c import identifiers, layouts
+from export.c import layouts
+from export.c.code import identifiers
 from zoo.argument_checks import require_choice
 
 # The names in export.TARGETS and export.RECIPES, whose import takes seconds.
@@ -33,11 +34,15 @@ def require_recipe(target: str, recipe: str) -> None:
         )
 
 
-def require_c_options(target: str, prefix: str | None, layout: str | None, adapt: bool) -> None:
+def require_c_options(
+    target: str, recipe: str, prefix: str | None, layout: str | None, adapt: bool
+) -> None:
     """Raise a ValueError if an option does not fit the target, or a prefix or layout is wrong."""
     if target == "c":
-        if adapt:
-            raise ValueError("Target 'c' does not take `--adapt`; allowed: micro, phone.")
+        if adapt and recipe != "float32":
+            raise ValueError(
+                f"Target 'c' takes `--adapt` with recipe 'float32' only; received {recipe!r}."
+            )
         if prefix is not None:
             identifiers.require_prefix(prefix)
         layouts.get(layout or layouts.DEFAULT)

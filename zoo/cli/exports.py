@@ -73,9 +73,9 @@ def export(
 ) -> None:
     """Convert a model for a device, and verify it against Keras."""
     arguments.require_target(target)
-    recipe = recipe or arguments.DEFAULT_RECIPES[target]
+    recipe = recipe or ("float32" if target == "c" and adapt else arguments.DEFAULT_RECIPES[target])
     arguments.require_recipe(target, recipe)
-    arguments.require_c_options(target, prefix, layout, adapt)
+    arguments.require_c_options(target, recipe, prefix, layout, adapt)
     arguments.require_steps(steps)
     arguments.require_tolerances(tolerance, metric_tolerance)
     arguments.require_model(source)
@@ -97,12 +97,12 @@ def export(
             "tolerance": tolerance,
             "metric_tolerance": metric_tolerance,
             "progress": update,
+            "adapt": Adaptation(delay=_delay(source)) if adapt else None,
         }
         if target == "c":
             report = to_c(model, folder, prefix=prefix, layout=layout or "cmake", **shared)
         else:
-            adaptation = Adaptation(delay=_delay(source)) if adapt else None
-            report = to_tflite(model, folder, target=target, adapt=adaptation, **shared)
+            report = to_tflite(model, folder, target=target, **shared)
     report.print(console())
 
 

@@ -4,10 +4,7 @@
 
 @{constants}
 
-/* One step on stored numbers. */
-static void run(@{arguments}) {
-@{run}
-}
+@{runs}
 
 void @{prefix}_reset(@{prefix}_state *state) {
 @{reset}

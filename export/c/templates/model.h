@@ -18,8 +18,7 @@ typedef struct {
 } @{prefix}_state;
 
 enum {
-  @{upper}_OK = 0,
-  @{upper}_NOT_FINITE = 1 /* an input is infinite or not a number; nothing has changed */@{saturated}
+@{statuses}
 };
 
 /* Sets the initial state. Call it before the first step, and before each new sequence. */
@@ -27,7 +26,7 @@ void @{prefix}_reset(@{prefix}_state *state);
 
 /* One step on real values; returns one of the values above. */
 @{step}
-@{raw}
+@{raw}@{learning}
 #ifdef __cplusplus
 }
 #endif

@@ -21,7 +21,7 @@ void replay_reset(void) {
 
 void replay_run(int step) {
   const int row = step % @{rows};
-  @{discard}@{function}(@{arguments});
+@{learn}  @{discard}@{function}(@{arguments});
 }
 
 void replay_step(int step) {

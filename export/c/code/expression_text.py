@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from export.c.constants import Constants, float_literal
-from export.c.expressions import Expression, Rows, Vector
-from export.c.indices import index_text
+from export.c.arithmetic.expressions import Expression, Rows, Vector
+from export.c.code.constants import Constants, float_literal
+from export.c.code.indices import index_text
 
 MOST_INLINED = 72  # characters of an expression without a name of its own
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "less": "<", "less_equal": "<=", "equal": "=="}
+_INFIX = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "less": "<",
+    "less_equal": "<=",
+    "equal": "==",
+}
 _FUNCTIONS = {
     "max": "lnn_max",
     "min": "lnn_min",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.c.builder import Builder
-from export.c.nodes import Graph, Reference
+from export.c.graph.builder import Builder
+from export.c.graph.nodes import Graph
 from export.forms.form import Form
 from export.graph.tf_graph import FlatGraph, layer_of, varying_tensors
 
@@ -206,7 +206,9 @@ def _matmul(lowering, operation):
         np.swapaxes(codes, -1, -2) if swap else codes
         for codes, swap in zip(map(lowering._tensor, operation.inputs), swapped, strict=True)
     )
-    terms = builder.elementwise("mul", a[..., :, np.newaxis, :], np.swapaxes(b, -1, -2)[..., np.newaxis, :, :])
+    terms = builder.elementwise(
+        "mul", a[..., :, np.newaxis, :], np.swapaxes(b, -1, -2)[..., np.newaxis, :, :]
+    )
     return builder.reduction("add", terms)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from export.c.nodes import (
+from export.c.graph.nodes import (
     Concatenation,
     Constant,
     Elementwise,
@@ -23,7 +23,7 @@ from export.c.nodes import (
     Reference,
     read_by,
 )
-from export.c.repeats import Carried, Folded, Repeat, Result
+from export.c.graph.repeats import Carried, Folded, Repeat, Result
 
 # Share of nonzero weights below which a product lists them with their columns.
 SPARSE = 0.3
@@ -62,11 +62,13 @@ class Plan:
         items: In the order in which they run.
         stored: The nodes with a vector of their own, without inputs.
         outputs: The elements that each output returns; their nodes are stored or inputs.
+        inputs: The inputs and states of the step.
     """
 
     items: Sequence[Loop | RepeatedLoops]
     stored: Sequence[Node]
     outputs: dict[str, Reference]
+    inputs: Sequence[Input]
 
 
 def plan_loops(folded: Folded) -> Plan:
@@ -91,7 +93,8 @@ def plan_loops(folded: Folded) -> Plan:
             loops, own = _arrange(segment, read)
             items += loops
         stored += own
-    return Plan(items, stored, folded.outputs)
+    inputs = [node for node in folded.items if isinstance(node, Input)]
+    return Plan(items, stored, folded.outputs, inputs)
 
 
 def _segments(items: Sequence[Node | Repeat]) -> list[list[Node] | Repeat]:
@@ -238,9 +241,7 @@ def stores_of(node: Node) -> list[Store]:
     """Return the stores that fill a node's vector."""
     if isinstance(node, Concatenation):
         return [
-            Store(node, part, places)
-            for part, places in zip(node.parts, node.places, strict=True)
-            if not (isinstance(part.node, Constant) and not part.node.values[part.index].any())
+            Store(node, part, places) for part, places in zip(node.parts, node.places, strict=True)
         ]
     everything = np.arange(node.size)
     return [Store(node, Reference(node, everything), everything)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from export.c.nodes import (
+from export.c.graph.nodes import (
     Concatenation,
     Constant,
     Elementwise,
@@ -19,6 +18,7 @@ from export.c.nodes import (
     Reduction,
     Reference,
     read_by,
+    with_read,
 )
 
 
@@ -133,7 +133,9 @@ class _Folder:
         candidates = []
         count = len(self.nodes)
         for period in range(2, count // 2 + 1):
-            equal = [self.signatures[i] == self.signatures[i + period] for i in range(count - period)]
+            equal = [
+                self.signatures[i] == self.signatures[i + period] for i in range(count - period)
+            ]
             start = 0
             while start < len(equal):
                 length = 0
@@ -146,7 +148,8 @@ class _Folder:
                     # One block less can start in more places.
                     if repeats > 2:
                         candidates += [
-                            _Run(start + s, period, repeats - 1) for s in range(slack + 1, slack + period + 1)
+                            _Run(start + s, period, repeats - 1)
+                            for s in range(slack + 1, slack + period + 1)
                         ]
                 start += length + 1
         candidates.sort(key=lambda run: (-(run.count - 1) * run.period, run.period))
@@ -184,7 +187,9 @@ class _Folder:
                 places = [self._place(run, node) for node in nodes]
                 if len({place for place in places if place is None}) and len(set(nodes)) == 1:
                     continue  # the same in each iteration
-                wanted = [(block, places[-1][1] if places[-1] else -1) for block in range(run.count)]
+                wanted = [
+                    (block, places[-1][1] if places[-1] else -1) for block in range(run.count)
+                ]
                 if places == wanted:
                     continue  # computed in the same iteration
                 last = places[-1]
@@ -314,16 +319,7 @@ def _with_nodes(node: Node, replaced: dict[Node, Node], origins: dict[Node, list
     def new(reference):
         return Reference(replaced.get(reference.node, reference.node), reference.index)
 
-    changes = {}
-    if isinstance(node, Elementwise):
-        changes["arguments"] = tuple(map(new, node.arguments))
-    elif isinstance(node, Product):
-        changes["source"] = new(node.source)
-    elif isinstance(node, Reduction):
-        changes["argument"] = new(node.argument)
-    elif isinstance(node, Concatenation):
-        changes["parts"] = tuple(map(new, node.parts))
-    copy = dataclasses.replace(node, **changes)
+    copy = with_read(node, [new(reference) for reference in read_by(node)])
     replaced[node] = copy
     origins[copy] = origins.get(node, [node])
     return copy

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from export.c.equations import equations
-from export.c.expressions import (
+from export.c.arithmetic.expressions import (
     Assignment,
     Copy,
     Expression,
@@ -19,10 +19,12 @@ from export.c.expressions import (
     TypedRepeat,
     Vector,
 )
-from export.c.fixed_point import SIGMOID_FRACTION, FixedPoint, fraction_of
-from export.c.floating_point import FloatingPoint
-from export.c.identifiers import Names
-from export.c.loops import (
+from export.c.arithmetic.fixed_point import SIGMOID_FRACTION, FixedPoint, fraction_of
+from export.c.arithmetic.floating_point import FloatingPoint
+from export.c.arithmetic.unread import without_unread
+from export.c.code.equations import equations
+from export.c.code.identifiers import Names
+from export.c.graph.loops import (
     Loop,
     Plan,
     RepeatedLoops,
@@ -32,20 +34,18 @@ from export.c.loops import (
     is_identity,
     is_sparse,
 )
-from export.c.nodes import (
+from export.c.graph.nodes import (
     Concatenation,
     Constant,
     Elementwise,
-    Input,
     Node,
     Product,
     Reduction,
     Reference,
     read_by,
 )
-from export.c.ranges import Range
-from export.c.repeats import Result
-from export.c.unread import without_unread
+from export.c.graph.ranges import Range
+from export.c.graph.repeats import Carry, Result
 from export.forms.names import NEXT
 
 INT16_BITS, INT32_BITS = 15, 28
@@ -68,7 +68,8 @@ def typed_program(
         plan: The loops.
         numbers: The arithmetic.
         ranges: By node, its least and greatest value on the calibration data.
-        states: Names of the inputs that are states; an output `next_` of each is in the plan.
+        states: Names of the inputs that are states; an output `next_` has the next value of each
+            that changes.
         recipe: Name of the recipe.
     """
     return _Typing(plan, numbers, ranges, states).program(recipe)
@@ -106,8 +107,8 @@ class _Typing:
         pairs = [(carry.variable, carry.initial) for r in self._repeats for carry in r.carries]
         pairs += [(carry.variable, carry.following) for r in self._repeats for carry in r.carries]
         pairs += [(result, result.source) for r in self._repeats for result in r.results]
-        self._inputs = {n.name: n for n in self._all_nodes() if isinstance(n, Input)}
-        following = {name: plan.outputs[NEXT + name].node for name in states}
+        self._inputs = {node.name: node for node in plan.inputs}
+        following = {n: plan.outputs[NEXT + n].node for n in states if NEXT + n in plan.outputs}
         self._ties = _Ties.of(
             pairs
             + [
@@ -116,6 +117,11 @@ class _Typing:
                 if not isinstance(node, Constant)
             ]
         )
+        self._readers: dict[Node, list[Node]] = defaultdict(list)
+        for node in self._all_nodes():
+            for reference in read_by(node):
+                self._readers[reference.node].append(node)
+        self._outputs: dict[str, Vector] = {}
         self._narrow = self._vectors_of_16_bits()
         self._hints = self._fraction_hints()
 
@@ -190,9 +196,7 @@ class _Typing:
         fraction = fraction_of(largest * MARGIN, bits)
         fraction = min(fraction, 2 * INT16_BITS)
         limit = 1 << bits if narrow else (1 << 30)
-        return Vector(
-            name, node.size, "int16" if narrow else "int32", fraction, -limit, limit - 1
-        )
+        return Vector(name, node.size, "int16" if narrow else "int32", fraction, -limit, limit - 1)
 
     def _add_local(self, vector: Vector) -> Vector:
         self._locals.append(vector)
@@ -213,7 +217,7 @@ class _Typing:
                 statements.append(self._loop(item))
             else:
                 statements += self._repeat(item)
-        outputs, final = self._outputs(states)
+        outputs, final = self._final(states)
         program = Program(recipe, inputs, states, outputs, self._locals, [*statements, *final])
         return without_unread(program)
 
@@ -221,6 +225,9 @@ class _Typing:
         before: list[TypedLoop | TypedRepeat | Copy] = []
         after: list[TypedLoop | Copy] = []
         for carry in item.repeat.carries:
+            if self._is_in_place(carry):
+                self._vectors[carry.variable] = self._vectors[carry.initial]
+                continue
             name = self._names.unique(f"{carry.initial.name}_now")
             vector = self._add_local(self._format(carry.variable, name))
             self._vectors[carry.variable] = vector
@@ -235,30 +242,59 @@ class _Typing:
             self._vectors[result] = self._vectors[source]
         return [*before, TypedRepeat(item.repeat.count, [*body, *after])]
 
+    def _is_in_place(self, carry: Carry) -> bool:
+        """Whether iterations can hand on a state in its own vector: nothing else needs it."""
+        name = carry.initial.name
+        if carry.initial is not self._inputs.get(name) or NEXT + name not in self._plan.outputs:
+            return False
+        following = self._plan.outputs[NEXT + name]
+        is_result = (
+            isinstance(following.node, Result)
+            and following.node.source is carry.following
+            and is_identity(following.index, carry.initial.size)
+        )
+        return is_result and not self._readers[carry.initial]
+
+    def _output_of(self, node: Node) -> str | None:
+        """The name of the data output that alone reads a node, and all of it in order."""
+        names = [n for n, reference in self._plan.outputs.items() if reference.node is node]
+        if len(names) != 1 or self._readers[node] or len(self._ties.of_node(node)) > 1:
+            return None
+        name = names[0]
+        if name.removeprefix(NEXT) in self._states and name.startswith(NEXT):
+            return None
+        return name if is_identity(self._plan.outputs[name].index, node.size) else None
+
     def _copied(self, node: Node, vector: Vector) -> TypedLoop | Copy:
         if node in self._vectors and _same_format(self._vectors[node], vector):
             return Copy(vector, self._vectors[node])
         everything = np.arange(node.size)
-        value = self._numbers.load(self._vectors[node], everything) if node in self._vectors else (
-            node.values if isinstance(node, Constant) else None
+        value = (
+            self._numbers.load(self._vectors[node], everything)
+            if node in self._vectors
+            else (node.values if isinstance(node, Constant) else None)
         )
         assert value is not None
         expression = self._numbers.stored(value, vector)
         return TypedLoop(node.size, [Assignment(vector, everything, expression)], ())
 
-    def _outputs(self, states) -> tuple[dict[str, Vector], list[TypedLoop | Copy]]:
+    def _final(self, states) -> tuple[dict[str, Vector], list[TypedLoop | Copy]]:
         """The data outputs, and the statements that write them and then the next states."""
         outputs, final, last = {}, [], []
         for name, reference in self._plan.outputs.items():
             state = states.get(name.removeprefix(NEXT)) if name.startswith(NEXT) else None
-            if state is None:
+            if name in self._outputs:
+                outputs[name] = self._outputs[name]
+            elif state is None:
                 outputs[name] = self._output(name, reference)
                 final.append(self._written(reference, outputs[name]))
-            elif reference.node not in self._inputs.values():
-                last.append(self._written(reference, state))
-            elif self._vectors[reference.node] is not state or not is_identity(
+            elif self._vectors.get(reference.node) is state and is_identity(
                 reference.index, state.size
             ):
+                continue  # in place
+            elif reference.node not in self._inputs.values():
+                last.append(self._written(reference, state))
+            else:
                 # States are overwritten one after the other.
                 waiting = dataclasses.replace(state, name=self._names.unique(f"new_{state.name}"))
                 final.append(self._written(reference, self._add_local(waiting)))
@@ -269,9 +305,7 @@ class _Typing:
         like = self._vectors.get(reference.node)
         if like is None or like.dtype == "int32":
             like = self._format(reference.node, "")
-        return dataclasses.replace(
-            like, name=self._names.unique(name), size=reference.index.size
-        )
+        return dataclasses.replace(like, name=self._names.unique(name), size=reference.index.size)
 
     def _written(self, reference: Reference, vector: Vector) -> TypedLoop | Copy:
         source = self._vectors.get(reference.node)
@@ -296,8 +330,11 @@ class _Typing:
             value = visitor.value(store)
             target = store.target
             if target not in self._vectors:
-                name = self._names.unique(_short(target.name))
-                if self._needs_format(target):
+                output = self._output_of(target)
+                name = self._names.unique(output or _short(target.name))
+                if output is not None:
+                    self._vectors[target] = self._outputs[output] = self._format(target, name)
+                elif self._needs_format(target):
                     self._vectors[target] = self._add_local(self._format(target, name))
                 else:
                     vector, value = self._numbers.local_vector(name, target.size, value)
@@ -360,9 +397,7 @@ class _Visitor:
     def _build(self, node: Node, index: np.ndarray, rows: Rows | None):
         hint = self._hints.get(node)
         if isinstance(node, Elementwise):
-            arguments = [
-                self._visit(ref.node, ref.index[index], rows) for ref in node.arguments
-            ]
+            arguments = [self._visit(ref.node, ref.index[index], rows) for ref in node.arguments]
             ranges = [self._range(ref.node, ref.index[index]) for ref in node.arguments]
             result = self._numbers.elementwise(
                 node.operation, arguments, hint, self._range(node, index), ranges
@@ -414,9 +449,7 @@ class _Visitor:
         return self._rows.setdefault(offsets.tobytes(), Rows(offsets))
 
 
-def _over_vector(
-    weights: np.ndarray, columns: np.ndarray, size: int
-) -> tuple[np.ndarray, int]:
+def _over_vector(weights: np.ndarray, columns: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     """Weights for consecutive elements of a vector, and the first of these elements."""
     first = int(columns.min())
     if np.array_equal(columns, first + np.arange(len(columns))):

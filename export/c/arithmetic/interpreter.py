@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from export.c import arithmetic, float_arithmetic
-from export.c.expressions import (
+from export.c.arithmetic import floats, integers
+from export.c.arithmetic.expressions import (
     Copy,
     Expression,
     Program,
@@ -29,7 +29,7 @@ class Interpreter:
     def __init__(self, program: Program):
         self.program = program
         self._is_float = program.recipe == "float32"
-        self._operations = float_arithmetic.FLOAT if self._is_float else arithmetic.INTEGER
+        self._operations = floats.FLOAT if self._is_float else integers.INTEGER
         self._dtype = "float32" if self._is_float else "int64"
 
     def step(
@@ -77,12 +77,12 @@ class Interpreter:
         elif e.operation == "reduce":
             value = _reduced(e, arguments[0])
         elif e.operation == "table":
-            value = arithmetic.look_up(arguments[0], e.table)
+            value = integers.look_up(arguments[0], e.table)
         elif e.operation in ("shift_left", "shift_right", "saturate"):
             value = {
                 "shift_left": np.left_shift,
-                "shift_right": arithmetic.shift_right,
-                "saturate": arithmetic.saturate,
+                "shift_right": integers.shift_right,
+                "saturate": integers.saturate,
             }[e.operation](arguments[0], e.amount)
         else:
             with np.errstate(all="ignore"):

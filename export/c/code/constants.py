@@ -6,8 +6,8 @@ import textwrap
 
 import numpy as np
 
-from export.c import arithmetic, float_arithmetic
-from export.c.expressions import Rows
+from export.c.arithmetic import floats, integers
+from export.c.arithmetic.expressions import Rows
 
 _TYPES = ("int8", "int16", "int32")
 _INDEX_TYPES = ("uint8", "uint16", "uint32")
@@ -45,8 +45,8 @@ class Constants:
     def sigmoid(self, is_float: bool) -> str:
         """Return the name of the table of sigmoid."""
         if is_float:
-            return self.named("sigmoid_table", float_arithmetic.sigmoid_values(), "float32")
-        return self.named("sigmoid_table", arithmetic.sigmoid_values(), "int16")
+            return self.named("sigmoid_table", floats.sigmoid_values(), "float32")
+        return self.named("sigmoid_table", integers.sigmoid_values(), "int16")
 
     def matrix(self, integers: np.ndarray, bits: int) -> str:
         """Return the name of the rows of a matrix, as the dot products read them."""

@@ -8,7 +8,7 @@ _KEYWORDS = frozenset(
     union unsigned void volatile while asm alignas alignof and bool catch class const_cast delete
     explicit export false friend mutable namespace new not nullptr operator or private protected
     public static_cast template this throw true try typename using virtual wchar_t xor
-    i j k s u state in out pair factors weights indices offsets
+    i j k s u row column state in out pair factors weights indices offsets
     sigmoid_table""".split()
 )
 

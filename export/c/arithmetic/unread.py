@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from export.c.expressions import (
+from export.c.arithmetic.expressions import (
     Copy,
     Program,
     Statement,

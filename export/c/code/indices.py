@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.c.expressions import Rows
+from export.c.arithmetic.expressions import Rows
 
 if TYPE_CHECKING:
-    from export.c.constants import Constants
+    from export.c.code.constants import Constants
 
 
 def index_text(index: np.ndarray, rows: Rows | None, constants: Constants) -> str:

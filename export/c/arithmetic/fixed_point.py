@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from export.c.expressions import Expression, Rows, Table, Vector
-from export.c.nodes import FUNCTIONS
+from export.c.arithmetic.expressions import Expression, Rows, Table, Vector
+from export.c.graph.nodes import FUNCTIONS
 
 # An expression, or the numbers of a constant.
 Operand: TypeAlias = "Expression | np.ndarray"
@@ -109,13 +109,9 @@ class FixedPoint:
             shifted = self._shift_right(other, shift)
             values = constants[0].values
             assert values is not None
-            return self._sum(
-                shifted, self.constant(values / 2.0 ** e.fraction, shifted.fraction)
-            )
+            return self._sum(shifted, self.constant(values / 2.0**e.fraction, shifted.fraction))
         if shift > BITS:
-            return dataclasses.replace(
-                self.constant(np.zeros(1), 0), fraction=e.fraction - shift
-            )
+            return dataclasses.replace(self.constant(np.zeros(1), 0), fraction=e.fraction - shift)
         half = 1 << (shift - 1)
         if e.high + half >= 1 << 31:
             e = self.limit_bits(e, BITS)
@@ -318,9 +314,7 @@ class FixedPoint:
                 spare = min(fraction - hint, shifts[position])
                 shifts[position] -= spare
                 fraction -= spare
-        return self._multiply_high(
-            self._shift_left(a, shifts[0]), self._shift_left(b, shifts[1])
-        )
+        return self._multiply_high(self._shift_left(a, shifts[0]), self._shift_left(b, shifts[1]))
 
     def _product(self, a: Expression, b: Expression) -> Expression:
         ends = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
@@ -402,13 +396,17 @@ class FixedPoint:
         if e.low <= 0 <= e.high:
             # One fourth of the least magnitude, as integers.
             least = max(1, int(min(abs(low), abs(high)) / 4 * 2.0**e.fraction))
-            bound = self.constant(np.asarray([math.copysign(least, low) / 2.0**e.fraction]), e.fraction)
+            bound = self.constant(
+                np.asarray([math.copysign(least, low) / 2.0**e.fraction]), e.fraction
+            )
             return self._maximum(e, bound, None) if low > 0 else self._minimum(e, bound, None)
         return e
 
     def _away_from_zero(self, e: Expression) -> Expression:
         if e.low <= 0 <= e.high:
-            one = Expression("constant", values=np.ones(1, "int64"), fraction=e.fraction, low=1, high=1)
+            one = Expression(
+                "constant", values=np.ones(1, "int64"), fraction=e.fraction, low=1, high=1
+            )
             if e.high > 0:
                 return Expression("max", (e, one), fraction=e.fraction, low=1, high=e.high)
             minus = dataclasses.replace(one, values=-np.ones(1, "int64"), low=-1, high=-1)
@@ -432,9 +430,7 @@ class FixedPoint:
         root = math.isqrt(max(e.high, 0))
         return Expression("square_root", (e,), fraction=e.fraction // 2, low=0, high=root)
 
-    def _tabulated(
-        self, operation: str, e: Expression, range_: tuple[float, float]
-    ) -> Expression:
+    def _tabulated(self, operation: str, e: Expression, range_: tuple[float, float]) -> Expression:
         function = FUNCTIONS[operation]
         low, high = _table_range(operation, range_, e)
         fraction = fraction_of(max(abs(low), abs(high), high - low), TABLE_FRACTION_BITS)
@@ -455,9 +451,7 @@ class FixedPoint:
 
     # Sums
 
-    def dot(
-        self, weights: np.ndarray, vector: Vector, first: int, hint: int | None
-    ) -> Expression:
+    def dot(self, weights: np.ndarray, vector: Vector, first: int, hint: int | None) -> Expression:
         """weights (rows, columns) @ vector[first:], one row per neuron."""
         largest = max(abs(vector.low), abs(vector.high))
         integers, scales = quantized_rows(weights, self.weight_bits, largest)
@@ -553,9 +547,7 @@ class FixedPoint:
     def local_vector(self, name: str, size: int, e: Operand) -> tuple[Vector, Expression]:
         """A vector of 32-bit integers that holds an expression as it is."""
         expression = self._fitting(self._expression(e), BITS)
-        vector = Vector(
-            name, size, "int32", expression.fraction, expression.low, expression.high
-        )
+        vector = Vector(name, size, "int32", expression.fraction, expression.low, expression.high)
         return vector, expression
 
 
@@ -568,9 +560,7 @@ def fraction_of(largest: float, bits: int) -> int:
     return fraction if largest * 2.0**fraction < 2.0**bits else fraction - 1
 
 
-def quantized_rows(
-    weights: np.ndarray, bits: int, largest: int
-) -> tuple[np.ndarray, np.ndarray]:
+def quantized_rows(weights: np.ndarray, bits: int, largest: int) -> tuple[np.ndarray, np.ndarray]:
     """Return integers (rows, columns) and scales (rows,): weights = integers * scale.
 
     Args:

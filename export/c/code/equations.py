@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from export.c.expressions import Vector
-from export.c.loops import Loop, is_identity
-from export.c.nodes import (
+from export.c.arithmetic.expressions import Vector
+from export.c.graph.loops import Loop, is_identity
+from export.c.graph.nodes import (
     Constant,
     Elementwise,
     Node,

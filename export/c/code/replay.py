@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.c.constants import array_text
-from export.c.identifiers import identifier
+from export.c.code.constants import array_text
+from export.c.code.identifiers import identifier
+from export.c.code.interface import by_value
 from export.c.model import CModel
-from export.c.source import by_value
 from export.text_templates import fill
 
 REPLAY_STEPS = 1000
@@ -56,14 +56,17 @@ def replay_files(model: CModel, replay: Replay) -> dict[str, str]:
     signature = model.signature
     is_float = model.recipe == "float32"
     kind = "float" if is_float else "int16_t"
-    arrays, arguments = [], ["&state"]
+    arrays, arguments, targets = [], ["&state"], ["&state"]
     for tensor in signature.data_inputs:
         values = replay.inputs[tensor.name].reshape(len(replay.inputs[tensor.name]), -1)
         name = f"recorded_{identifier(tensor.name)}"
         arrays.append(array_text(name, values.astype(tensor.dtype), qualifier="static const"))
         place = f"{name} + row * {values.shape[1]}"
-        single = by_value(values.shape[1], len(signature.data_inputs))
-        arguments.append(f"{name}[row]" if single else place)
+        if tensor.name in model.targets:
+            targets.append(place)
+            continue
+        count = len(signature.data_inputs) - len(model.targets)
+        arguments.append(f"{name}[row]" if by_value(values.shape[1], count) else place)
     outputs = []
     for tensor in signature.data_outputs:
         size = int(np.prod(tensor.shape))
@@ -87,6 +90,7 @@ def replay_files(model: CModel, replay: Replay) -> dict[str, str]:
             function=f"{model.prefix}_step" if is_float else f"{model.prefix}_step_raw",
             discard="(void)" if is_float else "",
             arguments=", ".join(arguments),
+            learn=f"  {model.prefix}_adapt({', '.join(targets)});\n" if model.targets else "",
             rows=rows,
             hashed="\n".join(hashed),
             hasher=fill("export.c", "hash_floats.c" if is_float else "hash_integers.c").rstrip(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.c.nodes import (
+from export.c.graph.nodes import (
     FUNCTIONS,
     Concatenation,
     Constant,
@@ -62,6 +62,16 @@ class Builder:
         node = Constant(values.size, name.rsplit("/", 1)[-1], "", values.ravel().astype(float))
         return self._add(node).reshape(values.shape)
 
+    def _joined(self, codes: np.ndarray) -> np.ndarray:
+        """The codes of the same elements in one node; each different element is stored once."""
+        if len(np.unique(self._owners(codes))) == 1:
+            return codes
+        different, first, places = np.unique(codes, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        rank = np.argsort(order)
+        joined = self._codes(self.reference(different[order]))
+        return joined[rank[places]].reshape(codes.shape)
+
     def reference(self, codes: np.ndarray) -> Reference:
         """Return elements as a reference to one node, which is made if they have several."""
         owners = self._owners(codes)
@@ -80,7 +90,7 @@ class Builder:
 
     def elementwise(self, operation: str, *arguments: np.ndarray) -> np.ndarray:
         """Create an elementwise operation on tensors that broadcast."""
-        arguments = tuple(np.broadcast_arrays(*arguments))
+        arguments = tuple(np.broadcast_arrays(*map(self._joined, arguments)))
         shape = arguments[0].shape
         references = [self.reference(codes.ravel()) for codes in arguments]
         values = [_constant_values(reference) for reference in references]

@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from export.c.expressions import Expression, Rows, Table, Vector
-from export.c.nodes import TRUTHS
+from export.c.arithmetic.expressions import Expression, Rows, Table, Vector
+from export.c.graph.nodes import TRUTHS
 
 Operand: TypeAlias = "Expression | np.ndarray"
 

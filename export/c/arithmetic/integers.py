@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from export.c.expressions import Table
+from export.c.arithmetic.expressions import Table
 
 SIGMOID_SHIFT = 11
 SIGMOID_LIMIT = 1 << 19

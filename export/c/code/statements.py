@@ -6,9 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 
-from export.c.constants import Constants
-from export.c.expression_text import Body
-from export.c.expressions import (
+from export.c.arithmetic.expressions import (
     Assignment,
     Copy,
     Expression,
@@ -18,10 +16,14 @@ from export.c.expressions import (
     Vector,
     expressions_of,
 )
-from export.c.identifiers import Names
-from export.c.indices import index_text
+from export.c.code.constants import Constants
+from export.c.code.expression_text import Body
+from export.c.code.identifiers import Names
+from export.c.code.indices import index_text
 
 INDENT = "  "
+# Columns of an inner loop that the compiler unrolls.
+LONG_ROW = 32
 
 
 class Writer:
@@ -84,7 +86,7 @@ class Writer:
             uses_i = any("i" in _words(line) for line in inside)
             inside = ["const int i = 0;", *inside] if uses_i else inside
             return [*lines, "{", *_indented(inside), "}"]
-        return [*lines, f"for (int i = 0; i < {loop.size}; ++i) {{", *_indented(inside), "}"]
+        return [*lines, *_neurons(loop.size, inside)]
 
     def _dot(self, dot: Expression, name: str, row: str, count: int = 0) -> str:
         """A product of a row, or of `count` rows as an array."""
@@ -93,7 +95,9 @@ class Writer:
         bits = 32 if self._is_float else self._weight_bits
         columns, first = weights.shape[1], int(dot.index)
         source = self._address(vector) + (f" + {first}" if first else "")
-        arguments = f"({self._constants.matrix(weights, bits)} + {row} * {columns}, {source}, {columns})"
+        arguments = (
+            f"({self._constants.matrix(weights, bits)} + {row} * {columns}, {source}, {columns})"
+        )
         if self._is_float:
             return f"const float {name} = lnn_dot_f32{arguments};"
         if count == 2:
@@ -149,6 +153,8 @@ class Writer:
             position = [f"const int s = i * {rows.columns} + j;"] if "s" in words else []
             head = f"for (int j = 0; j < {rows.columns}; ++j) {{"
             inside = [*position, *inside]
+            if rows.columns >= LONG_ROW:
+                lines.append("LNN_UNROLL")
         else:
             offsets = self._constants.offsets(rows)
             head = f"for (int s = {offsets}[i]; s < {offsets}[i + 1]; ++s) {{"
@@ -167,6 +173,23 @@ class Writer:
             cast = "(int16_t)" if vector.dtype == "int16" else ""
             body.lines.append(f"{self._address(vector)}[{place}] = {cast}{text};")
         return body.lines
+
+
+def _neurons(size: int, body: list[str]) -> list[str]:
+    """A loop over neurons; over rows and columns, if its indices divide by a number of columns."""
+    widths = set(re.findall(r"\(i [/%] (\d+)\)", "\n".join(body)))
+    if len(widths) != 1:
+        return [f"for (int i = 0; i < {size}; ++i) {{", *_indented(body), "}"]
+    columns = int(widths.pop())
+    inside = [line.replace(f"(i / {columns})", "row") for line in body]
+    inside = [line.replace(f"(i % {columns})", "column") for line in inside]
+    return [
+        f"for (int row = 0; row < {size // columns}; ++row) {{",
+        f"{INDENT}for (int column = 0; column < {columns}; ++column) {{",
+        *_indented(_indented([f"const int i = row * {columns} + column;", *inside])),
+        f"{INDENT}}}",
+        "}",
+    ]
 
 
 def _by_rows(expressions: list[Expression]) -> dict[Rows, list[Expression]]:

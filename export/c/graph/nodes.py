@@ -6,6 +6,7 @@ it reads, so any rearrangement is an array of indices.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,19 @@ def read_by(node: Node) -> tuple[Reference, ...]:
     return ()
 
 
+def with_read(node: Node, references: Sequence[Reference]) -> Node:
+    """Return a copy of a node that reads other references, in the order of `read_by`."""
+    if isinstance(node, Elementwise):
+        return dataclasses.replace(node, arguments=tuple(references))
+    if isinstance(node, Product):
+        return dataclasses.replace(node, source=references[0])
+    if isinstance(node, Reduction):
+        return dataclasses.replace(node, argument=references[0])
+    if isinstance(node, Concatenation):
+        return dataclasses.replace(node, parts=tuple(references))
+    return node
+
+
 @dataclass(frozen=True)
 class Graph:
     """The nodes of a step in topological order, and the elements that each output returns."""
@@ -156,9 +170,7 @@ class Graph:
     outputs: Mapping[str, Reference]
 
 
-def evaluate(
-    nodes: Sequence[Node], inputs: Mapping[str, np.ndarray]
-) -> dict[Node, np.ndarray]:
+def evaluate(nodes: Sequence[Node], inputs: Mapping[str, np.ndarray]) -> dict[Node, np.ndarray]:
     """Evaluate nodes in 64-bit floats for a batch of inputs, each (batch, size).
 
     Returns:

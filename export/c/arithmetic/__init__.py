@@ -1,0 +1,1 @@
+"""Programs: loops with number formats, as C and NumPy run them."""

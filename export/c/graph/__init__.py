@@ -1,0 +1,1 @@
+"""The step of a model as a graph of vectors, and the loops that compute it."""

@@ -1,0 +1,6 @@
+
+void @{prefix}_adapt(@{parameters}) {
+  learn(@{passed});
+}
+
+@{saving}

@@ -1,0 +1,4 @@
+/* @{comment} */
+static void @{name}(@{parameters}) {
+@{body}
+}
