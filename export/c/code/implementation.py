@@ -86,8 +86,10 @@ def _run(
     ]
     unused = [] if any("state->" in line for line in lines) else ["(void)state;"]
     parameters = [f"{interface.prefix}_state *state"]
-    parameters += [f"const {c_type(vector)} *{vector.name}" for vector in program.inputs.values()]
-    parameters += [f"{c_type(vector)} *{vector.name}" for vector in program.outputs.values()]
+    # In the order of the callers' arguments, which is that of the model.
+    inputs, outputs = {**interface.inputs, **interface.targets}, interface.outputs
+    parameters += [f"const {c_type(v)} *{v.name}" for n, v in inputs.items() if n in program.inputs]
+    parameters += [f"{c_type(v)} *{v.name}" for n, v in outputs.items() if n in program.outputs]
     return fill(
         "export.c",
         "run.c",
