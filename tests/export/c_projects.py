@@ -8,9 +8,9 @@ from export_models import CELLS, convolutional, irregular, reset_names_and_seeds
 
 import lnn_keras
 from export import recipes
+from export.c.code.replay import Replay, replay_files
 from export.c.compile import c_model
 from export.c.project import project_files
-from export.c.code.replay import Replay, replay_files
 from export.calibration import closed_loop_samples
 from export.data import as_sequences
 from export.forms.step import to_step
@@ -25,14 +25,12 @@ def recurrent(cell):
 
 
 MODELS = {
-    "liquid": lambda: sequential("liquid", name="liquid"),
     "gru": lambda: sequential("gru", name="gru"),
     "lstm": lambda: sequential("lstm", name="lstm"),
     "ltc": lambda: sequential("ltc", name="ltc"),
     "cfc-elapsed": lambda: irregular(CELLS["cfc"]()),
     "liquid-elapsed": lambda: irregular(CELLS["liquid-six-unfolds"]()),
     "mixed-memory": lambda: recurrent("mixed-memory"),
-    "lef-gaussian": lambda: recurrent("lef-gaussian"),
     "node-rk4": lambda: recurrent("node-rk4"),
     "convolution": lambda: convolutional("simple"),
 }
