@@ -84,7 +84,9 @@ def cells(report: Report, result: RuntimeResult) -> tuple[str, ...]:
 def facts(report: Report) -> dict[str, str]:
     """Return formatted facts about the size and cost of the file, by name."""
     found = {
-        "source" if report.target == C_TARGET else "size": f"{report.bytes:,} bytes, {report.gzip_bytes:,} gzipped; "
+        "source"
+        if report.target == C_TARGET
+        else "size": f"{report.bytes:,} bytes, {report.gzip_bytes:,} gzipped; "
         f"{report.parameters:,} parameters"
     }
     if report.arena_bytes is not None:

@@ -289,11 +289,15 @@ M4 = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-idirafter", "board/in
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("name", list(MODELS))
 def test_no_compiler_warns(name, recipe, tmp_path):
-    (source,) = sources(name, [recipe]).values()
+    (source,) = sources(name, [recipe], prefix="m").values()
     write(tmp_path, with_replay(source))
     files = (f"{source.prefix}.c", "replay.c")
     for compiler in COMPILERS:
         run(compiler, *C99, "-c", *files, "replay_main.c", cwd=tmp_path)
+    if shutil.which("nm"):
+        # No function of a library, but those that compilers call for copies.
+        needed = {line.split()[-1] for line in run("nm", "-u", "m.o", cwd=tmp_path).splitlines()}
+        assert needed <= {"memcpy", "memset"}
     # With DSP instructions.
     if shutil.which(M4[0]):
         run(*M4, *C99, "-c", *files, cwd=tmp_path)
@@ -395,3 +399,9 @@ def test_a_model_named_like_a_header_gets_another_prefix():
     model.name = "String"
     source = export.c.compile.c_model(export.to_step(model), export.RECIPES["float32"])
     assert source.prefix == "string_model"
+
+
+@pytest.mark.skipif("gcc" not in COMPILERS, reason="no gcc")
+def test_compilers_with_short_integers_are_refused(folder):
+    output = run("gcc", "-std=c99", "-Dint=short", "-c", "gru.c", cwd=folder, fails=True)
+    assert "lnn_int_has_32_bits" in output

@@ -77,7 +77,7 @@ def run_demo(directory: Path, console: "Console") -> bool:
         except VerificationError as failed:
             failed.report.print(console)
             return False
-    # The row of the C source stands beside those of the file.
+    # One table with the row of the C source.
     in_c = replace(source.results[-1], name=f"{source.results[-1].name}, {source.recipe}")
     replace(report, results=(*report.results, in_c)).print(console)
     console.print(
