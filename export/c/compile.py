@@ -25,6 +25,7 @@ from export.forms.names import NEXT
 from export.forms.step import Step
 from export.graph import tf_graph
 from export.graph.fold_linear import fold_linear_maps
+from export.graph.gptq import round_weights
 from export.graph.missing_values import without_missing_values
 from export.recipes import Recipe
 from export.tflite_file.flatbuffer import Signature, Tensor
@@ -52,7 +53,7 @@ def c_model(
         ValueError: An operation has no form in C, or `prefix` is no C identifier.
     """
     prefix = default_prefix(step.name) if prefix is None else require_prefix(prefix)
-    graph = read_step(step, recipe)
+    graph = read_step(step, recipe, samples)
     if step.targets:
         require_learning(step, recipe)
         learned = [state.name for state in step.states if state.is_learned]
@@ -129,8 +130,13 @@ def multiply_accumulates(program: Program) -> int:
     return count(program.statements)
 
 
-def read_step(step: Step, recipe: Recipe) -> Graph:
+def read_step(step: Step, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]] = ()) -> Graph:
     """Return a step as a graph of vectors.
+
+    Args:
+        step: The step form.
+        recipe: With 8-bit weights, matrices are rounded for the calibration data.
+        samples: Inputs and states of typical steps, by name; for integer recipes.
 
     Raises:
         ValueError: An operation has no form in C; the message names its layer.
@@ -139,7 +145,10 @@ def read_step(step: Step, recipe: Recipe) -> Graph:
     require_no_loops(flat, step.model)
     if recipe.is_integer:
         flat = tf_graph.flatten(without_missing_values(flat))
-    return lower(tf_graph.flatten(fold_linear_maps(flat)), step.model)
+    flat = tf_graph.flatten(fold_linear_maps(flat))
+    if recipe.is_integer and recipe.weights == "int8":
+        flat = tf_graph.flatten(round_weights(flat, recipe, samples, for_c=True))
+    return lower(flat, step.model)
 
 
 def _typed(

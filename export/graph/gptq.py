@@ -13,6 +13,7 @@ al., Data-free quantization through weight equalization and bias correction, 201
 this error is small against that of the activations, and a bias costs flash.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,17 +28,22 @@ CLUSTERED = 0.25  # share of distinct weights below which a matrix counts as clu
 
 
 def round_weights(
-    flat: FlatGraph, recipe: Recipe, samples: Sequence[dict[str, np.ndarray]]
+    flat: FlatGraph,
+    recipe: Recipe,
+    samples: Sequence[dict[str, np.ndarray]],
+    for_c: bool = False,
 ) -> ConcreteFunction:
-    """Quantize the matrices of a step's graph, so that the converter's rounding changes nothing.
+    """Quantize the matrices of a step's graph, so that later rounding changes nothing.
 
     Clustered matrices are left unchanged, because quantization would split their clusters.
 
     Args:
         flat: The step's graph, with batch 1.
-        recipe: An integer recipe. With 16-bit activations a matrix has one scale, otherwise one
-            per column.
+        recipe: An integer recipe. With 16-bit activations the converter gives a matrix one scale,
+            otherwise one per column.
         samples: Inputs and states of typical steps, by name.
+        for_c: Whether each column has a scale in any case, and all products of a matrix have the
+            same bias, so that they can run in one loop.
     """
     import tensorflow as tf
 
@@ -46,17 +52,21 @@ def round_weights(
     matrices = fetch(flat, [op.inputs[1] for op in products], subset[:1])
     inputs_of_products = fetch(flat, [op.inputs[0] for op in products], subset)
     # All unfolds of a step share one matrix, each with its own inputs.
-    inputs_of_matrix, key_of_product, mean_of_product = {}, {}, {}
-    is_wide = recipe.activations == "int16"
+    rows_of_product, products_of_matrix, mean_of_product = {}, defaultdict(list), {}
     for op, (matrix,), inputs in zip(products, matrices, inputs_of_products, strict=True):
-        key = (matrix.shape, matrix.tobytes())
-        rows = np.concatenate(inputs).astype("float64")
-        mean = rows.mean(axis=0) if is_wide else np.zeros(rows.shape[1:])
-        key_of_product[op], mean_of_product[op] = key, mean
-        inputs_of_matrix.setdefault(key, []).append(rows - mean)
-    axis = None if is_wide else 0
+        products_of_matrix[matrix.shape, matrix.tobytes()].append(op)
+        rows_of_product[op] = np.concatenate(inputs).astype("float64")
+    is_wide = recipe.activations == "int16"
+    for same in products_of_matrix.values():
+        rows = np.concatenate([rows_of_product[op] for op in same])
+        for op in same:
+            mean = rows.mean(axis=0) if for_c else rows_of_product[op].mean(axis=0)
+            mean_of_product[op] = mean if is_wide else np.zeros(mean.shape)
+    key_of_product = {op: key for key, same in products_of_matrix.items() for op in same}
+    axis = None if is_wide and not for_c else 0
     quantized = {}
-    for (shape, content), inputs in inputs_of_matrix.items():
+    for (shape, content), same in products_of_matrix.items():
+        inputs = [rows_of_product[op] - mean_of_product[op] for op in same]
         matrix = np.frombuffer(content, "float32").reshape(shape)
         weights = matrix[matrix != 0]
         clustered = len(np.unique(weights)) <= CLUSTERED * len(weights)

@@ -9,18 +9,18 @@ import numpy as np
 
 from export.c.arithmetic.expressions import Table
 
-SIGMOID_SHIFT = 11
-SIGMOID_LIMIT = 1 << 19
-_FIRST, _COUNT = -16.0, 513
+# tanh(x / 2) for x from 0 to 12, in steps of 1/32. Greater ones have the last value.
+STEPS, LAST = 32, 12
+SHIFT = 10  # of an argument with 15 fractional bits
 
 
-def sigmoid_values() -> np.ndarray:
-    """sigmoid(-16 .. 16) in steps of 1/16, with 15 fractional bits (513,)."""
-    x = _FIRST + np.arange(_COUNT) / 16
-    return np.minimum(np.round(2**15 / (1 + np.exp(-x))), 32767).astype("int64")
+def tanh_values() -> np.ndarray:
+    """tanh(x / 2) for x = 0 .. 12 in steps of 1/32, with 15 fractional bits (385,)."""
+    x = np.arange(LAST * STEPS + 1) / STEPS
+    return np.minimum(np.round(2**15 * np.tanh(x / 2)), 32767).astype("int64")
 
 
-_SIGMOID = sigmoid_values()
+_TANH = tanh_values()
 
 
 def multiply_high(a, b):
@@ -45,15 +45,20 @@ def divide(a, b):
     return np.sign(numerator) * np.sign(b) * (np.abs(numerator) // np.abs(b))
 
 
+def half_tanh(a):
+    """tanh(x / 2) of a number x with 15 fractional bits, by table; 15 fractional bits."""
+    y = _interpolated(_TANH, np.minimum(np.abs(a), (LAST << 15) - 1), SHIFT)
+    return np.where(a < 0, -y, y)
+
+
 def sigmoid(a):
-    """sigmoid of a number with 15 fractional bits, by table."""
-    z = np.clip(a, -SIGMOID_LIMIT, SIGMOID_LIMIT - 1) + SIGMOID_LIMIT
-    return _interpolated(_SIGMOID, z, SIGMOID_SHIFT)
+    """sigmoid(x) = (1 + tanh(x / 2)) / 2 of a number with 15 fractional bits."""
+    return shift_right(32768 + half_tanh(a), 1)
 
 
 def tanh(a):
     """tanh of a number with 16 fractional bits."""
-    return 2 * sigmoid(a) - 32768
+    return half_tanh(a)
 
 
 def look_up(a, table: Table):

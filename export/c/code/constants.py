@@ -43,10 +43,10 @@ class Constants:
         return self._names[key]
 
     def sigmoid(self, is_float: bool) -> str:
-        """Return the name of the table of sigmoid."""
+        """Return the name of the table that sigmoid and tanh use."""
         if is_float:
             return self.named("sigmoid_table", floats.sigmoid_values(), "float32")
-        return self.named("sigmoid_table", integers.sigmoid_values(), "int16")
+        return self.named("tanh_table", integers.tanh_values(), "int16")
 
     def matrix(self, integers: np.ndarray, bits: int) -> str:
         """Return the name of the rows of a matrix, as the dot products read them."""

@@ -145,8 +145,8 @@ class Body:
         return self._constants.element(values, self._rows, self._is_float)
 
     def _saturated(self, e: Expression, argument: str) -> str:
-        if e.amount in (16, 20):
-            return f"lnn_saturate{e.amount}({argument})"
+        if e.amount == 16:
+            return f"lnn_saturate16({argument})"
         limit = 1 << (e.amount - 1)
         return f"lnn_clamp({argument}, {_integer(-limit)}, {limit - 1})"
 

@@ -9,7 +9,7 @@ _KEYWORDS = frozenset(
     explicit export false friend mutable namespace new not nullptr operator or private protected
     public static_cast template this throw true try typename using virtual wchar_t xor
     i j k s u row column state in out pair factors weights indices offsets
-    sigmoid_table""".split()
+    sigmoid_table tanh_table""".split()
 )
 
 # Files NAME.h that would hide those of the C library, of the replay or of the start-up code.

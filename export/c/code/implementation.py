@@ -85,11 +85,14 @@ def _run(
         *writer.statements(_without_copies(program.statements, blocks)),
     ]
     unused = [] if any("state->" in line for line in lines) else ["(void)state;"]
+    order = [*interface.inputs, *interface.targets, *interface.outputs]
+    passed = [program.inputs.get(n) or program.outputs.get(n) for n in order]
     parameters = [f"{interface.prefix}_state *state"]
-    # In the order of the callers' arguments, which is that of the model.
-    inputs, outputs = {**interface.inputs, **interface.targets}, interface.outputs
-    parameters += [f"const {c_type(v)} *{v.name}" for n, v in inputs.items() if n in program.inputs]
-    parameters += [f"{c_type(v)} *{v.name}" for n, v in outputs.items() if n in program.outputs]
+    parameters += [
+        f"{'const ' if vector in program.inputs.values() else ''}{c_type(vector)} *{vector.name}"
+        for vector in passed
+        if vector is not None
+    ]
     return fill(
         "export.c",
         "run.c",

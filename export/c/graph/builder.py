@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from export.c.graph.nodes import (
@@ -112,10 +114,12 @@ class Builder:
         columns = [np.flatnonzero((owners == number).any(axis=0)) for number in numbers]
         separate = sum(map(len, columns)) == codes.shape[1] and len(numbers) <= MOST_SOURCES
         blocks = columns if separate else [np.arange(codes.shape[1])]
+        codes = codes if separate else self._joined(codes)
         total = None
         for block in blocks:
             source = self.reference(codes[:, block])
-            if _constant_values(source) is not None and not _constant_values(source).any():
+            constant = _constant_values(source)
+            if constant is not None and not constant.any():
                 continue
             size = codes.shape[0] * len(weights)
             node = Product(size, self._name, self._layer, source, weights[:, block])
@@ -177,10 +181,29 @@ class Builder:
                 scaled = self._with_constant("mul", argument, constant)
                 product = earlier[reference.index] * constant
                 return self._with_constant("add", self.reference(scaled), product)
+        if operation == "mul":
+            scaled = self._scaled_products(reference, constant)
+            if scaled is not None:
+                return scaled
         codes = self.constant(constant, self._name)
         arguments = (reference, self.reference(codes.ravel()))
         size = reference.index.size
         return self._add(Elementwise(size, self._name, self._layer, operation, arguments))
+
+    def _scaled_products(self, reference: Reference, factors: np.ndarray) -> np.ndarray | None:
+        """Codes of a product, or of a sum of two, whose weights are multiplied by factors."""
+        node = reference.node
+        whole = reference.index.shape == (node.size,)
+        if not whole or not np.array_equal(reference.index, np.arange(node.size)):
+            return None
+        if isinstance(node, Product) and len(node.source.index) == 1:
+            weights = node.weights * factors[:, np.newaxis]
+            return self._add(dataclasses.replace(node, weights=weights))
+        if isinstance(node, Elementwise) and node.operation == "add":
+            parts = [self._scaled_products(part, factors) for part in node.arguments]
+            if all(part is not None for part in parts):
+                return self.elementwise("add", *(part for part in parts if part is not None))
+        return None
 
 
 def _index(codes: np.ndarray) -> np.ndarray:

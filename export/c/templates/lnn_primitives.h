@@ -68,16 +68,6 @@ LNN_INLINE int32_t lnn_saturate16(int32_t a) {
 #endif
 }
 
-LNN_INLINE int32_t lnn_saturate20(int32_t a) {
-#if LNN_DSP
-  int32_t result;
-  __asm__("ssat %0, #20, %1" : "=r"(result) : "r"(a));
-  return result;
-#else
-  return lnn_clamp(a, -524288, 524287);
-#endif
-}
-
 LNN_INLINE int32_t lnn_absolute(int32_t a) { return a < 0 ? -a : a; }
 LNN_INLINE int32_t lnn_max(int32_t a, int32_t b) { return a > b ? a : b; }
 LNN_INLINE int32_t lnn_min(int32_t a, int32_t b) { return a < b ? a : b; }
@@ -112,15 +102,19 @@ LNN_INLINE int32_t lnn_interpolate(const int16_t *table, int32_t z, int shift) {
   return shift == 0 ? low : low + lnn_shift_right(rise, shift == 0 ? 1 : shift);
 }
 
-/* sigmoid of a number with 15 fractional bits; 15 fractional bits. */
-LNN_INLINE int32_t lnn_sigmoid(const int16_t *table, int32_t a) {
-  return lnn_interpolate(table, lnn_saturate20(a) + 524288, 11);
+/* tanh(x / 2) of a number x with 15 fractional bits; 15 fractional bits. */
+LNN_INLINE int32_t lnn_half_tanh(const int16_t *table, int32_t a) {
+  const int32_t y = lnn_interpolate(table, lnn_min(lnn_absolute(a), 393215), 10);
+  return a < 0 ? -y : y;
 }
 
-/* tanh(x) = 2 sigmoid(2 x) - 1 of a number with 16 fractional bits; 15 fractional bits. */
-LNN_INLINE int32_t lnn_tanh(const int16_t *table, int32_t a) {
-  return 2 * lnn_sigmoid(table, a) - 32768;
+/* sigmoid(x) = (1 + tanh(x / 2)) / 2 of a number with 15 fractional bits; 15 fractional bits. */
+LNN_INLINE int32_t lnn_sigmoid(const int16_t *table, int32_t a) {
+  return (lnn_half_tanh(table, a) + 32769) >> 1;
 }
+
+/* tanh of a number with 16 fractional bits; 15 fractional bits. */
+LNN_INLINE int32_t lnn_tanh(const int16_t *table, int32_t a) { return lnn_half_tanh(table, a); }
 
 #if LNN_DSP
 LNN_INLINE uint32_t lnn_word(const void *address) {
