@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from export import recipes, targets
-from export.c.model import DESCRIPTION, CModel, read_c_model
+from export.c.firmware_build import DESCRIPTION
+from export.c.model import CModel, read_c_model
 from export.recipes import Recipe
 from export.targets import STEP, Target
 from export.tflite_file import cost, flatbuffer, interface, reader, verifier

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 
 from export.c import layouts
 from export.c.boards import Board
-from export.c.firmware_build import FIRMWARE
-from export.c.model import DESCRIPTION, CModel
+from export.c.firmware_build import DESCRIPTION, FIRMWARE
+from export.c.model import CModel
 from export.c.readme import readme
 from export.text_templates import fill
 

@@ -372,7 +372,7 @@ def test_a_folder_is_replaced_only_if_all_files_are_of_an_export(folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layout": "cmak"}, "Unknown layout 'cmak'; allowed: cmake, arduino, zephyr, espidf."),
+        ({"layout": "make"}, "Unknown layout 'make'; allowed: cmake, arduino, zephyr, espidf."),
         ({"prefix": "1st"}, "`prefix` must be a C identifier that is no keyword, such as"),
         ({"prefix": "a-b"}, "`prefix` must be a C identifier that is no keyword, such as"),
         ({"prefix": "union"}, "`prefix` must be a C identifier that is no keyword, such as"),
@@ -405,3 +405,13 @@ def test_a_model_named_like_a_header_gets_another_prefix():
 def test_compilers_with_short_integers_are_refused(folder):
     output = run("gcc", "-std=c99", "-Dint=short", "-c", "gru.c", cwd=folder, fails=True)
     assert "lnn_int_has_32_bits" in output
+
+
+def test_a_failed_export_names_the_finer_recipe(tmp_path):
+    reset_names_and_seeds()
+    model = MODELS["gru"]()
+    with pytest.raises(export.VerificationError) as failed:
+        export.to_c(model, tmp_path / "out", calibration=data(model), steps=40, tolerance=0.001)
+    remedy = next(text for text in failed.value.report.remedies if "recipe" in text)
+    assert remedy.startswith("Use recipe 'int16': its outputs' error is 0.0")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.failed"]

@@ -58,7 +58,7 @@ def test_names_are_those_of_the_library():
             [*TO_C, "--recipe", "int8"],
             "Target 'c' does not take recipe 'int8'; allowed: int16x8",
         ),
-        ([*TO_C, "--layout", "cmak"], "Unknown layout 'cmak'; allowed: cmake, arduino, zephyr, es"),
+        ([*TO_C, "--layout", "make"], "Unknown layout 'make'; allowed: cmake, arduino, zephyr, es"),
         ([*TO_C, "--prefix", "a b"], "`prefix` must be a C identifier that is no keyword, such as"),
         ([*TO_C, "--prefix", "replay"], "`prefix` must not be 'replay', the name of another head"),
         ([*TO_C, "--adapt", "--recipe", "int16"], "Target 'c' takes `--adapt` with recipe 'float3"),
