@@ -12,9 +12,12 @@ from typing import Any
 from export.c.arithmetic.expressions import Program
 from export.c.firmware_build import DESCRIPTION
 from export.tflite_file.flatbuffer import Signature, Tensor
-from export.tflite_file.structure import FileError
 
 FORMAT = 1
+
+
+class FolderError(ValueError):
+    """A folder holds no C source of an export, or a damaged one; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +94,20 @@ def read_c_model(folder: str | Path) -> CModel:
         folder: The folder; it has a file model.json.
 
     Raises:
-        FileError: A file is missing or damaged; the message names it.
+        FolderError: A file is missing or damaged.
     """
     path = Path(folder) / DESCRIPTION
     try:
         described: Any = json.loads(path.read_text("utf-8"))
         if described["format"] != FORMAT:
-            raise FileError(
+            raise FolderError(
                 f"{path} has the format {described['format']!r}; this version reads {FORMAT}. "
                 "Export the model again."
             )
         names = [str(name) for name in described["files"]]
         sources = Path(described["sources"])
         if any(Path(name).name != name for name in names) or not is_inside(sources):
-            raise FileError(f"{path} names a file outside its folder. Export the model again.")
+            raise FolderError(f"{path} names a file outside its folder. Export the model again.")
         return CModel(
             prefix=str(described["prefix"]),
             recipe=str(described["recipe"]),
@@ -115,15 +118,15 @@ def read_c_model(folder: str | Path) -> CModel:
         )
     except FileNotFoundError as error:
         missing = error.filename or path
-        raise FileError(
+        raise FolderError(
             f"{missing} is missing: {folder} is not the folder of an export to C."
         ) from None
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        if isinstance(error, FileError):
+        raise FolderError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, FolderError):
             raise
-        raise FileError(
+        raise FolderError(
             f"{path} is damaged ({type(error).__name__}: {error}). Export the model again."
         ) from error
 

@@ -348,12 +348,19 @@ def test_a_changed_source_is_not_the_one_of_the_report(folder):
     (folder / "gru.c").write_text((folder / "gru.c").read_text() + "\n")
     with pytest.raises(ValueError, match=r"is not the file that .*report.json describes: its sha2"):
         export.read_file(folder)
+    header = (folder / "gru.h").read_text()
     (folder / "gru.h").unlink()
-    with pytest.raises(ValueError, match=r"gru.h is missing"):
+    with pytest.raises(ValueError, match=r"^\S+gru.h is missing"):
         export.read_file(folder)
-    (folder / "model.json").write_text("{")
-    with pytest.raises(ValueError, match=r"model.json is damaged"):
-        export.read_file(folder)
+    (folder / "gru.h").write_text(header)
+    whole = (folder / "model.json").read_text()
+    changes = [("{", "{{"), ('"format": 1', '"format": 2'), ('"sources": "."', '"sources": ".."')]
+    for old, new in [*changes, ('"fraction": 14', '"fraction": -99999'), ('"inputs"', '"in"')]:
+        assert old in whole
+        (folder / "model.json").write_text(whole.replace(old, new))
+        with pytest.raises(ValueError, match=r"^\S+model.json .*Export the model again") as raised:
+            export.read_file(folder)
+        assert len(str(raised.value).splitlines()) == 1
 
 
 def test_a_folder_is_replaced_only_if_all_files_are_of_an_export(folder):
