@@ -212,9 +212,14 @@ def test_make_builds_a_library(folder):
 
 @needs_cmake
 def test_cmake_builds_and_replays_on_the_host(folder):
+    # A second model, whose name is that of a target of CMake itself.
+    other = sources("gru", ["float32"], prefix="test")["float32"]
+    write(folder / "other", with_replay(other))
+    text = (folder / "CMakeLists.txt").read_text()
+    (folder / "CMakeLists.txt").write_text(f"{text}\nadd_subdirectory(other)\n")
     run("cmake", "-B", "build", cwd=folder)
     output = run("cmake", "--build", "build", cwd=folder)
-    assert "warning" not in output and (folder / "build/libgru.a").is_file()
+    assert "warning" not in output and (folder / "build/liblnn_gru.a").is_file()
     assert "gru: hash" in run("ctest", "--test-dir", "build", "-V", cwd=folder)
 
 
