@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from export.c import layouts
-from export.c.code import identifiers
 from zoo.argument_checks import require_choice
 
 # The names in export.TARGETS and export.RECIPES, whose import takes seconds.
@@ -38,6 +36,9 @@ def require_c_options(
     target: str, recipe: str, prefix: str | None, layout: str | None, adapt: bool
 ) -> None:
     """Raise a ValueError if an option does not fit the target, or a prefix or layout is wrong."""
+    from export.c import layouts
+    from export.c.code import identifiers
+
     if target == "c":
         if adapt and recipe != "float32":
             raise ValueError(
