@@ -38,11 +38,13 @@ FLOAT = {
     "log": "lnn_log_f32(a)",
     "square_root": "lnn_square_root_f32(a)",
     "erf": "lnn_erf_f32(a)",
+    "sin": "lnn_sin_f32(a)",
+    "floor": "lnn_floor_f32(a)",
     "is_nan": "(float)lnn_is_nan(a)",
     "is_finite": "(float)lnn_is_finite(a)",
 }
 # Largest absolute error of float functions on [-8, 8], in units of their results' size.
-FLOAT_ERRORS = {"sigmoid": 3e-7, "tanh": 7e-7, "exp": 3e-7, "erf": 1e-6}
+FLOAT_ERRORS = {"sigmoid": 3e-7, "tanh": 7e-7, "exp": 3e-7, "erf": 1e-6, "sin": 4e-7, "floor": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +121,12 @@ def test_float_functions_are_accurate(name):
         "tanh": math.tanh,
         "exp": math.exp,
         "erf": math.erf,
+        "sin": math.sin,
+        "floor": math.floor,
     }[name]
     expected = np.array([true(float(value)) for value in x])
     error = np.abs(floats.FLOAT[name](x) - expected) / np.maximum(np.abs(expected), 1)
-    assert error.max() < FLOAT_ERRORS[name]
+    assert error.max() <= FLOAT_ERRORS[name]
 
 
 def test_log_and_square_root_are_accurate():
@@ -164,6 +168,14 @@ def test_changing_the_fraction_stays_in_32_bits(fraction, wanted, bits):
 OPERATIONS = ["add", "sub", "mul", "div", "max", "min", "sigmoid", "tanh", "exp", "sqrt"]
 
 
+def above(numbers, expression, largest, least):
+    """|x| + least"""
+    absolute = numbers.elementwise("abs", [expression], None, (0, largest), [(-largest, largest)])
+    ranges = [(0, largest), (least, least)]
+    bounds = (least, largest + least)
+    return numbers.elementwise("add", [absolute, np.full(1, least)], None, bounds, ranges)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(OPERATIONS), min_size=1, max_size=8), st.integers(0, 1000))
 def test_chains_of_operations_stay_in_32_bits_and_near_the_truth(names, seed):
@@ -182,17 +194,11 @@ def test_chains_of_operations_stay_in_32_bits_and_near_the_truth(names, seed):
     for name in names:
         other, other_true = numbers.load(vectors[1], index), real[1]
         if name == "sqrt":
-            expression, true = numbers.elementwise(
-                "abs", [expression], None, (0, np.abs(true).max()), [(0, 1)]
-            ), np.abs(true)
+            # Small arguments would lose their bits: the slope of a root is infinite at 0.
+            expression = above(numbers, expression, np.abs(true).max(), 0.25)
+            true = np.abs(true) + 0.25
         if name == "div":
-            other = numbers.elementwise(
-                "add",
-                [numbers.elementwise("abs", [other], None, (0, 8), [(-8, 8)]), np.full(count, 0.5)],
-                None,
-                (0.5, 8.5),
-                [(0, 8), (0.5, 0.5)],
-            )
+            other = above(numbers, other, 8.0, 0.5)
             other_true = np.abs(other_true) + 0.5
         single = name in ("sigmoid", "tanh", "exp", "sqrt")
         arguments = [expression] if single else [expression, other]
@@ -219,7 +225,7 @@ def test_chains_of_operations_stay_in_32_bits_and_near_the_truth(names, seed):
     received = interpreter._value(expression, memory, known)
     for part, values in known.items():
         assert np.min(values) >= part.low and np.max(values) <= part.high
-        assert -(2**31) <= np.min(values) and np.max(values) < 2**31
+        assert np.min(values) >= -(2**31) and np.max(values) < 2**31
     error = np.abs(received / 2.0**expression.fraction - true)
     assert error.max() <= 0.02 * max(np.abs(true).max(), 1.0)
 
