@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from export.terminal_table import print_table
@@ -43,7 +45,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     for warning in report.warnings:
         listed.add_row("warning", Text(warning), style="yellow")
     console.print(listed)
-    for name, path in report.files.items():
+    for name, path in listed_files(report.files).items():
         console.print(f"{name:<18} {path}", highlight=False, markup=False, soft_wrap=True)
     verdict = "passed" if report.passed else "FAILED"
     console.print(f"verification {verdict}", style="green" if report.passed else "red bold")
@@ -54,6 +56,18 @@ def print_report(report: Report, console: Console | None = None) -> None:
         sentences.add_row("", "-", Text(remedy))
     if sentences.row_count:
         console.print(sentences)
+
+
+def listed_files(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths of files by name, with one entry for all files of a folder."""
+    found = {}
+    for name, path in files.items():
+        folder, *inside = PurePosixPath(name).parts
+        if inside:
+            found[f"{folder}/"] = str(Path(path).parents[len(inside) - 1])
+        else:
+            found[name] = path
+    return found
 
 
 def label(result: RuntimeResult) -> str:

@@ -221,6 +221,9 @@ def test_c_source_is_exported(in_c):
     assert "int16x8 for c, 60 closed-loop steps" in result.stdout
     assert "operations" not in result.stdout and "source " in result.stdout
     assert (folder / "device/src/cheetah.c").is_file()
+    listed = [line.split() for line in result.stdout.splitlines() if " device" in line]
+    assert ["src/", "device/src"] in listed and ["README.md", "device/README.md"] in listed
+    assert len(listed) == 7
 
 
 @pytest.mark.parametrize("path", ["device", "device/src/cheetah.h"])
