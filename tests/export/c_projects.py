@@ -31,6 +31,7 @@ MODELS = {
     "cfc-elapsed": lambda: irregular(CELLS["cfc"]()),
     "liquid-elapsed": lambda: irregular(CELLS["liquid-six-unfolds"]()),
     "mixed-memory": lambda: recurrent("mixed-memory"),
+    "lef-gaussian": lambda: recurrent("lef-gaussian"),
     "node-rk4": lambda: recurrent("node-rk4"),
     "convolution": lambda: convolutional("simple"),
 }
@@ -153,3 +154,32 @@ def adversarial_program(source, on_integers):
     return _PROGRAM.format(
         prefix=source.prefix, arrays=arrays, fill=fill, call=call, steps=STEPS_PER_KIND
     )
+
+
+# The files of a project whose prefix is gru, by layout.
+FILES = {
+    "cmake": {
+        *{"gru.c", "gru.h", "lnn_primitives.h", "replay.c", "replay.h", "replay_main.c"},
+        *{"Makefile", "CMakeLists.txt", "arm-none-eabi.cmake"},
+        *{f"board/{name}" for name in ("board.h", "cortex_m.c", "riscv.c", "memory.c")},
+        *{"board/start.h", "board/semihosting.h", "board/include/stdint.h"},
+        *{"board/include/string.h", "board/sections.ld", "board/mps2.ld", "board/mps3.ld"},
+        "board/virt.ld",
+    },
+    "arduino": {
+        *{"src/gru.c", "src/gru.h", "src/lnn_primitives.h", "library.properties"},
+        *{f"examples/Replay/{name}" for name in ("Replay.ino", "replay.c", "replay.h")},
+    },
+    "zephyr": {
+        *{"src/gru.c", "src/gru.h", "src/lnn_primitives.h"},
+        *{"zephyr/module.yml", "CMakeLists.txt", "Kconfig"},
+        *{f"samples/replay/{name}" for name in ("CMakeLists.txt", "prj.conf", "sample.yaml")},
+        *{f"samples/replay/src/{name}" for name in ("main.c", "replay.c", "replay.h")},
+    },
+    "espidf": {
+        *{"src/gru.c", "src/gru.h", "src/lnn_primitives.h"},
+        *{"CMakeLists.txt", "idf_component.yml", "examples/replay/CMakeLists.txt"},
+        *{f"examples/replay/main/{n}" for n in ("CMakeLists.txt", "main.c")},
+        *{f"examples/replay/main/{n}" for n in ("replay.c", "replay.h")},
+    },
+}
