@@ -56,7 +56,18 @@ def errors(model, recipe, data):
     }
 
 
-@pytest.mark.parametrize("name", [name for name in CELLS if name != "node-dopri5"])
+# Variants of cells that others stand for.
+SLOW = ("liquid-six-unfolds", "liquid-adjoint", "diagonal-steps", "cfc-pure", "lef-gamma")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in CELLS
+        if name != "node-dopri5"
+    ],
+)
 def test_cells(name):
     reset_names_and_seeds()
     model = sequential(layers.RNN(CELLS[name](), return_sequences=True), layers.Dense(2))
@@ -65,8 +76,10 @@ def test_cells(name):
     assert error < TOLERANCES[recipe]
 
 
-@pytest.mark.parametrize("name", ["liquid", "cfc", "ltc"])
-@pytest.mark.parametrize("recipe", ["int16x8", "float32"])
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("liquid", "int16x8"), ("ltc", "int16x8"), ("cfc", "int16x8"), ("cfc", "float32")],
+)
 def test_recipes(name, recipe):
     reset_names_and_seeds()
     model = sequential(layers.RNN(CELLS[name](), return_sequences=True), layers.Dense(2))
@@ -146,6 +159,18 @@ def test_pictures():
     data = np.random.default_rng(0).standard_normal((1, 30, 9, 8, 2)).astype("float32")
     (error,) = errors(keras.Model(inputs, outputs), "int16", data).values()
     assert error < TOLERANCES["int16"]
+
+
+@pytest.mark.parametrize("name", ["liquid-six-unfolds", "ltc", "ctrnn", "node-rk4"])
+def test_unfolds_are_one_loop(name):
+    reset_names_and_seeds()
+    model = sequential(layers.RNN(CELLS[name](), return_sequences=True))
+    text = c_model(to_step(model), recipes.get("float32"), prefix="m").files["m.c"]
+    unfolds = 6 if name == "liquid-six-unfolds" else 2
+    assert text.count(f"for (int u = 0; u < {unfolds}; ++u)") == 1
+    function = "tanh" if name in ("ctrnn", "node-rk4") else "sigmoid"
+    stages = {"node-rk4": 4, "ltc": 2}.get(name, 1)  # the synapses of the inputs are another one
+    assert text.count(f"lnn_{function}_f32(sigmoid_table") <= stages
 
 
 def test_pruned_matrices_are_lists_of_weights():
