@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 
 from export.c.code.identifiers import identifier
+from export.c.code.interface import by_value
 from export.c.layouts import Layout
 from export.c.model import CModel
-from export.c.code.interface import by_value
 from export.text_templates import fill
 from export.tflite_file.flatbuffer import Tensor
 

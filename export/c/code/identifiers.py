@@ -16,7 +16,8 @@ _KEYWORDS = frozenset(
 RESERVED = frozenset(
     """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
     stdarg stdbool stddef stdint stdio stdlib string tgmath time wchar wctype
-    arduino lnn_primitives replay replay_main board cortex_m memory riscv semihosting start main""".split()
+    arduino lnn_primitives replay replay_main board cortex_m memory riscv semihosting start
+    main""".split()
 )
 
 
