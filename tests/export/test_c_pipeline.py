@@ -145,9 +145,9 @@ def test_operations_without_a_form_in_c_name_their_layer(tmp_path):
     def model_of(outputs):
         return keras.Model(inputs, outputs)
 
-    adaptive = keras.layers.RNN(
-        export_models_cell(), return_sequences=True, name="adaptive_steps"
-    )(inputs)
+    adaptive = keras.layers.RNN(export_models_cell(), return_sequences=True, name="adaptive_steps")(
+        inputs
+    )
     with pytest.raises(ValueError, match="'adaptive_steps' has a loop whose number of iterations"):
         to_c(model_of(adaptive), tmp_path / "c", recipe="float32")
     with pytest.raises(ValueError, match="a divisor lies between .* and may be 0"):
