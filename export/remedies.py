@@ -88,7 +88,7 @@ def _finer_recipe(
 ) -> Report | None:
     """The report of the next finer recipe, or None."""
     name = _FINER.get((recipe.activations, recipe.weights))
-    if name not in target.recipes:
+    if name is None or name not in target.recipes:
         return None
     finer = recipes.get(name)
     try:

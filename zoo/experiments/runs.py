@@ -105,9 +105,17 @@ def evaluate(
 
 
 def evaluate_export(
-    preset: Preset, content: bytes, model: keras.Model, inputs: Inputs, targets: np.ndarray
+    preset: Preset, content: Any, model: keras.Model, inputs: Inputs, targets: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """All metrics of an exported file of a Keras model, by runtime and name."""
+    """All metrics of an exported file, or of C source, by runtime and name.
+
+    Args:
+        preset: The preset.
+        content: What `export.read_file` returned.
+        model: The Keras model that it was made of.
+        inputs: Sequences, by input name if there are several.
+        targets: Their true outputs.
+    """
     import export
 
     if preset.predict_with_stepper is None:

@@ -129,7 +129,9 @@ class _Lowering:
         builder, kind = self._builder, operation.type
         layer = layer_of(operation.name, self._model)
         builder.scope(operation.name, "" if layer == operation.name else layer)
-        if kind in VIEWS:
+        if kind == "IdentityN":
+            results = [self._tensor(tensor) for tensor in operation.inputs]
+        elif kind in VIEWS:
             results = self._view(operation)
         elif kind in _LOWERINGS:
             results = [_LOWERINGS[kind](self, operation)]
