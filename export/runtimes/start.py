@@ -25,8 +25,9 @@ def start_runtimes(
 ) -> tuple[list[Runtime], list[str], dict[str, str]]:
     """Start runtimes on a file, or on C source.
 
-    C source is compiled and runs in this process. Files that this process has converted run in it. Others are verified, and run in processes of
-    their own, so that a file that kills its runtime is an error.
+    Files that this process has converted run in it, as does C source, which is compiled. Other
+    files are verified, and run in processes of their own, so that a file that kills its runtime is
+    an error.
 
     Returns:
         The runtimes that accept the file; the names of those without a wheel on this platform, or

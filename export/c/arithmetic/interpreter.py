@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,7 @@ class Interpreter:
     def _value(self, e: Expression, memory, known) -> np.ndarray:
         if e in known:
             return known[e]
+        value: Any
         arguments = [self._value(argument, memory, known) for argument in e.arguments]
         if e.operation == "load":
             assert e.vector is not None
@@ -77,6 +79,7 @@ class Interpreter:
         elif e.operation == "reduce":
             value = _reduced(e, arguments[0])
         elif e.operation == "table":
+            assert e.table is not None
             value = integers.look_up(arguments[0], e.table)
         elif e.operation in ("shift_left", "shift_right", "saturate"):
             value = {

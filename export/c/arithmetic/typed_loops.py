@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from export.c.arithmetic.expressions import (
     Assignment,
     Copy,
-    Expression,
     Program,
-    Rows,
     TypedLoop,
     TypedRepeat,
     Vector,
 )
-from export.c.arithmetic.fixed_point import SIGMOID_FRACTION, FixedPoint, fraction_of
 from export.c.arithmetic.floating_point import FloatingPoint
+from export.c.arithmetic.formats import Ties, fraction_hints
+from export.c.arithmetic.loop_expressions import LoopExpressions, Numbers
+from export.c.arithmetic.rescaling import fraction_of
 from export.c.arithmetic.unread import without_unread
 from export.c.code.equations import equations
 from export.c.code.identifiers import Names
@@ -28,19 +27,13 @@ from export.c.graph.loops import (
     Loop,
     Plan,
     RepeatedLoops,
-    Store,
-    is_computed,
-    is_dense,
     is_identity,
-    is_sparse,
 )
 from export.c.graph.nodes import (
     Concatenation,
     Constant,
-    Elementwise,
     Node,
     Product,
-    Reduction,
     Reference,
     read_by,
 )
@@ -51,8 +44,6 @@ from export.forms.names import NEXT
 INT16_BITS, INT32_BITS = 15, 28
 # Room of a 16-bit vector above its calibrated range.
 MARGIN = 1.25
-
-Numbers = FixedPoint | FloatingPoint
 
 
 def typed_program(
@@ -75,26 +66,6 @@ def typed_program(
     return _Typing(plan, numbers, ranges, states).program(recipe)
 
 
-@dataclass(frozen=True)
-class _Ties:
-    """Vectors that share a format, since they are copied to each other: by node, all of them."""
-
-    groups: dict[Node, list[Node]]
-
-    @staticmethod
-    def of(pairs: Sequence[tuple[Node, Node]]) -> _Ties:
-        groups: dict[Node, list[Node]] = {}
-        for a, b in pairs:
-            merged = [*groups.get(a, [a]), *(n for n in groups.get(b, [b]))]
-            merged = list(dict.fromkeys(merged))
-            for node in merged:
-                groups[node] = merged
-        return _Ties(groups)
-
-    def of_node(self, node: Node) -> list[Node]:
-        return self.groups.get(node, [node])
-
-
 class _Typing:
     def __init__(self, plan: Plan, numbers: Numbers, ranges, states):
         self._plan, self._numbers, self._ranges = plan, numbers, ranges
@@ -109,7 +80,7 @@ class _Typing:
         pairs += [(result, result.source) for r in self._repeats for result in r.results]
         self._inputs = {node.name: node for node in plan.inputs}
         following = {n: plan.outputs[NEXT + n].node for n in states if NEXT + n in plan.outputs}
-        self._ties = _Ties.of(
+        self._ties = Ties.of(
             pairs
             + [
                 (self._inputs[name], node)
@@ -123,7 +94,7 @@ class _Typing:
                 self._readers[reference.node].append(node)
         self._outputs: dict[str, Vector] = {}
         self._narrow = self._vectors_of_16_bits()
-        self._hints = self._fraction_hints()
+        self._hints = {} if isinstance(numbers, FloatingPoint) else self._fraction_hints()
 
     def _all_nodes(self) -> list[Node]:
         nodes: dict[Node, None] = {}
@@ -155,36 +126,8 @@ class _Typing:
         return {node for start in read for node in self._ties.of_node(start)}
 
     def _fraction_hints(self) -> dict[Node, int | None]:
-        """By node, the fraction that all of its readers use, or None."""
-        if isinstance(self._numbers, FloatingPoint):
-            return {}
-        wishes: dict[Node, set[int | None]] = {}
-
-        def wish(node, fraction):
-            wishes.setdefault(node, set()).add(fraction)
-
-        def hint_of(node):
-            fractions = wishes.get(node, {None})
-            return next(iter(fractions)) if len(fractions) == 1 else None
-
-        for node in self._stored & self._narrow:
-            wish(node, self._format(node, "").fraction)
-        for node in reversed(self._all_nodes()):
-            hint = hint_of(node)
-            if isinstance(node, Elementwise):
-                for argument in node.arguments:
-                    if node.operation in ("sigmoid", "tanh"):
-                        wish(argument.node, SIGMOID_FRACTION + (node.operation == "tanh"))
-                    elif node.operation in ("add", "sub", "max", "min", "select"):
-                        wish(argument.node, hint)
-                    elif node.operation == "mul" and hint is not None:
-                        wish(argument.node, hint + 1)
-                    else:
-                        wish(argument.node, None)
-            else:
-                for reference in read_by(node):
-                    wish(reference.node, None)
-        return {node: hint_of(node) for node in self._all_nodes()}
+        stored = {n: self._format(n, "").fraction for n in self._stored & self._narrow}
+        return fraction_hints(self._all_nodes(), stored)
 
     def _format(self, node: Node, name: str) -> Vector:
         """A vector with the format of a node and of those that it is copied to."""
@@ -324,7 +267,9 @@ class _Typing:
         return TypedLoop(size, [Assignment(vector, np.arange(size), expression)], ())
 
     def _loop(self, loop: Loop) -> TypedLoop:
-        visitor = _Visitor(self._numbers, self._vectors, self._hints, self._ranges, self._stored)
+        visitor = LoopExpressions(
+            self._numbers, self._vectors, self._hints, self._ranges, self._stored
+        )
         assignments = []
         for store in loop.stores:
             value = visitor.value(store)
@@ -356,104 +301,3 @@ def _same_format(a: Vector, b: Vector) -> bool:
 
 def _short(name: str) -> str:
     return name.rsplit("/", 1)[-1]
-
-
-class _Visitor:
-    """Builds the expressions of one loop; equal elements of a node are one expression."""
-
-    def __init__(self, numbers: Numbers, vectors, hints, ranges, stored):
-        self._numbers, self._vectors = numbers, vectors
-        self._hints, self._ranges, self._stored = hints, ranges, stored
-        self._known: dict[tuple, Expression | np.ndarray] = {}
-        self._rows: dict[bytes, Rows] = {}
-
-    def value(self, store: Store):
-        """The value of a store."""
-        node, index = store.value.node, store.value.index
-        if node is store.target:
-            return self._build(node, index, None)
-        return self._visit(node, index, None)
-
-    def computed(self, store: Store, value) -> None:
-        """Let later expressions of the loop read a stored value from a register."""
-        if store.value.node is store.target:
-            self._known[self._key(store.target, store.value.index, None)] = value
-
-    @staticmethod
-    def _key(node, index, rows):
-        return node, index.tobytes(), index.shape, rows
-
-    def _visit(self, node: Node, index: np.ndarray, rows: Rows | None):
-        if isinstance(node, Constant):
-            return node.values[index]
-        key = self._key(node, index, rows)
-        if key not in self._known:
-            if node in self._stored or not is_computed(node):
-                self._known[key] = self._numbers.load(self._vectors[node], index)
-            else:
-                self._known[key] = self._build(node, index, rows)
-        return self._known[key]
-
-    def _build(self, node: Node, index: np.ndarray, rows: Rows | None):
-        hint = self._hints.get(node)
-        if isinstance(node, Elementwise):
-            arguments = [self._visit(ref.node, ref.index[index], rows) for ref in node.arguments]
-            ranges = [self._range(ref.node, ref.index[index]) for ref in node.arguments]
-            result = self._numbers.elementwise(
-                node.operation, arguments, hint, self._range(node, index), ranges
-            )
-        elif isinstance(node, Product):
-            result = self._product(node, index, hint)
-        elif isinstance(node, Reduction):
-            elements = node.argument.index[index]
-            inner = self._regular(*elements.shape)
-            argument = self._visit(node.argument.node, elements.ravel(), inner)
-            if not isinstance(argument, Expression):
-                return getattr(np, {"add": "sum", "max": "max"}[node.operation])(
-                    argument.reshape(elements.shape), axis=1
-                )
-            result = self._numbers.reduce(node.operation, argument, inner, self._range(node, index))
-        else:
-            raise TypeError(f"{node!r} has no expression.")
-        return result
-
-    def _range(self, node: Node, index: np.ndarray) -> tuple[float, float]:
-        return self._ranges[node].at(index) if node in self._ranges else (0.0, 0.0)
-
-    def _product(self, node: Product, index: np.ndarray, hint):
-        count = len(node.weights)
-        position, row = np.divmod(index, count)
-        vector = self._vectors[node.source.node]
-        columns = node.source.index
-        if is_dense(node):
-            weights, first = _over_vector(node.weights[row], columns[0], vector.size)
-            return self._numbers.dot(weights, vector, first, hint)
-        weights = node.weights[row]
-        if is_sparse(node):
-            kept = weights != 0
-            kept[:, 0] |= ~kept.any(axis=1)
-            offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
-            rows = self._interned(offsets)
-            return self._numbers.sparse_dot(
-                weights[kept], vector, rows, columns[position][kept], hint
-            )
-        rows = self._regular(*weights.shape)
-        elements = columns[position].ravel()
-        return self._numbers.sparse_dot(weights.ravel(), vector, rows, elements, hint)
-
-    def _regular(self, count: int, columns: int) -> Rows:
-        return self._interned(np.arange(count + 1) * columns)
-
-    def _interned(self, offsets: np.ndarray) -> Rows:
-        """Rows, the same object for equal ones, so that sums over them share a loop."""
-        return self._rows.setdefault(offsets.tobytes(), Rows(offsets))
-
-
-def _over_vector(weights: np.ndarray, columns: np.ndarray, size: int) -> tuple[np.ndarray, int]:
-    """Weights for consecutive elements of a vector, and the first of these elements."""
-    first = int(columns.min())
-    if np.array_equal(columns, first + np.arange(len(columns))):
-        return weights, first
-    ordered = np.zeros((len(weights), int(columns.max()) - first + 1))
-    np.add.at(ordered, (slice(None), columns - first), weights)
-    return ordered, first

@@ -23,10 +23,7 @@ def index_text(index: np.ndarray, rows: Rows | None, constants: Constants) -> st
         rows: The elements of an inner loop, or None for the neurons of the outer one.
         constants: Holds tables of indices.
     """
-    if rows is None:
-        pattern = _over_neurons(index)
-    else:
-        pattern = _over_elements(index, rows)
+    pattern = _over_neurons(index) if rows is None else _over_elements(index, rows)
     return pattern or constants.index(index, "i" if rows is None else "s")
 
 

@@ -114,10 +114,12 @@ class Builder:
         columns = [np.flatnonzero((owners == number).any(axis=0)) for number in numbers]
         separate = sum(map(len, columns)) == codes.shape[1] and len(numbers) <= MOST_SOURCES
         blocks = columns if separate else [np.arange(codes.shape[1])]
+        codes = codes if separate else self._joined(codes)
         total = None
         for block in blocks:
             source = self.reference(codes[:, block])
-            if _constant_values(source) is not None and not _constant_values(source).any():
+            constant = _constant_values(source)
+            if constant is not None and not constant.any():
                 continue
             size = codes.shape[0] * len(weights)
             node = Product(size, self._name, self._layer, source, weights[:, block])

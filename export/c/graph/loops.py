@@ -130,13 +130,12 @@ def is_dense(product: Product) -> bool:
 
 def is_sparse(product: Product) -> bool:
     """Whether a product lists its nonzero weights."""
-    return np.count_nonzero(product.weights) < SPARSE * product.weights.size
+    return bool(np.count_nonzero(product.weights) < SPARSE * product.weights.size)
 
 
 def _arrange(nodes: Sequence[Node], wanted: set[Node]) -> tuple[list[Loop], list[Node]]:
     """Loops that compute nodes, and the nodes that they store."""
     computed = [node for node in nodes if is_computed(node)]
-    inside = set(computed)
     stored = {node for node in computed if node in wanted or isinstance(node, Concatenation)}
     while True:
         ordered = [node for node in computed if node in stored]

@@ -13,6 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.c.graph.builder import Builder
+from export.c.graph.composed import (
+    erfc,
+    exponential_unit,
+    is_infinite,
+    log_softmax,
+    relu6,
+    sign,
+    softmax,
+    softsign,
+    squared_difference,
+    swapped,
+)
+from export.c.graph.convolution import OUTSIDE, windows
 from export.c.graph.nodes import Graph
 from export.forms.form import Form
 from export.graph.tf_graph import FlatGraph, layer_of, varying_tensors
@@ -79,7 +92,7 @@ class _Lowering:
         """All operations as nodes."""
         builder = self._builder
         for tensor in self._flat.inputs:
-            self._codes[tensor.name] = builder.input(tensor.op.name, tuple(tensor.shape))
+            self._codes[tensor.name] = builder.input(tensor.op.name, _static_shape(tensor))
         varying = varying_tensors(self._flat)
         operations = [
             op for op in self._flat.operations if any(t.name in varying for t in op.outputs)
@@ -123,7 +136,7 @@ class _Lowering:
         else:
             self._refuse(operation, layer)
         for tensor, codes in zip(operation.outputs, results, strict=True):
-            shape = tuple(tensor.shape)
+            shape = _static_shape(tensor)
             self._codes[tensor.name] = np.broadcast_to(codes, shape).reshape(shape)
 
     @staticmethod
@@ -158,6 +171,10 @@ class _Lowering:
             )
             with tf.compat.v1.Session(graph=graph) as session:
                 return session.run(list(copied.outputs))
+
+
+def _static_shape(tensor) -> tuple[int, ...]:
+    return tuple(int(size) for size in tensor.shape)
 
 
 def _is_value(operation, position):
@@ -212,10 +229,59 @@ def _matmul(lowering, operation):
     return builder.reduction("add", terms)
 
 
-def _conv2d(lowering, operation):
-    from export.c.convolution import patches
+def _layout(operation) -> tuple[tuple[int, int], tuple[int, int], bool]:
+    """Strides, dilations and padding of a convolution or a pooling."""
+    padding = operation.get_attr("padding").decode()
+    if operation.get_attr("data_format") != b"NHWC" or padding not in ("SAME", "VALID"):
+        raise ValueError(
+            f"{operation.type} with padding {padding!r} has no form in C; use padding 'same' or "
+            "'valid' and channels in the last axis."
+        )
+    strides = operation.get_attr("strides")[1:3]
+    is_convolution = "Conv" in operation.type
+    dilations = operation.get_attr("dilations")[1:3] if is_convolution else (1, 1)
+    (rows, columns), (down, across) = strides, dilations
+    return (rows, columns), (down, across), padding == "SAME"
 
-    return patches(lowering, operation)
+
+def _convolution(lowering, operation):
+    kernel = np.asarray(lowering._constants[operation.inputs[1].name], "float64")
+    picture = lowering._tensor(operation.inputs[0])[0]
+    strides, dilations, is_same = _layout(operation)
+    height, width = kernel.shape[:2]
+    parts = windows(picture, (height, width), strides, dilations, is_same)
+    parts = np.where(parts == OUTSIDE, 0, parts)  # code 0 stands for the number 0
+    rows, columns = parts.shape[:2]
+    if operation.type == "Conv2D":
+        flat = parts.reshape(rows * columns, -1)
+        result = lowering._builder.product(flat, kernel.reshape(flat.shape[1], -1).T)
+        return result.reshape(1, rows, columns, -1)
+    # Each channel has kernels of its own: (height, width, channels, multiplier).
+    channels = [
+        lowering._builder.product(
+            parts[..., channel].reshape(rows * columns, -1),
+            kernel[:, :, channel].reshape(-1, kernel.shape[3]).T,
+        )
+        for channel in range(kernel.shape[2])
+    ]
+    return np.stack(channels, axis=1).reshape(1, rows, columns, -1)
+
+
+def _pooling(lowering, operation):
+    picture = lowering._tensor(operation.inputs[0])[0]
+    strides, dilations, is_same = _layout(operation)
+    height, width = operation.get_attr("ksize")[1:3]
+    parts = windows(picture, (height, width), strides, dilations, is_same)
+    parts = np.moveaxis(parts, -1, 2).reshape(*parts.shape[:2], parts.shape[-1], -1)
+    if operation.type == "MaxPool":
+        # The first element inside stands for those outside, which change no maximum.
+        inside = np.take_along_axis(parts, np.argmax(parts != OUTSIDE, -1)[..., None], -1)
+        parts = np.where(parts == OUTSIDE, inside, parts)
+        return lowering._builder.reduction("max", parts)[np.newaxis]
+    counts = (parts != OUTSIDE).sum(axis=-1)
+    sums = lowering._builder.reduction("add", np.where(parts == OUTSIDE, 0, parts))
+    factors = lowering._builder.constant(1.0 / counts, "counts")
+    return lowering._builder.elementwise("mul", sums, factors)[np.newaxis]
 
 
 def _reduction(name: str, mean: bool = False) -> Callable[..., np.ndarray]:
@@ -231,18 +297,6 @@ def _reduction(name: str, mean: bool = False) -> Callable[..., np.ndarray]:
         return builder.elementwise("mul", result, builder.number(1 / count)) if mean else result
 
     return run
-
-
-def _softmax(builder, x):
-    least = builder.elementwise("sub", x, builder.reduction("max", x)[..., np.newaxis])
-    terms = builder.elementwise("exp", least)
-    return builder.elementwise("div", terms, builder.reduction("add", terms)[..., np.newaxis])
-
-
-def _log_softmax(builder, x):
-    least = builder.elementwise("sub", x, builder.reduction("max", x)[..., np.newaxis])
-    total = builder.reduction("add", builder.elementwise("exp", least))[..., np.newaxis]
-    return builder.elementwise("sub", least, builder.elementwise("log", total))
 
 
 def _power(lowering, operation):
@@ -267,63 +321,12 @@ def _power(lowering, operation):
     return result if power > 0 else builder.elementwise("div", builder.number(1.0), result)
 
 
-def _erfc(builder, x):
-    return builder.elementwise("sub", builder.number(1.0), builder.elementwise("erf", x))
-
-
-def _relu6(builder, x):
-    positive = builder.elementwise("max", x, builder.number(0.0))
-    return builder.elementwise("min", positive, builder.number(6.0))
-
-
-def _exponential_unit(scale: float, alpha: float) -> Callable[..., np.ndarray]:
-    def run(builder, x):
-        zero = builder.number(0.0)
-        negative = builder.elementwise("exp", builder.elementwise("min", x, zero))
-        negative = builder.elementwise("sub", negative, builder.number(1.0))
-        negative = builder.elementwise("mul", negative, builder.number(alpha * scale))
-        positive = builder.elementwise("max", x, zero)
-        positive = builder.elementwise("mul", positive, builder.number(scale))
-        return builder.elementwise("add", positive, negative)
-
-    return run
-
-
 def _leaky(lowering, operation):
     builder, x = lowering._builder, lowering._tensor(operation.inputs[0])
     alpha = builder.number(operation.get_attr("alpha"))
     positive = builder.elementwise("max", x, builder.number(0.0))
     negative = builder.elementwise("min", x, builder.number(0.0))
     return builder.elementwise("add", positive, builder.elementwise("mul", negative, alpha))
-
-
-def _swapped(name: str) -> Callable[..., np.ndarray]:
-    return lambda builder, x, y: builder.elementwise(name, y, x)
-
-
-def _softsign(builder, x):
-    magnitude = builder.elementwise("add", builder.elementwise("abs", x), builder.number(1.0))
-    return builder.elementwise("div", x, magnitude)
-
-
-def _sign(builder, x):
-    zero, one = builder.number(0.0), builder.number(1.0)
-    positive = builder.elementwise("less", zero, x)
-    negative = builder.elementwise("less", x, zero)
-    nonpositive = builder.elementwise("select", negative, builder.number(-1.0), zero)
-    return builder.elementwise("select", positive, one, nonpositive)
-
-
-def _squared_difference(builder, x, y):
-    difference = builder.elementwise("sub", x, y)
-    return builder.elementwise("mul", difference, difference)
-
-
-def _is_infinite(builder, x):
-    either = builder.elementwise(
-        "or", builder.elementwise("is_finite", x), builder.elementwise("is_nan", x)
-    )
-    return builder.elementwise("not", either)
 
 
 _LOWERINGS: dict[str, Callable[..., np.ndarray]] = {
@@ -333,26 +336,29 @@ _LOWERINGS: dict[str, Callable[..., np.ndarray]] = {
     "BatchMatMulV2": _matmul,
     "BiasAdd": _elementwise("add"),
     "Cast": _composed(lambda builder, x: x),
-    "Conv2D": _conv2d,
+    "AvgPool": _pooling,
+    "Conv2D": _convolution,
+    "DepthwiseConv2dNative": _convolution,
+    "MaxPool": _pooling,
     "Cos": _elementwise("cos"),
-    "Elu": _composed(_exponential_unit(1.0, 1.0)),
+    "Elu": _composed(exponential_unit(1.0, 1.0)),
     "Equal": _elementwise("equal"),
     "Erf": _elementwise("erf"),
-    "Erfc": _composed(_erfc),
+    "Erfc": _composed(erfc),
     "Exp": _elementwise("exp"),
     "Expm1": _composed(lambda b, x: b.elementwise("sub", b.elementwise("exp", x), b.number(1.0))),
     "Floor": _elementwise("floor"),
-    "Greater": _composed(_swapped("less")),
-    "GreaterEqual": _composed(_swapped("less_equal")),
+    "Greater": _composed(swapped("less")),
+    "GreaterEqual": _composed(swapped("less_equal")),
     "IsFinite": _elementwise("is_finite"),
-    "IsInf": _composed(_is_infinite),
+    "IsInf": _composed(is_infinite),
     "IsNan": _elementwise("is_nan"),
     "LeakyRelu": _leaky,
     "Less": _elementwise("less"),
     "LessEqual": _elementwise("less_equal"),
     "Log": _elementwise("log"),
     "Log1p": _composed(lambda b, x: b.elementwise("log", b.elementwise("add", x, b.number(1.0)))),
-    "LogSoftmax": _composed(_log_softmax),
+    "LogSoftmax": _composed(log_softmax),
     "LogicalAnd": _elementwise("and"),
     "LogicalNot": _elementwise("not"),
     "LogicalOr": _elementwise("or"),
@@ -368,21 +374,21 @@ _LOWERINGS: dict[str, Callable[..., np.ndarray]] = {
     "RealDiv": _elementwise("div"),
     "Reciprocal": _composed(lambda b, x: b.elementwise("div", b.number(1.0), x)),
     "Relu": _composed(lambda b, x: b.elementwise("max", x, b.number(0.0))),
-    "Relu6": _composed(_relu6),
+    "Relu6": _composed(relu6),
     "Round": _elementwise("round"),
     "Rsqrt": _composed(lambda b, x: b.elementwise("div", b.number(1.0), b.elementwise("sqrt", x))),
     "Select": _elementwise("select"),
     "SelectV2": _elementwise("select"),
-    "Selu": _composed(_exponential_unit(1.0507009873554805, 1.6732632423543772)),
+    "Selu": _composed(exponential_unit(1.0507009873554805, 1.6732632423543772)),
     "Sigmoid": _elementwise("sigmoid"),
-    "Sign": _composed(_sign),
+    "Sign": _composed(sign),
     "Sin": _elementwise("sin"),
-    "Softmax": _composed(_softmax),
+    "Softmax": _composed(softmax),
     "Softplus": _elementwise("softplus"),
-    "Softsign": _composed(_softsign),
+    "Softsign": _composed(softsign),
     "Sqrt": _elementwise("sqrt"),
     "Square": _composed(lambda b, x: b.elementwise("mul", x, x)),
-    "SquaredDifference": _composed(_squared_difference),
+    "SquaredDifference": _composed(squared_difference),
     "Sub": _elementwise("sub"),
     "Sum": _reduction("add"),
     "Tanh": _elementwise("tanh"),
