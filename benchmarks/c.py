@@ -81,7 +81,8 @@ Wired cells have a wiring AutoNCP(units, 2). **Bold** errors exceed the toleranc
 ## Every preset
 
 The metric of the task on the test split, in Keras and in C, each sequence from its initial states.
-lane-keeping is driven on the test tracks without noise. **Bold** changes are a loss of more than
+lane-keeping drives the first
+{tracks} test tracks, without noise in the pictures. **Bold** changes are a loss of more than
 {change}.
 
 {presets}
@@ -145,6 +146,7 @@ def main() -> None:
         calibration=c_models.CALIBRATION_STEPS,
         plain=f"{c_tables.PLAIN_RATIO:.0f}",
         tolerances=", ".join(tolerances),
+        tracks=c_tables.TRACKS,
         change=percent(c_tables.METRIC_CHANGE),
         preset=c_tables.PRESET,
         adapt=f"{c_tables.ADAPT_RATIO:.0f}",
