@@ -13,6 +13,7 @@ from benchmarks.markdown import percent
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
     "adaptation": "adaptation.md",
+    "c": "microcontrollers.md",
     "compress": "compress.md",
     "export": "exports.md",
     "long_sequences": "long-sequences.md",
