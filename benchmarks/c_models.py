@@ -14,7 +14,10 @@ from lnn_keras import wirings
 from zoo.data import half_cheetah
 
 UNITS = (16, 32)
-EPOCHS = 3
+EPOCHS = 6
+# Steps of a training window, and windows of a training trace. Models that never saw sequences of
+# such a length may have states that grow when they run on.
+WINDOW, WINDOWS = 66, 15
 INPUTS = ("bthigh", "bshin", "fthigh", "fshin")
 OUTPUTS = ("bthigh", "fthigh")
 CALIBRATION_STEPS = 500
@@ -88,9 +91,13 @@ def trained(layer: str, units: int) -> keras.Model:
         ],
         name="model",
     )
-    windows = [np.concatenate(np.split(x[:, :990], 33, axis=1)) for x in sequences("train")]
-    model.compile("adam", "mse", jit_compile=False)  # pyright: ignore[reportArgumentType] # stub: jit_compile is a str
-    model.fit(*windows, epochs=EPOCHS, batch_size=16, verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
+    windows = [
+        np.concatenate(np.split(x[:, : WINDOWS * WINDOW], WINDOWS, axis=1))
+        for x in sequences("train")
+    ]
+    optimizer = keras.optimizers.Adam(0.01, clipnorm=1.0)
+    model.compile(optimizer, "mse", jit_compile=False)  # pyright: ignore[reportArgumentType] # stub: jit_compile is a str
+    model.fit(*windows, epochs=EPOCHS, batch_size=30, verbose=0)  # pyright: ignore[reportArgumentType] # stub: verbose is a str
     return model
 
 
