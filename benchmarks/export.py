@@ -48,8 +48,9 @@ The column of a runtime shows the RMS difference between its outputs and those o
 to their standard deviation, and the median (99th percentile) latency of a step on the host, single
 thread, through Python. Compare latencies only within this table; they do not predict the latency on
 a device. The arena is the memory that TensorFlow Lite Micro uses with 8-byte pointers; a 32-bit
-device uses 56 to 73 % of it. **over**: the error exceeds the tolerance, so `to_tflite` does not
-write the file. "refused" refers to the note with that number below the table.
+device uses 56 to 73 % of it, and allocation needs 1.2 to 1.7 times as much. **over**: the error
+exceeds the tolerance, so `to_tflite` does not write the file. "refused" refers to the note with
+that number below the table.
 
 {sections}
 """

@@ -18,10 +18,12 @@ from export.graph.gptq import round_weights
 from export.graph.missing_values import without_missing_values
 from export.graph.normalization import rewrite_normalizations
 from export.graph.substitute_ops import substitute
+from export.graph.whole_slices import without_whole_slices
 from export.recipes import Recipe
 from export.runtimes.observed_ranges import observed_ranges
 from export.targets import SEQUENCE, STEP, Target
 from export.tflite_file import flatbuffer, rewrite
+from export.tflite_file.bias_scales import match_bias_scales
 from export.tflite_file.flatbuffer import Tensor
 from export.tflite_file.own_files import remember
 from export.tflite_file.tensor_names import rename_tensors
@@ -98,7 +100,7 @@ def _step_function(step: Step, recipe: Recipe, target: Target, samples: Samples)
     if recipe.is_integer:
         kernel_check.require_read_inputs(flat, recipe)
         kernel_check.require_no_loops(flat, step.model, recipe)
-        flat = tf_graph.flatten(without_missing_values(flat))
+        flat = without_whole_slices(tf_graph.flatten(without_missing_values(flat)))
         flat = tf_graph.flatten(rewrite_normalizations(flat, recipe.activations))
         flat = tf_graph.flatten(fold_linear_maps(flat))
         function = substitute(flat, step.model, recipe, target, samples)
@@ -128,10 +130,12 @@ def _convert_calibrated(
         samples = _reaching(original, ranges)
     # The rest, for example a state with an initial value that its operation never returns.
     content = rewrite.repair_zero_scales(rewrite.requantize_states(content))
+    content = match_bias_scales(content)
     # 16-bit activations are fine enough without narrower ranges.
     if flatbuffer.read_signature(content).inputs[0].dtype != "int8":
         return content
-    return rewrite.narrow_file(content, observed_ranges(content, samples, RANGE_SAMPLES))
+    observed = observed_ranges(content, samples, RANGE_SAMPLES)
+    return match_bias_scales(rewrite.narrow_file(content, observed))
 
 
 def _state_ranges(step: Step, samples: Samples) -> dict[str, tuple[float, float]]:

@@ -181,7 +181,7 @@ def to_tflite(
             )
             failed = write_failed_report(report, directory)
             raise VerificationError(report, failed)
-        texts, layout = _source_files(forms, content, report, recipe, target, sequences)
+        texts, layout = _source_files(forms, content, recipe, target, sequences)
         if pair is not None:
             readout_texts = pair.source_files(contents[READOUT_FILE], target)
             texts = {n: texts.get(n, "") + readout_texts.get(n, "") for n in texts | readout_texts}
@@ -240,7 +240,7 @@ def files_of_last_export(directory: str | Path) -> frozenset[str]:
         return frozenset()
 
 
-def _source_files(forms, content, report, recipe, target, sequences):
+def _source_files(forms, content, recipe, target, sequences):
     """The texts of source files by name, and the layout of the file's tensors."""
     if forms.step is None:
         return source.sequence_files(content, forms.graph.name, recipe), ()
@@ -253,7 +253,6 @@ def _source_files(forms, content, report, recipe, target, sequences):
         layout,
         model=step.name,
         recipe=recipe.name,
-        arena_bytes=report.arena_bytes,
         recording=source.record(content, step, sequences) if target.batch == 1 else None,
         has_sequence=forms.sequence is not None,
         window=step.window,

@@ -96,7 +96,7 @@ RECIPES = {
         ),
         Recipe(
             name="float16",
-            description="16-bit weights, 32-bit arithmetic; half the size",
+            description="16-bit weights, 32-bit arithmetic; weights take half of the bytes",
             activations="float32",
             weights="float16",
             tolerance=0.01,

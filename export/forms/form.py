@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from export.forms.model_graph import ModelGraph
+from export.forms.names import unique
 
 
 class Form(keras.Model):
@@ -30,7 +31,8 @@ class Form(keras.Model):
         inputs: Mapping[str, keras.KerasTensor],
         name: str,
     ):
-        super().__init__(name=name)
+        # TensorFlow takes fewer characters in names than Keras.
+        super().__init__(name=unique([name])[0].lstrip("_"))
         self.graph = graph
         self.source = graph.model  # tracks the weights
         self.layer_names = {

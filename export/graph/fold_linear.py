@@ -48,8 +48,8 @@ def _linear_maps(flat):
         for tensor in op.outputs:
             if tensor.name not in varying:
                 continue
-            if linear and len(tensor.shape) == 2:
-                (root,) = roots.values()
+            root = next(iter(roots.values()), tensor)
+            if linear and len(tensor.shape) == len(root.shape) == 2:
                 has_product = op.type == _PRODUCT or any(maps[t.name][1] for t in read)
                 maps[tensor.name] = root, has_product
             elif tensor.name not in maps:

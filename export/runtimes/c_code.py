@@ -41,6 +41,18 @@ class CCode(LocalRuntime):
             raise ImportError("No C compiler was found: install gcc or clang.")
 
 
+def simulated(model: CModel) -> LocalRuntime:
+    """Return the program of a model as a runtime in NumPy, which no compiler takes part in.
+
+    Args:
+        model: The source, with its program.
+    """
+    runtime = LocalRuntime()
+    runtime.name, runtime.signature = f"{C} (in NumPy)", model.signature
+    runtime.interpreter = _Simulated(model)
+    return runtime
+
+
 class _Compiled:
     """Calls the functions of a compiled model."""
 

@@ -15,7 +15,7 @@ class Micro(LocalRuntime):
     Attributes:
         name: "TFLite Micro".
         arena_bytes: Arena that the interpreter uses on this host, where pointers take 8 bytes.
-            32-bit devices use 56 to 73 % of it. Allocation needs 1.2 to 1.7 times as much.
+            Allocation needs more; see `tflite_file.arena`.
 
     Raises:
         ImportError: The wheel `tflite-micro` is not installed (it exists for Linux x86-64).

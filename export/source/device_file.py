@@ -19,7 +19,6 @@ class DeviceFile:
         layout: Inputs, outputs and states of its step.
         model: Name of the model.
         recipe: Name of the recipe.
-        arena_bytes: Arena on TFLite Micro on the exporting host; None if not measured.
         recording: Steps that a device replays; required for the target "micro".
         has_sequence: Whether the file has the signature `sequence`, on float32 values.
         window: Number of steps after which the states start anew, if the model has a fixed length.
@@ -34,7 +33,6 @@ class DeviceFile:
     layout: tuple[TensorLayout, ...]
     model: str
     recipe: str
-    arena_bytes: int | None = None
     recording: Recording | None = None
     has_sequence: bool = False
     window: int | None = None

@@ -9,6 +9,7 @@ from export.source.device_file import DeviceFile
 from export.source.identifiers import identifiers
 from export.source.literals import comment, comment_lines, float_literal, lines, number_literal
 from export.source.templates import fill
+from export.tflite_file import arena
 
 CPP_TYPES = {"int8": "std::int8_t", "int16": "std::int16_t", "float32": "float"}
 
@@ -44,27 +45,25 @@ def model_header(file: DeviceFile) -> str:
 
 def arena_bytes(file: DeviceFile) -> int:
     """Return the arena size that the generated code reserves."""
-    if file.arena_bytes is None:
-        return 10 * len(file.content) + 65536
-    # 1.75 times the measured use, rounded up to the alignment of 16.
-    return -(-_measured(file) * 7 // 4 // 16) * 16
-
-
-def arena_note(file: DeviceFile) -> str:
-    """Return the reason for that size, in one or two sentences."""
-    if file.arena_bytes is None:
-        return "The arena was not measured; this is more than enough."
+    used = file.require_recording().arena_bytes
     return (
-        f"This is 1.75 times the {_measured(file)} bytes used with 8-byte pointers, because "
-        "allocation temporarily needs 1.2 to 1.7 times what stays in use. A 32-bit device uses "
-        "56 to 73 % of these bytes."
+        arena.bytes_of_unknown_file(len(file.content))
+        if used is None
+        else (arena.bytes_to_reserve(used))
     )
 
 
-def _measured(file: DeviceFile) -> int:
-    """The measured arena, rounded up; the order of a file's constants changes it by a few bytes."""
-    assert file.arena_bytes is not None
-    return -(-file.arena_bytes // 64) * 64
+def arena_note(file: DeviceFile) -> str:
+    """Return the reason for that size, and a smaller one for devices, in a few sentences."""
+    used = file.require_recording().arena_bytes
+    if used is None:
+        return "The arena was not measured; this is more than enough."
+    return (
+        f"On a 32-bit device {arena.bytes_to_reserve_on_32_bits(used)} are enough. Of "
+        f"{arena_bytes(file)}, {arena.rounded_use(used)} stay in use on a host with 8-byte "
+        "pointers, of which a 32-bit device uses 56 to 73 %; allocation needs 1.2 to 1.7 times "
+        "the bytes that stay in use."
+    )
 
 
 def _counts_and_lists(**kinds):

@@ -20,11 +20,13 @@ class Recording:
         runtime: Name of the runtime.
         inputs: Stored values by the name of each data input (steps, size).
         outputs: Stored values by the name of each data output (steps, size).
+        arena_bytes: Arena that stays in use on TFLite Micro on this host; None on LiteRT.
     """
 
     runtime: str
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
+    arena_bytes: int | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -63,6 +65,7 @@ def record(
         runtime.name,
         {t.name: rows[t.position].reshape(count, -1) for t in signature.data_inputs},
         {t.name: outputs[t.position].reshape(count, -1) for t in signature.data_outputs},
+        runtime.arena_bytes,
     )
 
 

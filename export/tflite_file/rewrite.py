@@ -181,10 +181,18 @@ def narrow_file(content: bytes, observed: dict[int, tuple[int, int]]) -> bytes:
 
 
 def share_constants(content: bytes) -> bytes:
-    """Store equal constants and equal quantization tables once; unfolds of a step repeat them."""
+    """Store equal constants and equal quantization tables once; unfolds of a step repeat them.
+
+    Buffers that nothing reads are dropped.
+    """
     model = unpack(content)
+    read = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    read |= {entry.buffer for entry in model.metadata or []}
     first_copy, buffers, new_index = {}, [], []
     for index, buffer in enumerate(model.buffers):
+        if index and index not in read:
+            new_index.append(0)
+            continue
         data = None if buffer.data is None else bytes(buffer.data)
         # Buffer 0 marks tensors without constants; empty buffers are not shared.
         if index and data and data in first_copy:

@@ -98,7 +98,8 @@ class Report:
         bytes: Size of the .tflite file.
         gzip_bytes: Its size after gzip, which pruning and clustering reduce.
         multiply_accumulates: Multiply-accumulates of the matrix products of one step.
-        arena_bytes: Arena on TFLite Micro on this host; None if it was not run.
+        arena_bytes: Arena in use on TFLite Micro on this host, of all files together; None if
+            it was not run. Allocation needs more: the sources of the file say how much.
         operations: Count of each operation of a step.
         results: One per runtime, Keras first.
         disagreement: Largest RMS difference between two runtimes, over the outputs' standard

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.terminal_table import print_table
+from export.tflite_file.arena import bytes_to_reserve, bytes_to_reserve_on_32_bits
 from export.verification.report import Report, RuntimeResult, percent
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def facts(report: Report) -> dict[str, str]:
     if report.arena_bytes is not None:
         found["arena"] = (
             f"{report.arena_bytes:,} bytes used by TFLite Micro on this host, with 8-byte "
-            "pointers; 56 to 73 % of it on 32-bit devices. Allocation needs up to 1.7 times as much"
+            f"pointers; reserve {bytes_to_reserve(report.arena_bytes):,} to allocate, or "
+            f"{bytes_to_reserve_on_32_bits(report.arena_bytes):,} on a 32-bit device"
         )
     if report.disagreement is not None:
         found["runtimes"] = f"differ from each other by at most {percent(report.disagreement)}"

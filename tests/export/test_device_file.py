@@ -187,12 +187,17 @@ def test_cmake_takes_a_target_or_a_folder_and_names_missing_parts(content, rando
     subprocess.run(compiled, check=True)
     subprocess.run(["ar", "rcs", str(library), f"{tmp_path}/s.o"], check=True)
     built = tmp_path / "built"
-    assert cmake("-S", out, "-B", built, f"-DTFLM_DIR={checkout}").returncode == 0
+    # Boards have start-up code of their own, in C or assembly.
+    (tmp_path / "start.c").write_text("int started(void) { return 1; }\n")
+    board = f"-DLNN_BOARD_SOURCES={tmp_path}/start.c"
+    assert cmake("-S", out, "-B", built, f"-DTFLM_DIR={checkout}", board).returncode == 0
     assert cmake("--build", built).returncode == 0
+    assert b"started" in (built / "lnn_replay").read_bytes()
     # A library without the texts of errors needs a definition in all code that includes it.
     for folder, options, defined in (
         ("host", ("-DTFLM_DEFINITIONS=TF_LITE_STRIP_ERROR_STRINGS",), True),
         ("linux_x86_64_release_gcc", (), True),
+        ("cortex_m_generic_cortex-m4+fp_release", (), True),
         ("linux_x86_64_release_with_logs_gcc", (), False),
     ):
         moved = checkout / "gen" / folder / "lib" / library.name

@@ -5,13 +5,16 @@ import re
 import shutil
 import struct
 import zlib
+from importlib.metadata import metadata
 
 import numpy as np
 import pytest
 from tflm_device import Device
 
 from export.runtimes.micro import Micro
+from export.source.micro import TESTED_COMMIT
 from export.tflite_file import flatbuffer
+from export.verification.report_text import facts
 
 pytest.importorskip("tflite_micro", reason="no TFLite Micro wheel here")
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
@@ -109,6 +112,11 @@ def test_folder_holds_the_file(exported):
     header = (folder / "lnn_model.h").read_text()
     arena = int(re.search(r"define LNN_ARENA_BYTES (\d+)", header)[1])
     assert arena >= 1.75 * report.arena_bytes and arena % 16 == 0
+    # Fewer are enough where pointers are smaller: the same number everywhere.
+    fewer = int(re.search(r"On a 32-bit device (\d+) are enough", header.replace("\n// ", " "))[1])
+    assert 0.73 * 1.7 * report.arena_bytes < fewer < arena
+    assert f"On a 32-bit device {fewer} are enough" in readme
+    assert f"reserve {arena:,} to allocate, or {fewer:,} on a 32-bit" in facts(report)["arena"]
     # It is enough on this host, where pointers are larger than on devices.
     from tflite_micro import runtime
 
@@ -116,6 +124,21 @@ def test_folder_holds_the_file(exported):
     for position, tensor in enumerate(flatbuffer.read_signature(content).inputs):
         interpreter.set_input(np.zeros(tensor.shape, tensor.dtype), position)
     interpreter.invoke()
+
+
+def test_the_folder_says_how_to_build_it_for_a_board(exported, recipe="int16x8"):
+    readme = (exported("gru", recipe).folder / "README.md").read_text()
+    for named in (
+        "TARGET_ARCH=cortex-m4+fp",
+        "CMAKE_TOOLCHAIN_FILE",
+        "TF_LITE_STRIP_ERROR_STRINGS",
+    ):
+        assert named in readme
+    assert "recipe `float32` is faster" in readme and f"checkout {TESTED_COMMIT}" in readme
+
+
+def test_the_tested_commit_is_that_of_the_wheel():
+    assert f"[{TESTED_COMMIT}]" in metadata("tflite-micro").get_payload()
 
 
 @needs_compiler

@@ -90,7 +90,7 @@ class FixedPoint:
             result = _OPERATIONS[operation](*arguments, hint)
         else:
             raise ValueError(
-                f"The operation {operation!r} has no integer form in C; use recipe 'float32'."
+                f"the operation {operation!r} has no integer form in C. Use recipe 'float32'."
             )
         return within(result, *range_)
 

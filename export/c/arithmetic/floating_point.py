@@ -40,6 +40,12 @@ class FloatingPoint:
         expressions = tuple(map(self._expression, arguments))
         if operation == "softplus":
             return self._softplus(expressions[0])
+        if operation == "cos":
+            quarter = self.constant(np.full(1, np.pi / 2))
+            return Expression("sin", (Expression("add", (expressions[0], quarter)),))
+        if operation == "round":
+            half = self.constant(np.full(1, 0.5))
+            return Expression("floor", (Expression("add", (expressions[0], half)),))
         label = "truth" if operation in TRUTHS else ""
         return Expression(_NAMES.get(operation, operation), expressions, label=label)
 

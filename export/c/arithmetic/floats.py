@@ -24,6 +24,18 @@ LOG2E, LOG2_HIGH, LOG2_LOW = F(1.4426950408889634), F(0.693359375), F(-2.1219444
 ATANH = tuple(F(2 / c) for c in (11, 9, 7, 5, 3, 1))
 ERF = tuple(F(c) for c in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592))
 ERF_SCALE = F(0.3275911)
+# pi in three parts, of which the first two have few bits, so that their multiples are exact.
+INVERSE_PI, PI_HIGH, PI_MIDDLE, PI_LOW = (
+    F(0.31830987),
+    F(3.140625),
+    F(9.6702576e-4),
+    F(6.2831853e-7),
+)
+# sin(r) / r^3 - 1 / r^2 for |r| <= pi / 2, from the highest power down.
+SIN = tuple(
+    F(c)
+    for c in (-2.50521084e-08, 2.75573192e-06, -1.98412698e-04, 8.33333333e-03, -1.66666667e-01)
+)
 
 
 def _polynomial(coefficients, x):
@@ -94,6 +106,27 @@ def square_root(x):
     return np.where(x > 0, y, np.where(x == x, F(0), x)).astype("float32")
 
 
+def sin(x):
+    """sin(x) = (-1)^n sin(r), x = n pi + r"""
+    x = np.asarray(x, "float32")
+    z = x * INVERSE_PI
+    z = np.where(np.abs(z) < F(8388608), z, F(0)).astype("float32")
+    n = (z + np.where(z < 0, F(-0.5), F(0.5)).astype("float32")).astype("int32")
+    real = n.astype("float32")
+    r = ((x - real * PI_HIGH) - real * PI_MIDDLE) - real * PI_LOW
+    y = r + r * (r * r) * _polynomial(SIN, r * r)
+    y = np.where(n & 1, -y, y)
+    return np.where(np.abs(x) < F(26000000), y, x - x).astype("float32")
+
+
+def floor(x):
+    """The greatest integer that is not above x."""
+    x = np.asarray(x, "float32")
+    near = np.abs(x) < F(8388608)
+    whole = np.where(near, x, F(0)).astype("int32").astype("float32")
+    return np.where(near, np.where(whole > x, whole - F(1), whole), x).astype("float32")
+
+
 def erf(x):
     """Abramowitz and Stegun, 7.1.26."""
     magnitude = np.abs(x)
@@ -120,6 +153,8 @@ FLOAT: dict[str, Callable[..., Any]] = {
     "log": log,
     "square_root": square_root,
     "erf": erf,
+    "sin": sin,
+    "floor": floor,
     "less": _truth(lambda a, b: a < b),
     "less_equal": _truth(lambda a, b: a <= b),
     "equal": _truth(lambda a, b: a == b),

@@ -52,7 +52,7 @@ def nonzero(e: Expression, range_: tuple[float, float]) -> Expression:
     low, high = range_
     if low <= 0 <= high:
         raise ValueError(
-            f"A divisor lies between {low:.4g} and {high:.4g} on the calibration data, and "
+            f"a divisor lies between {low:.4g} and {high:.4g} on the calibration data, and "
             "may be 0. Use recipe 'float32'."
         )
     if e.low <= 0 <= e.high:

@@ -77,7 +77,8 @@ def _interpolated(values, z, shift):
 
 def square_root(a):
     """The greatest integer whose square is not above a."""
-    root = np.sqrt(np.maximum(a, 0).astype("float64")).astype("int64")
+    a = np.maximum(a, 0)
+    root = np.sqrt(a.astype("float64")).astype("int64")
     root -= root * root > a
     return root + ((root + 1) * (root + 1) <= a)
 

@@ -73,10 +73,7 @@ class LoopExpressions:
         hint = self._hints.get(node)
         if isinstance(node, Elementwise):
             arguments = [self._visit(ref.node, ref.index[index], rows) for ref in node.arguments]
-            ranges = [self._range(ref.node, ref.index[index]) for ref in node.arguments]
-            result = self._numbers.elementwise(
-                node.operation, arguments, hint, self._range(node, index), ranges
-            )
+            result = self._elementwise(node, index, arguments, hint)
         elif isinstance(node, Product):
             result = self._product(node, index, hint)
         elif isinstance(node, Reduction):
@@ -89,6 +86,15 @@ class LoopExpressions:
         else:
             raise TypeError(f"{node!r} has no expression.")
         return result
+
+    def _elementwise(self, node: Elementwise, index: np.ndarray, arguments, hint):
+        ranges = [self._range(ref.node, ref.index[index]) for ref in node.arguments]
+        own = self._range(node, index)
+        try:
+            return self._numbers.elementwise(node.operation, arguments, hint, own, ranges)
+        except ValueError as error:
+            where = f"Layer {node.layer!r}" if node.layer else f"Operation {node.name!r}"
+            raise ValueError(f"{where}: {error}") from error
 
     def _range(self, node: Node, index: np.ndarray) -> tuple[float, float]:
         return self._ranges[node].at(index) if node in self._ranges else (0.0, 0.0)

@@ -59,7 +59,7 @@ def to_fraction(e: Expression, fraction: int) -> Expression:
         return shift_right(e, -shift)
     room = BITS + 1 - e.bits
     if shift > room:
-        e = limit_bits(e, BITS + 1 - shift)
+        e = limit_bits(e, BITS - shift)
     return shift_left(e, shift)
 
 
@@ -110,7 +110,7 @@ def shift_left(e: Expression, shift: int) -> Expression:
 
 def limit_bits(e: Expression, bits: int) -> Expression:
     """The number, limited to `bits` bits and a sign."""
-    bits = max(bits, 1)
+    bits = max(bits, 0)
     low, high = -(1 << bits), (1 << bits) - 1
     if e.low >= low and e.high <= high:
         return e

@@ -29,6 +29,8 @@ _FUNCTIONS = {
     "exp": "lnn_exp",
     "log": "lnn_log",
     "erf": "lnn_erf",
+    "sin": "lnn_sin",
+    "floor": "lnn_floor",
     "is_nan": "lnn_is_nan",
     "is_finite": "lnn_is_finite",
 }

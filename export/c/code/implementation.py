@@ -187,8 +187,8 @@ def _integer_step(interface: Interface, constants: Constants) -> str:
     for name, vector in interface.outputs.items():
         before.append(f"int16_t stored_{vector.name}[{vector.size}];")
         scaling = interface.scalings[name]
-        scale = np.broadcast_to(scaling.scale, vector.size) / 2.0**vector.fraction
-        offset = np.broadcast_to(scaling.offset, vector.size)
+        scale = _of_elements(scaling.scale, vector) / 2.0**vector.fraction
+        offset = _of_elements(scaling.offset, vector)
         factor = _per_element(constants, f"scale_{vector.name}", scale)
         term = _per_element(constants, f"offset_{vector.name}", offset)
         real = f"(float)stored_{vector.name}[i] * {factor} + {term}"
@@ -215,8 +215,8 @@ def _integer_step(interface: Interface, constants: Constants) -> str:
 def _quantized(interface: Interface, name: str, vector: Vector, constants: Constants) -> list[str]:
     """Lines that convert a real input, and note values beyond its range."""
     scaling = interface.scalings[name]
-    scale = 2.0**vector.fraction / np.broadcast_to(scaling.scale, vector.size)
-    offset = -np.broadcast_to(scaling.offset, vector.size) * scale
+    scale = 2.0**vector.fraction / _of_elements(scaling.scale, vector)
+    offset = -_of_elements(scaling.offset, vector) * scale
     factor = _per_element(constants, f"scale_{vector.name}", scale)
     term = _per_element(constants, f"offset_{vector.name}", offset)
     element = vector.name if interface.by_value(name) else f"{vector.name}[i]"
@@ -229,6 +229,11 @@ def _quantized(interface: Interface, name: str, vector: Vector, constants: Const
         f"{INDENT}}}",
         "}",
     ]
+
+
+def _of_elements(values: np.ndarray, vector: Vector) -> np.ndarray:
+    """Numbers of features, for all elements of a vector of one or several rows."""
+    return np.resize(values, vector.size)
 
 
 def _per_element(constants: Constants, name: str, values: np.ndarray) -> str:

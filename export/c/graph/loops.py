@@ -174,7 +174,7 @@ class _Uses:
     """What each store reads, given the nodes that are stored."""
 
     def __init__(self, nodes: Sequence[Node], ordered: Sequence[Node], stored: set[Node]):
-        self._stored, self._nodes = stored, nodes
+        self._stored, self._nodes, self._inside = stored, nodes, set(nodes)
         self._wide: set[Node] = set()
         self.stores: dict[Node, list[Store]] = {node: stores_of(node) for node in ordered}
         self.reads: dict[Store, _Read] = {}
@@ -198,7 +198,7 @@ class _Uses:
             counts[node] += count
         wide = {node for node, count in counts.items() if count > node.size}
         vectors = {node for read in self.reads.values() for node in read.vectors}
-        vectors = {node for node in vectors if is_computed(node)}
+        vectors &= self._inside
         return (_last(wide, list(self._nodes)) | vectors | self._wide) - self._stored
 
     def in_several_loops(self, levels: dict[Store, int]) -> set[Node]:
@@ -212,7 +212,7 @@ class _Uses:
     def _visit(self, read: _Read, node: Node, index: np.ndarray):
         if isinstance(node, Constant):
             return
-        if node in self._stored or not is_computed(node):
+        if node in self._stored or node not in self._inside:
             read.loads.append(Reference(node, index))
             return
         key = (node, index.tobytes())

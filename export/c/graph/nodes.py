@@ -59,7 +59,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 TRUTHS = frozenset("less less_equal equal and or not is_finite is_nan".split())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Node:
     """A vector that is computed in each step.
 
@@ -72,6 +72,9 @@ class Node:
     size: int
     name: str
     layer: str
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.size})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,19 +89,19 @@ class Reference:
         return Reference(self.node, self.index[index])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Input(Node):
     """An input or a state at the start of the step."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Constant(Node):
     """Constant numbers, `values` (size,)."""
 
     values: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Elementwise(Node):
     """`operation`, a key of `FUNCTIONS`, on each element of `arguments`."""
 
@@ -106,7 +109,7 @@ class Elementwise(Node):
     arguments: tuple[Reference, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Product(Node):
     """weights @ source for each position: source.index is (positions, columns).
 
@@ -117,7 +120,7 @@ class Product(Node):
     weights: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reduction(Node):
     """The sum or maximum of each row of `argument`, whose index is (size, columns)."""
 
@@ -125,7 +128,7 @@ class Reduction(Node):
     argument: Reference
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Concatenation(Node):
     """Parts, each stored at the positions `places` of the result."""
 

@@ -64,7 +64,7 @@ class Search:
         self.outputs = outputs
         self._position = {node: index for index, node in enumerate(nodes)}
         kinds: dict[tuple, int] = {}
-        self._kinds = [kinds.setdefault(_signature(node), len(kinds)) for node in nodes]
+        self._kinds = [kinds.setdefault(signature(node), len(kinds)) for node in nodes]
 
     def find(self) -> list[Run]:
         """Return runs that do not overlap, in order; the longest are chosen first."""
@@ -206,7 +206,7 @@ class _Comparison:
         """Whether a node of the block and another one are computed in the same way."""
         if node in self.equal:
             return self.equal[node] is other
-        if _signature(node) != _signature(other):
+        if signature(node) != signature(other):
             return False
         self.equal[node] = other
         pairs = zip(read_by(node), read_by(other), strict=True)
@@ -222,7 +222,7 @@ class _Comparison:
         return mine is its
 
 
-def _signature(node: Node) -> tuple:
+def signature(node: Node) -> tuple:
     """What equal nodes of different blocks have in common; nodes that are read are not part."""
     if isinstance(node, Input):
         return ("input", node.name)

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from export.c.graph.nodes import (
+    Constant,
+    Graph,
+    Input,
+    Node,
+    Product,
+    Reference,
+    read_by,
+    with_read,
+)
+from export.c.graph.repeat_search import Blocks, Run, Search, signature
+from export.forms.names import NEXT
 
-from export.c.graph.nodes import Constant, Graph, Node, Reference, read_by, with_read
-from export.c.graph.repeat_search import Blocks, Run, Search
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Carried(Node):
     """A vector that each iteration of a repeat takes from the iteration before."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result(Node):
     """A vector that the last iteration of a repeat has computed: `source`, a node of its body."""
 
@@ -71,19 +79,54 @@ class Folded:
 
 
 def fold_repeats(graph: Graph) -> Folded:
-    """Find the parts of a graph that repeat, the longest first."""
-    varying: list[Node] = [node for node in graph.nodes if not isinstance(node, Constant)]
+    """Find the parts of a graph that repeat; the longest are chosen first."""
+    origins: dict[Node, list[Node]] = {node: [node] for node in graph.nodes}
     constants: list[Node | Repeat] = [node for node in graph.nodes if isinstance(node, Constant)]
-    search = Search(varying, graph.outputs)
+    replaced: dict[Node, Node] = {}
+    nodes = _merged(_inputs_first(graph), replaced, origins)
+    outputs = {name: _of(replaced, reference) for name, reference in graph.outputs.items()}
+    search = Search(nodes, outputs)
     found = search.find()
     if not found:
-        origins = {node: [node] for node in graph.nodes}
-        return Folded(graph.nodes, dict(graph.outputs), origins)
-    return _assembled(constants, search, found, graph)
+        return Folded([*constants, *nodes], outputs, origins)
+    return _assembled(constants, search, found, origins)
 
 
-def _assembled(constants, search: Search, runs: list[Run], graph: Graph) -> Folded:
-    origins: dict[Node, list[Node]] = {node: [node] for node in graph.nodes}
+def _of(replaced: dict[Node, Node], reference: Reference) -> Reference:
+    return Reference(replaced.get(reference.node, reference.node), reference.index)
+
+
+def _merged(nodes: list[Node], replaced: dict[Node, Node], origins) -> list[Node]:
+    """The nodes without those of the inputs that compute the same as an earlier one."""
+    known: dict[tuple, Node] = {}
+    merged = []
+    for node in nodes:
+        copy = _with_nodes(node, replaced, origins)
+        if isinstance(copy, Product) and isinstance(copy.source.node, Input):
+            first = known.setdefault((signature(copy), copy.source.node), copy)
+            if first is not copy:
+                replaced[node] = first
+                continue
+        merged.append(copy)
+    return merged
+
+
+def _inputs_first(graph: Graph) -> list[Node]:
+    """The nodes that are no constants; first those that do not depend on states.
+
+    They are the same in all unfolds, but stand between the nodes of the first one.
+    """
+    states = {name.removeprefix(NEXT) for name in graph.outputs if name.startswith(NEXT)}
+    late: set[Node] = set()
+    nodes = [node for node in graph.nodes if not isinstance(node, Constant)]
+    for node in nodes:
+        is_state = isinstance(node, Input) and node.name in states
+        if is_state or any(reference.node in late for reference in read_by(node)):
+            late.add(node)
+    return [n for n in nodes if n not in late] + [n for n in nodes if n in late]
+
+
+def _assembled(constants, search: Search, runs: list[Run], origins) -> Folded:
     replaced: dict[Node, Node] = {}
     items: list[Node | Repeat] = list(constants)
     repeats = [search.extended(run) for run in runs]
@@ -96,10 +139,7 @@ def _assembled(constants, search: Search, runs: list[Run], graph: Graph) -> Fold
         items += [*hoisted, repeat]
         position = blocks.run.stop
     items += [_with_nodes(node, replaced, origins) for node in search.nodes[position:]]
-    outputs = {
-        name: Reference(replaced.get(reference.node, reference.node), reference.index)
-        for name, reference in graph.outputs.items()
-    }
+    outputs = {name: _of(replaced, reference) for name, reference in search.outputs.items()}
     return Folded(items, outputs, origins)
 
 
@@ -107,11 +147,7 @@ def _with_nodes(node: Node, replaced: dict[Node, Node], origins: dict[Node, list
     """A node that reads the nodes that others have been replaced by."""
     if not any(reference.node in replaced for reference in read_by(node)):
         return node
-
-    def new(reference):
-        return Reference(replaced.get(reference.node, reference.node), reference.index)
-
-    copy = with_read(node, [new(reference) for reference in read_by(node)])
+    copy = with_read(node, [_of(replaced, reference) for reference in read_by(node)])
     replaced[node] = copy
     origins[copy] = origins.get(node, [node])
     return copy
@@ -128,13 +164,15 @@ def _repeat(search: Search, blocks: Blocks, replaced, origins) -> tuple[list[Nod
         variables[offset] = (variable, replaced.get(initial, initial))
         # The second block reads the first one's nodes where the first one reads initial values.
         copies[node] = variable
-        origins[variable] = [initial, *(block[offset] for block in blocks.nodes)]
+        origins[variable] = _all_origins(
+            [initial, *(block[offset] for block in blocks.nodes)], origins
+        )
     body, hoisted = [], []
     varying: set[Node] = {variable for variable, _ in variables.values()}
     for offset, node in enumerate(second):
         copy = _with_nodes(node, copies, {})
         copies[node] = copy
-        origins[copy] = [block[offset] for block in blocks.nodes]
+        origins[copy] = _all_origins([block[offset] for block in blocks.nodes], origins)
         if any(reference.node in varying for reference in read_by(copy)):
             varying.add(copy)
             body.append(copy)
@@ -160,6 +198,5 @@ def _repeat(search: Search, blocks: Blocks, replaced, origins) -> tuple[list[Nod
     return hoisted, Repeat(len(blocks.nodes), body, carries, results)
 
 
-def count_of(items: Sequence[Node | Repeat]) -> int:
-    """Return the number of nodes in items, each body once."""
-    return int(np.sum([len(i.body) if isinstance(i, Repeat) else 1 for i in items]))
+def _all_origins(nodes: list[Node], origins: dict[Node, list[Node]]) -> list[Node]:
+    return [origin for node in nodes for origin in origins[node]]

@@ -333,6 +333,33 @@ LNN_INLINE float lnn_square_root_f32(float a) {
   return y;
 }
 
+/* sin(a) = (-1)^n sin(r), a = n pi + r; a - a beyond 26 million. */
+LNN_INLINE float lnn_sin_f32(float a) {
+  float z = a * 0.318309873f;
+  z = lnn_absolute_f32(z) < 8388608.0f ? z : 0.0f;
+  {
+    const int32_t n = (int32_t)(z + (z < 0.0f ? -0.5f : 0.5f));
+    const float real = (float)n;
+    const float r = ((a - real * 3.140625f) - real * 9.67025757e-04f) - real * 6.28318533e-07f;
+    const float t = r * r;
+    float y = -2.50521079e-08f;
+    y = y * t + 2.75573188e-06f;
+    y = y * t + -1.98412701e-04f;
+    y = y * t + 8.33333377e-03f;
+    y = y * t + -1.66666672e-01f;
+    y = r + r * t * y;
+    y = (n & 1) != 0 ? -y : y;
+    return lnn_absolute_f32(a) < 26000000.0f ? y : a - a;
+  }
+}
+
+/* The greatest integer that is not above a. */
+LNN_INLINE float lnn_floor_f32(float a) {
+  const int near = lnn_absolute_f32(a) < 8388608.0f;
+  const float whole = near ? (float)(int32_t)a : a;
+  return near && whole > a ? whole - 1.0f : whole;
+}
+
 /* The error function: Abramowitz and Stegun, 7.1.26. */
 LNN_INLINE float lnn_erf_f32(float a) {
   const float x = lnn_absolute_f32(a);
