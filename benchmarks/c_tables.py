@@ -62,13 +62,13 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def beside_bar(value: float, bar: float, text: str, bar_text: str) -> str:
-    """A value and its bar, bold if it misses the bar."""
+def with_bar(value: float, bar: float, text: str, bar_text: str) -> str:
+    """A value with its bar, bold if it misses the bar."""
     return f"{text} / {bar_text}" if value <= bar else f"**{text}** / {bar_text}"
 
 
 def _counted(value: float | None, bar: float) -> str:
-    return beside_bar(float("inf") if value is None else value, bar, number(value), number(bar))
+    return with_bar(float("inf") if value is None else value, bar, number(value), number(bar))
 
 
 def model_of(name: str) -> tuple[keras.Model, dict[str, Any]]:
@@ -87,7 +87,7 @@ def _preset_data(name: str) -> dict[str, Any]:
 
 
 def target_rows() -> Iterator[str]:
-    """The five models, beside the bars and TensorFlow Lite Micro."""
+    """The five models with the bars, and TensorFlow Lite Micro."""
     yield from table_header(
         "model",
         "recipe",
@@ -117,7 +117,7 @@ def _target_cells(name: str, bars: Bars, recipe: str, found: Measured) -> tuple[
         _counted(with_dsp.raw_flash_bytes, bars.flash),
         number(with_dsp.flash_bytes),
         _counted(with_dsp.ram_bytes, bars.ram),
-        beside_bar(
+        with_bar(
             found.error, bars.errors[recipe], percent(found.error), percent(bars.errors[recipe])
         ),
         *(["-", "-"] if others is None else [f"{x:,} ({x / count:.1f} x)" for x in others]),
@@ -262,10 +262,10 @@ def adaptation_rows() -> Iterator[str]:
             name,
             number(step),
             number(learning),
-            beside_bar(
+            with_bar(
                 learning / step, ADAPT_RATIO, f"{learning / step:.2f} x", f"{ADAPT_RATIO:.0f} x"
             ),
             number(profile.flash_bytes),
             number(profile.ram_bytes),
-            beside_bar(error, LEARNED_ERROR, f"{error:.1e}", f"{LEARNED_ERROR:.0e}"),
+            with_bar(error, LEARNED_ERROR, f"{error:.1e}", f"{LEARNED_ERROR:.0e}"),
         )

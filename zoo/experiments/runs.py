@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,6 +19,9 @@ from zoo.training import distribution
 from zoo.training.arrays import Inputs
 from zoo.training.checkpoint import Epoch
 from zoo.training.loop import train
+
+if TYPE_CHECKING:
+    from export.artifact import Artifact
 
 RESULT = "result.json"
 MODEL = "model.keras"
@@ -105,7 +108,7 @@ def evaluate(
 
 
 def evaluate_export(
-    preset: Preset, content: bytes, model: keras.Model, inputs: Inputs, targets: np.ndarray
+    preset: Preset, content: "Artifact", model: keras.Model, inputs: Inputs, targets: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """All metrics of an exported file of a Keras model, by runtime and name."""
     import export
