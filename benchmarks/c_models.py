@@ -3,6 +3,7 @@
 A model reads four joint angles of the half-cheetah and predicts the next values of two of them.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -80,6 +81,7 @@ def sequences(split: str) -> Sequences:
     return Sequences(values[:, :-1, columns[0]], values[:, 1:, columns[1]])
 
 
+@functools.cache
 def trained(layer: str, units: int) -> keras.Model:
     """A layer of `LAYERS` and a dense readout, trained for a few epochs."""
     keras.utils.set_random_seed(0)
