@@ -1,4 +1,4 @@
-"""Export of Keras models to verified files for phones and microcontrollers.
+"""Export of Keras models to verified files for phones and microcontrollers, and to C.
 
 Names are imported on first use, so that `import export` does not load TensorFlow.
 """
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from export.adaptation import Adaptation
+    from export.artifact import read_file
+    from export.c.model import CModel
+    from export.c_pipeline import to_c
     from export.comparison import Comparison, compare
     from export.data import as_sequences
     from export.forms.sequence import to_sequence
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from export.recipes import RECIPES, Recipe
     from export.runtimes.stepper import Stepper, steppers
     from export.targets import TARGETS, Target
-    from export.tflite_file.reader import read_file
     from export.verification.evaluate import evaluate_file, predict_file
     from export.verification.provenance import model_sha256
     from export.verification.report import Report, RuntimeResult, VerificationError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Adaptation": "export.adaptation",
+    "CModel": "export.c.model",
     "Comparison": "export.comparison_table",
     "RECIPES": "export.recipes",
     "TARGETS": "export.targets",
@@ -40,8 +43,9 @@ _MODULES = {
     "evaluate_file": "export.verification.evaluate",
     "model_sha256": "export.verification.provenance",
     "predict_file": "export.verification.evaluate",
-    "read_file": "export.tflite_file.reader",
+    "read_file": "export.artifact",
     "steppers": "export.runtimes.stepper",
+    "to_c": "export.c_pipeline",
     "to_sequence": "export.forms.sequence",
     "to_step": "export.forms.step",
     "to_tflite": "export.pipeline",
@@ -53,6 +57,7 @@ __all__ = [
     "RECIPES",
     "TARGETS",
     "Adaptation",
+    "CModel",
     "Comparison",
     "Recipe",
     "Report",
@@ -68,6 +73,7 @@ __all__ = [
     "predict_file",
     "read_file",
     "steppers",
+    "to_c",
     "to_sequence",
     "to_step",
     "to_tflite",

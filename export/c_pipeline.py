@@ -12,9 +12,12 @@ from numpy.typing import ArrayLike
 
 from export import recipes, targets
 from export.adaptation import Adaptation, adaptation_of, adaptive_data, checked_calibration
+from export.c import layouts
+from export.c.code.identifiers import require_prefix
 from export.c.code.replay import REPLAY_STEPS, Replay, hash_of, recorded_rows, replay_files
 from export.c.compile import c_model
-from export.c.model import DESCRIPTION, CModel
+from export.c.model import CModel
+from export.c.project import project_files
 from export.calibration import (
     closed_loop_samples,
     data_warnings,
@@ -47,6 +50,7 @@ def to_c(
     calibration: Data | None = None,
     evaluation: Data | tuple[Data, ArrayLike] | None = None,
     prefix: str | None = None,
+    layout: str = layouts.DEFAULT,
     adapt: str | LinearMethod | Adaptation | None = None,
     steps: int = VERIFICATION_STEPS,
     reset: bool = False,
@@ -75,6 +79,8 @@ def to_c(
             the calibration data.
         prefix: Begins the names of functions and files, so that one firmware can hold several
             models; by default the model's name.
+        layout: The build system whose project the folder is: "cmake" (also make), "arduino",
+            "zephyr" or "espidf".
         adapt: How the readout keeps learning on the device; see `to_tflite`. The source gets a
             function NAME_adapt that takes the truth of an earlier prediction, and functions that
             save and restore what was learned. Recipe "float32" only; `evaluation` must be a pair.
@@ -91,8 +97,9 @@ def to_c(
         The report of the verification.
 
     Raises:
-        ValueError: Unknown recipe, a layer without a step form or an operation without a form in
-            C, `prefix` is no C identifier, data of a wrong shape or not finite.
+        ValueError: Unknown recipe or layout, a layer without a step form or an operation without a
+            form in C, `prefix` is no C identifier or is reserved, data of a wrong shape or not
+            finite.
         OSError: The folder cannot be written.
         VerificationError: The source is outside the recipe's tolerance.
 
@@ -106,6 +113,9 @@ def to_c(
         True
     """
     report_progress = progress or (lambda sentence: None)
+    layouts.get(layout)
+    if prefix is not None:
+        require_prefix(prefix)
     recipe, target = recipes.get(recipe), targets.get("c")
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
@@ -156,17 +166,20 @@ def to_c(
             report = replace(report, remedies=found)
             raise VerificationError(report, write_failed_report(report, directory))
         report_progress("Recording a replay")
-        texts = {
-            **source.files,
-            **replay_files(source, record_replay(source, step, sequences)),
-            DESCRIPTION: source.description,
-        }
+        texts = project_files(
+            source,
+            replay_files(source, record_replay(source, step, sequences)),
+            layout,
+            title=step.name,
+            window_note=step.window_note,
+        )
         names = (*texts, "report.json", "report.html")
         report = replace(report, files={name: str(Path(directory) / name) for name in names})
         report_progress("Writing")
         remove_failed_report(directory)
         for name, text in (texts | {"report.html": report_page(report)}).items():
-            (folder / name).write_text(text)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, "utf-8")
         report.save(folder / "report.json")
     return report
 

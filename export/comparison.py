@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from export import recipes
 from export.calibration import closed_loop_samples
 from export.comparison_table import FAILED, PASSED, REFUSED, Comparison, ComparisonRow
-from export.convert import convert, converter
+from export.convert import artifact, converter
 from export.data import Data, as_arrays, as_sequences
 from export.evaluation_data import evaluation_pair
 from export.forms.model_graph import read_graph
@@ -36,6 +36,8 @@ def compare(
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Convert and verify a model with every recipe of every target; no file is written.
+
+    The targets are those of `to_tflite`, and "c", which `to_c` exports.
 
     A recipe that is out of tolerance, or that cannot be made, is a row with its reasons.
 
@@ -100,7 +102,7 @@ class _Work:
             forms = forms_of(self.model, target, recipe)
             require_arguments(target, recipe, self.calibration)
             samples = self._samples if recipe.is_integer else ()
-            content = convert(forms.step, recipe, target, samples, forms.sequence)
+            content = artifact(forms.step, recipe, target, samples, forms.sequence)
             report = verify(
                 self.model,
                 content,

@@ -27,12 +27,12 @@ class ComparisonRow:
         recipe: Name of the recipe.
         verdict: "passed", "failed" (out of tolerance) or "refused" (no file can be made).
         reasons: Why it failed or was refused, one sentence each; empty if it passed.
-        bytes: Size of the .tflite file; None if refused.
+        bytes: Size of the .tflite file, or of the text of the C source; None if refused.
         arena_bytes: Arena on TFLite Micro on this host; None if it was not run.
         error: Largest RMS error of the outputs over all runtimes, over their standard deviation.
         metric: Largest mean squared error over all runtimes, if true outputs were given.
         latency_p50: Median time of a step on this host, in microseconds: on TFLite Micro where
-            the target has it, else on LiteRT with XNNPACK.
+            the target has it, on LiteRT with XNNPACK for phones, compiled by this host for C.
     """
 
     target: str
@@ -127,10 +127,13 @@ class Comparison:
     @property
     def caption(self) -> str:
         """The meaning of the columns."""
+        has_c = any(row.target == "c" and row.bytes for row in self.rows)
+        source = "; bytes of c: the text of its source, of which a device holds a part"
         metric = "" if self.keras_metric is None else f"; MSE of Keras: {self.keras_metric:.3g}"
         return (
             "error: largest RMS error against Keras, relative to the outputs' standard deviation; "
-            f"µs: median time of a step on this host{metric}."
+            f"µs: median time of a step on this host{metric}"
+            f"{source if has_c else ''}."
         )
 
     def reasons(self) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from export.artifact import Artifact
+from export.c.compile import c_model
 from export.calibration import within_range
 from export.converter_process import SAMPLES, Converter
 from export.forms.form import Form
@@ -36,6 +38,22 @@ RANGE_SAMPLES = 2000
 STATE_BATCH = 1024
 
 converter = Converter()
+
+
+def artifact(
+    step: Step | None,
+    recipe: Recipe,
+    target: Target,
+    samples: Iterable[dict[str, np.ndarray]] = (),
+    sequence: Form | None = None,
+) -> Artifact:
+    """Return a model's forms for a target: one .tflite file, or the C source of the step.
+
+    The arguments and errors are those of `convert`.
+    """
+    if target.name == "c" and step is not None:
+        return c_model(step, recipe, list(samples))
+    return convert(step, recipe, target, samples, sequence)
 
 
 def convert(

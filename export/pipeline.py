@@ -232,12 +232,23 @@ def forms_of(model: keras.Model, target: Target, recipe: Recipe) -> Forms:
 
 
 def files_of_last_export(directory: str | Path) -> frozenset[str]:
-    """The names of the files that the last export to a folder wrote, which may be replaced."""
+    """The names in a folder that may be replaced: the files that the last export to it wrote.
+
+    A folder in it is one of them if it holds only such files.
+    """
     try:
         report = json.loads((Path(directory) / "report.json").read_text())
-        return frozenset(report["files"])
+        files = frozenset(report["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()
+    folders = {Path(name).parts[0] for name in files if len(Path(name).parts) > 1}
+    foreign = {
+        folder
+        for folder in folders
+        for path in (Path(directory) / folder).rglob("*")
+        if path.is_file() and path.relative_to(directory).as_posix() not in files
+    }
+    return (files | folders) - foreign
 
 
 def _source_files(forms, content, recipe, target, sequences):

@@ -7,7 +7,7 @@ import numpy as np
 
 from export import recipes
 from export.calibration import closed_loop_samples
-from export.convert import convert
+from export.convert import artifact
 from export.data import as_sequences
 from export.forms.step import Step, to_step
 from export.recipes import Recipe
@@ -22,6 +22,8 @@ ENOUGH_ROWS = 1000
 UNEVEN = 4.0
 # Share of the evaluation data out of the calibrated ranges that is worth a sentence.
 UNCOVERED = 0.01
+# By types of activations and weights, the integer recipe with the next smaller error.
+_FINER = {("int8", "int8"): "int16x8", ("int16", "int8"): "int16"}
 
 
 def remedies(
@@ -84,13 +86,14 @@ def _of_floats(report, target, recipe) -> Iterator[str]:
 def _finer_recipe(
     step: Step, target, recipe, calibration, evaluation, steps, reset
 ) -> Report | None:
-    """The report of int16x8 in the place of int8, or None."""
-    if recipe.activations != "int8" or "int16x8" not in target.recipes:
+    """The report of the next finer recipe, or None."""
+    name = _FINER.get((recipe.activations, recipe.weights))
+    if name not in target.recipes:
         return None
-    finer = recipes.get("int16x8")
+    finer = recipes.get(name)
     try:
         samples = closed_loop_samples(step, as_sequences(step, calibration))
-        content = convert(step, finer, target, samples)
+        content = artifact(step, finer, target, samples)
         return verify(
             step.graph.model,
             content,
@@ -109,7 +112,7 @@ def _use_finer_recipe(finer, report, has_passed) -> Iterator[str]:
     if finer is None or finer.passed is not has_passed or _worst(finer) >= _worst(report):
         return
     verdict = "which passes" if has_passed else "which fails as well"
-    yield f"Use recipe 'int16x8': its outputs' error is {percent(_worst(finer))}, {verdict}."
+    yield f"Use recipe {finer.recipe!r}: its outputs' error is {percent(_worst(finer))}, {verdict}."
 
 
 def _coverage(calibration, evaluation) -> Iterator[str]:

@@ -10,7 +10,7 @@ from export.c.arithmetic.expressions import Program, TypedLoop, TypedRepeat, Vec
 from export.c.arithmetic.fixed_point import FixedPoint
 from export.c.arithmetic.floating_point import FloatingPoint
 from export.c.arithmetic.typed_loops import typed_program
-from export.c.code.identifiers import identifier, require_identifier
+from export.c.code.identifiers import default_prefix, require_prefix
 from export.c.code.implementation import source_files
 from export.c.code.interface import interface_of
 from export.c.graph.learning import learning_graph, prediction_graph
@@ -52,7 +52,7 @@ def c_model(
     Raises:
         ValueError: An operation has no form in C, or `prefix` is no C identifier.
     """
-    prefix = identifier(step.name).lower() if prefix is None else require_identifier(prefix)
+    prefix = default_prefix(step.name) if prefix is None else require_prefix(prefix)
     graph = read_step(step, recipe, samples)
     if step.targets:
         require_learning(step, recipe)

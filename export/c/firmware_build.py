@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from export.c.boards import HOST, Board
 
+DESCRIPTION = "model.json"
 FIRMWARE = Path(__file__).parent / "firmware"
 OPTIMIZE = ("O2", "Os")
 # Unused functions are left out of a firmware, as in usual projects.
@@ -29,17 +32,19 @@ class CFolder:
     """A folder with a model in C.
 
     Attributes:
-        path: The folder.
+        path: The folder of its source files.
         name: The prefix of the model: NAME.c and NAME.h hold NAME_step.
+        replay: The folder of replay.c and replay.h.
     """
 
     path: Path
     name: str
+    replay: Path
 
     @property
     def has_replay(self) -> bool:
-        """Whether the folder holds inputs to replay."""
-        return (self.path / "replay.c").is_file()
+        """Whether there are inputs to replay."""
+        return (self.replay / "replay.c").is_file()
 
     def steps(self) -> list[str]:
         """The functions of a step: of real values, and where there is one, of stored integers."""
@@ -60,18 +65,30 @@ def find_model(folder: str | Path) -> CFolder:
     path = Path(folder)
     if not path.is_dir():
         raise ValueError(f"There is no folder {path}; `export.to_c` writes one.")
-    names = [
-        source.stem
-        for source in sorted(path.glob("*.c"))
-        if source.stem != "replay" and f"{source.stem}_step" in CFolder(path, source.stem).steps()
+    sources, replay = _subfolders(path)
+    models = [
+        CFolder(sources.absolute(), source.stem, replay.absolute())
+        for source in sorted(sources.glob("*.c"))
+        if source.stem != "replay"
     ]
+    models = [model for model in models if f"{model.name}_step" in model.steps()]
+    names = [model.name for model in models]
     if len(names) != 1:
         found = f"it holds {', '.join(names)}" if names else "it holds none"
         raise ValueError(
             f"{path} must hold one model, NAME.c and NAME.h with the function NAME_step; {found}. "
             "`export.to_c` writes such a folder."
         )
-    return CFolder(path.absolute(), names[0])
+    return models[0]
+
+
+def _subfolders(folder: Path) -> tuple[Path, Path]:
+    """The folders of the sources and of the replay; they depend on the layout of the export."""
+    try:
+        described: Any = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+        return folder / described["sources"], folder / described["replay"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return folder, folder
 
 
 def _text(path: Path) -> str:
@@ -96,7 +113,8 @@ class FirmwareBuild:
 
     def compile_model(self, name: str, *flags: str) -> Path:
         """Compile a file of the model's folder; return the object."""
-        return self._compile(self.model.path / name, (*self._model_flags, *flags))
+        folder = self.model.replay if name == "replay.c" else self.model.path
+        return self._compile(folder / name, (*self._model_flags, *flags))
 
     def compile_firmware(self, name: str, *flags: str) -> Path:
         """Compile a file of the firmware; return the object."""
@@ -152,7 +170,8 @@ class FirmwareBuild:
     def _compile(self, source: Path, flags: tuple[str, ...]) -> Path:
         target = self.directory / f"{source.stem}.o"
         # Compilers for bare metal come without headers; those of the firmware come last.
-        headers = ("-I", str(self.model.path), "-I", str(FIRMWARE))
+        folders = (self.model.path, self.model.replay, FIRMWARE)
+        headers = tuple(option for folder in folders for option in ("-I", str(folder)))
         if self.board.name != HOST:
             headers += ("-idirafter", str(FIRMWARE / "include"))
         command = (self._compiler, *flags, *headers, "-c", str(source), "-o", str(target))

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from export.c.arithmetic.expressions import Program
+from export.c.firmware_build import DESCRIPTION
 from export.tflite_file.flatbuffer import Signature, Tensor
-from export.tflite_file.structure import FileError
 
-DESCRIPTION = "model.json"
 FORMAT = 1
+
+
+class FolderError(ValueError):
+    """A folder holds no C source of an export, or a damaged one; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,13 @@ class CModel:
         """The source files, one after the other, in the order of their names."""
         return "\n".join(self.files[name] for name in sorted(self.files)).encode()
 
-    @property
-    def description(self) -> str:
-        """The text of model.json, which `read_c_model` reads."""
+    def description(self, sources: str = ".", replay: str = ".") -> str:
+        """Return the text of model.json, which `read_c_model` reads.
+
+        Args:
+            sources: Folder of the source files, relative to that of model.json.
+            replay: Folder of replay.c and replay.h.
+        """
 
         def described(tensors):
             return [
@@ -65,6 +72,8 @@ class CModel:
             "format": FORMAT,
             "prefix": self.prefix,
             "recipe": self.recipe,
+            "sources": sources,
+            "replay": replay,
             "files": sorted(self.files),
             "multiply_accumulates": self.multiply_accumulates,
             "targets": list(self.targets),
@@ -85,40 +94,46 @@ def read_c_model(folder: str | Path) -> CModel:
         folder: The folder; it has a file model.json.
 
     Raises:
-        FileError: A file is missing or damaged; the message names it.
+        FolderError: A file is missing or damaged.
     """
     path = Path(folder) / DESCRIPTION
     try:
         described: Any = json.loads(path.read_text("utf-8"))
         if described["format"] != FORMAT:
-            raise FileError(
+            raise FolderError(
                 f"{path} has the format {described['format']!r}; this version reads {FORMAT}. "
                 "Export the model again."
             )
         names = [str(name) for name in described["files"]]
-        if any(Path(name).name != name for name in names):
-            raise FileError(f"{path} names a file outside its folder. Export the model again.")
+        sources = Path(described["sources"])
+        if any(Path(name).name != name for name in names) or not is_inside(sources):
+            raise FolderError(f"{path} names a file outside its folder. Export the model again.")
         return CModel(
             prefix=str(described["prefix"]),
             recipe=str(described["recipe"]),
-            files={name: (Path(folder) / name).read_text("utf-8") for name in names},
+            files={n: (Path(folder) / sources / n).read_text("utf-8") for n in names},
             signature=Signature(_tensors(described["inputs"]), _tensors(described["outputs"])),
             multiply_accumulates=int(described["multiply_accumulates"]),
             targets=tuple(str(name) for name in described["targets"]),
         )
     except FileNotFoundError as error:
         missing = error.filename or path
-        raise FileError(
+        raise FolderError(
             f"{missing} is missing: {folder} is not the folder of an export to C."
         ) from None
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        if isinstance(error, FileError):
+        raise FolderError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, FolderError):
             raise
-        raise FileError(
+        raise FolderError(
             f"{path} is damaged ({type(error).__name__}: {error}). Export the model again."
         ) from error
+
+
+def is_inside(path: Path) -> bool:
+    """Whether a relative path stays within its folder."""
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _tensors(described: list[dict[str, Any]]) -> tuple[Tensor, ...]:

@@ -76,6 +76,11 @@ class Step:
         return self.graph.name
 
     @property
+    def window_note(self) -> str:
+        """A sentence on the length of sequences, or "" if it is any."""
+        return window_note(self.window)
+
+    @property
     def initial_states(self) -> dict[str, np.ndarray]:
         """Initial value of each state, by name."""
         return {state.name: state.initial for state in self.states}
@@ -87,6 +92,16 @@ class Step:
     def features(self, name: str) -> int:
         """Return the number of values in a row of an input."""
         return math.prod(self.feature_shape(name))
+
+
+def window_note(window: int | None) -> str:
+    """Return a sentence on the length of sequences, or "" if it is any (None)."""
+    if window is None:
+        return ""
+    return (
+        f"The model reads windows of {window} time steps: reset the states before each window, "
+        f"and use the outputs of its {window} steps as the model does."
+    )
 
 
 def to_step(model: keras.Model, fold_scaling: bool = False) -> Step:

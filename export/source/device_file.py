@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from export.forms.step import window_note
 from export.recipes import MinimumRuntime, Recipe
 from export.source.recording import Recording
 from export.tflite_file.layout import TensorLayout
@@ -60,12 +61,7 @@ class DeviceFile:
     @property
     def window_note(self) -> str:
         """A sentence on the length of sequences, or "" if it is any."""
-        if self.window is None:
-            return ""
-        return (
-            f"The model reads windows of {self.window} time steps: reset the states before each "
-            f"window, and use the outputs of its {self.window} steps as the model does."
-        )
+        return window_note(self.window)
 
     def tensors(self, kind: str) -> tuple[TensorLayout, ...]:
         """Return the layouts of one kind: "input", "output" or "state"."""

@@ -13,11 +13,7 @@ REPORT = "report.json"
 
 
 def read_file(path: str | Path) -> bytes:
-    """Read and verify a .tflite file.
-
-    Offsets, indices, shapes, types and quantization are checked, so that a damaged file is an
-    error here and not a crash of a runtime. If the folder has a report.json of the same export, its
-    sha256 must be that of the file.
+    """Read and verify a .tflite file; see `export.read_file`.
 
     Args:
         path: The file.
@@ -28,10 +24,6 @@ def read_file(path: str | Path) -> bytes:
     Raises:
         ValueError: There is no such file, it cannot be read, it is damaged, or it is not the file
             that the report in its folder describes. The message names the file.
-
-    Example:
-        >>> import export
-        >>> content = export.read_file("build/device/model.tflite")  # doctest: +SKIP
     """
     path = Path(path)
     try:
@@ -44,30 +36,42 @@ def read_file(path: str | Path) -> bytes:
         require_sound(content)
     except FileError as error:
         raise ValueError(f"{path}: {error}") from error
-    expected = _reported_sha256(path)
-    received = hashlib.sha256(content).hexdigest()
-    if expected not in (None, received):
-        raise ValueError(
-            f"{path} is not the file that {path.parent / REPORT} describes: its sha256 is "
-            f"{received}, not {expected}. Export the model again."
-        )
+    require_reported(path.parent, path.name, content, str(path))
     return content
 
 
-def _reported_sha256(path: Path) -> str | None:
-    """The digest that the report in a file's folder states for it; None without such a report."""
+def require_reported(folder: Path, name: str, content: bytes, described: str) -> None:
+    """Raise a ValueError if the report in a folder states another digest than that of a content.
+
+    Args:
+        folder: The folder; it need not have a report.
+        name: Name of a file that the report of the same export lists.
+        content: The bytes whose digest it states.
+        described: The file or folder in messages.
+    """
+    expected = _reported_sha256(folder, name)
+    received = hashlib.sha256(content).hexdigest()
+    if expected not in (None, received):
+        raise ValueError(
+            f"{described} is not the file that {folder / REPORT} describes: its sha256 is "
+            f"{received}, not {expected}. Export the model again."
+        )
+
+
+def _reported_sha256(folder: Path, name: str) -> str | None:
+    """The digest that the report in a folder states for a file; None without such a report."""
     try:
-        report: Any = json.loads((path.parent / REPORT).read_text("utf-8"))
+        report: Any = json.loads((folder / REPORT).read_text("utf-8"))
         files, digest = report["files"], report["file_sha256"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{path.parent / REPORT} is damaged ({type(error).__name__}); "
+            f"{folder / REPORT} is damaged ({type(error).__name__}); "
             "remove it, or export the model again."
         ) from error
-    if path.name not in files:
+    if name not in files:
         return None
     if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
-        raise ValueError(f"{path.parent / REPORT} states no sha256 of {path.name}.")
+        raise ValueError(f"{folder / REPORT} states no sha256 of {name}.")
     return digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from export.terminal_table import print_table
@@ -11,6 +13,7 @@ from export.verification.report import Report, RuntimeResult, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
+C_TARGET = "c"
 HEADINGS = ("error", "state error", "worst step", "MSE", "µs (p99)")
 
 
@@ -42,7 +45,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     for warning in report.warnings:
         listed.add_row("warning", Text(warning), style="yellow")
     console.print(listed)
-    for name, path in report.files.items():
+    for name, path in listed_files(report.files).items():
         console.print(f"{name:<18} {path}", highlight=False, markup=False, soft_wrap=True)
     verdict = "passed" if report.passed else "FAILED"
     console.print(f"verification {verdict}", style="green" if report.passed else "red bold")
@@ -53,6 +56,18 @@ def print_report(report: Report, console: Console | None = None) -> None:
         sentences.add_row("", "-", Text(remedy))
     if sentences.row_count:
         console.print(sentences)
+
+
+def listed_files(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths of files by name, with one entry for all files of a folder."""
+    found = {}
+    for name, path in files.items():
+        folder, *inside = PurePosixPath(name).parts
+        if inside:
+            found[f"{folder}/"] = str(Path(path).parents[len(inside) - 1])
+        else:
+            found[name] = path
+    return found
 
 
 def label(result: RuntimeResult) -> str:
@@ -84,7 +99,9 @@ def cells(report: Report, result: RuntimeResult) -> tuple[str, ...]:
 def facts(report: Report) -> dict[str, str]:
     """Return formatted facts about the size and cost of the file, by name."""
     found = {
-        "size": f"{report.bytes:,} bytes, {report.gzip_bytes:,} gzipped; "
+        "source"
+        if report.target == C_TARGET
+        else "size": f"{report.bytes:,} bytes, {report.gzip_bytes:,} gzipped; "
         f"{report.parameters:,} parameters"
     }
     if report.arena_bytes is not None:
@@ -105,8 +122,10 @@ def facts(report: Report) -> dict[str, str]:
             f"weights learned in {report.steps:,} steps differ from those in Keras by "
             + ", ".join(learned)
         )
-    counts = ", ".join(f"{name} x{count}" for name, count in report.operations.items())
     found["arithmetic"] = f"{report.multiply_accumulates:,} multiply-accumulates per step"
+    if not report.operations:
+        return found
+    counts = ", ".join(f"{name} x{count}" for name, count in report.operations.items())
     found["operations"] = f"{sum(report.operations.values())} per step: {counts}"
     return found
 

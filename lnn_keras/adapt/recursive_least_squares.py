@@ -11,7 +11,6 @@ from lnn_keras.adapt.linear_method import (
     outer,
     row_times,
     times_column,
-    where_any,
 )
 from lnn_keras.argument_checks import require_portion, require_positive
 from lnn_keras.tensors import Tensor, ops

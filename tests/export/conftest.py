@@ -1,23 +1,15 @@
 """Signals, trainable models and exports that several test files share, made once per session."""
 
 import functools
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
-from export_models import compiled, convolutional, normalized, reset_names_and_seeds
+from export_models import compiled, convolutional, normalized, reset_names_and_seeds, sines
 
 import export
-
-
-def sines(sequences, length, features, noise=0.0):
-    """Slow sines with noise, as sensors give them: (sequences, time, features)."""
-    random = np.random.default_rng(0)
-    phase = random.random((sequences, 1, features)) * 6
-    signal = np.sin(np.arange(length)[None, :, None] / 9 + phase)
-    return (signal + noise * random.standard_normal(signal.shape)).astype("float32")
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +82,27 @@ def trainable():
         return model
 
     return reset
+
+
+@pytest.fixture(scope="session")
+def c_exports(tmp_path_factory):
+    """A folder with integers, and one with floats and elapsed time, as `to_c` writes them."""
+    from c_projects import MODELS, data
+
+    root = tmp_path_factory.mktemp("projects")
+    made = {}
+    for name, recipe in (("gru", "int16x8"), ("cfc-elapsed", "float32")):
+        reset_names_and_seeds()
+        model = MODELS[name]()
+        made[recipe] = root / recipe
+        prefix = None if recipe == "int16x8" else "timed"
+        export.to_c(
+            model, root / recipe, recipe=recipe, calibration=data(model), steps=40, prefix=prefix
+        )
+    return made
+
+
+@pytest.fixture
+def c_export(c_exports, tmp_path):
+    """A copy of the folder with integers, to build in."""
+    return shutil.copytree(c_exports["int16x8"], tmp_path / "folder")

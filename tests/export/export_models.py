@@ -1,6 +1,7 @@
 """Layers, cells and small models that the export tests parametrize over, and steps to a file."""
 
 import keras
+import numpy as np
 
 import export
 from export import recipes, targets
@@ -75,6 +76,14 @@ RECURRENT = {
     ),
     "stateless": lambda: layers.Dense(4, activation="tanh"),
 }
+
+
+def sines(sequences, length, features, noise=0.0):
+    """Slow sines with noise, as sensors give them: (sequences, time, features)."""
+    random = np.random.default_rng(0)
+    phase = random.random((sequences, 1, features)) * 6
+    signal = np.sin(np.arange(length)[None, :, None] / 9 + phase)
+    return (signal + noise * random.standard_normal(signal.shape)).astype("float32")
 
 
 def reset_names_and_seeds():

@@ -145,15 +145,15 @@ def test_operations_without_a_form_in_c_name_their_layer(tmp_path):
     def model_of(outputs):
         return keras.Model(inputs, outputs)
 
-    adaptive = keras.layers.RNN(
-        export_models_cell(), return_sequences=True, name="adaptive_steps"
-    )(inputs)
+    adaptive = keras.layers.RNN(export_models_cell(), return_sequences=True, name="adaptive_steps")(
+        inputs
+    )
     with pytest.raises(ValueError, match="'adaptive_steps' has a loop whose number of iterations"):
         to_c(model_of(adaptive), tmp_path / "c", recipe="float32")
-    with pytest.raises(ValueError, match="a divisor lies between .* and may be 0"):
+    with pytest.raises(ValueError, match=r"a divisor lies between .* and may be 0"):
         to_c(model_of(1 / (inputs + 0.01)), tmp_path / "c", calibration=x)
     sorted_ = keras.layers.Lambda(lambda v: keras.ops.sort(v, axis=-1), name="sorting")(inputs)
-    with pytest.raises(ValueError, match="'sorting' uses the operation .* no form in C"):
+    with pytest.raises(ValueError, match=r"'sorting' uses the operation .* no form in C"):
         to_c(model_of(sorted_), tmp_path / "c", recipe="float32")
     assert list(tmp_path.iterdir()) == []
 

@@ -57,7 +57,7 @@ def test_every_recipe_of_every_target_is_a_row(compared):
     assert len(pairs) == len(expected) and set(pairs) == expected
     assert (table.model, table.steps, table.keras_metric) == ("walk", 240, None)
     assert len(stages) == len(pairs)
-    assert "micro float32 (1 of 8)" in stages and "phone int16x8 (8 of 8)" in stages
+    assert "c int16x8 (1 of 11)" in stages and "phone int16x8 (11 of 11)" in stages
     assert list(folder.iterdir()) == []
 
 
@@ -75,7 +75,7 @@ def test_a_failed_recipe_is_a_row_with_its_reasons(compared, model, walks, tmp_p
 
 
 def test_a_finer_recipe_passes(compared):
-    for target in ("micro", "phone"):
+    for target in ("micro", "phone", "c"):
         row = row_of(compared[0], target, "int16x8")
         assert row.verdict == "passed" and row.reasons == () and 0 < row.error < 0.02
     assert row_of(compared[0], "phone", "int16x8").arena_bytes is None
@@ -134,7 +134,7 @@ def test_wrong_arguments_are_refused_before_any_work(changes, message, model, wa
     def work(*args, **kwargs):
         raise AssertionError("worked")
 
-    for name in ("convert", "verify", "closed_loop_samples"):
+    for name in ("artifact", "verify", "closed_loop_samples"):
         monkeypatch.setattr(comparison, name, work)
     arguments = {"model": model, "calibration": walks} | changes
     with pytest.raises(ValueError, match=message):
@@ -142,7 +142,7 @@ def test_wrong_arguments_are_refused_before_any_work(changes, message, model, wa
 
 
 def test_true_outputs_of_files_without_a_step_are_checked_too(monkeypatch, walks):
-    monkeypatch.setattr(comparison, "convert", None)
+    monkeypatch.setattr(comparison, "artifact", None)
     both_ways = keras.Sequential([keras.Input((None, 5)), layers.Bidirectional(layers.GRU(2))])
     for shape in ((16, 3), (16, WINDOW, 4), (15, 4)):
         with pytest.raises(ValueError, match=r"shape \(16, 4\); received"):

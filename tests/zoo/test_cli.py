@@ -57,6 +57,8 @@ def test_demo(exported):
         "report.html",
     }
     assert f"build/{NAME}/model.tflite" in result.stdout
+    assert "C, int16x8" in result.stdout and f"build/{NAME}-c" in result.stdout
+    assert (folder.parent / f"{NAME}-c/half_cheetah.c").is_file()
 
 
 def test_verify(exported):

@@ -15,6 +15,7 @@ from zoo.cli import export_arguments, exports
 from zoo.hub import store
 
 NAME = "half-cheetah-micro"
+TO_C = ["export", NAME, "--target", "c"]
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +49,23 @@ def test_names_are_those_of_the_library():
         (["export", NAME, "--tolerance", "nan"], "`--tolerance` must lie between 0 and 1"),
         (["export", NAME, "--metric-tolerance", "3"], "`--metric-tolerance` must lie between"),
         (["export", NAME, "--recipe", "int9"], "Unknown recipe 'int9'; allowed: dynamic, float16"),
-        (["export", NAME, "--target", "micr"], "Unknown target 'micr'; allowed: micro, phone"),
+        (["export", NAME, "--target", "micr"], "Unknown target 'micr'; allowed: c, micro, phone"),
         (
             ["export", NAME, "--recipe", "dynamic"],
             "Target 'micro' does not take recipe 'dynamic'; allowed: float32, int8, int16x8.",
         ),
+        (
+            [*TO_C, "--recipe", "int8"],
+            "Target 'c' does not take recipe 'int8'; allowed: int16x8",
+        ),
+        ([*TO_C, "--layout", "make"], "Unknown layout 'make'; allowed: cmake, arduino, zephyr, es"),
+        ([*TO_C, "--prefix", "a b"], "`prefix` must be a C identifier that is no keyword, such as"),
+        ([*TO_C, "--prefix", "replay"], "`prefix` must not be 'replay', the name of another head"),
+        ([*TO_C, "--adapt", "--recipe", "int16"], "Target 'c' takes `--adapt` with recipe 'float3"),
+        (["export", NAME, "--layout", "cmake"], "`--layout` is for target 'c'; the target is 'mi"),
+        (["export", NAME, "--prefix", "a"], "`--prefix` is for target 'c'; the target is 'micro'"),
+        (["export", "empty.keras", "--target", "c"], "Recipe 'int16x8' needs typical sequences: g"),
+        (["verify", ".", "--model", NAME], ". is a folder without model.json; name a .tflite file"),
         (["export", "half-cheeta"], "Unknown preset 'half-cheeta'"),
         (["export", "no.keras"], "There is no file no.keras"),
         (["export", NAME, "--calibration", "no.npz"], "There is no file no.npz"),
@@ -192,3 +205,29 @@ def test_compare_writes_the_format_that_is_asked_for(own, tmp_path, monkeypatch)
         result = lnn(*arguments, "--out", *out, cwd=tmp_path)
         assert (result.returncode, result.stdout) == (0, ""), result.stderr
         assert (tmp_path / out[0]).read_text("utf-8") == text + "\n"
+
+
+@pytest.fixture(scope="module")
+def in_c(tmp_path_factory):
+    """The preset as C, and what the command printed."""
+    folder = tmp_path_factory.mktemp("c")
+    arguments = ["--prefix", "cheetah", "--layout", "arduino", "--steps", "60", "--out", "device"]
+    return lnn(*TO_C, *arguments, cwd=folder), folder
+
+
+def test_c_source_is_exported(in_c):
+    result, folder = in_c
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "int16x8 for c, 60 closed-loop steps" in result.stdout
+    assert "operations" not in result.stdout and "source " in result.stdout
+    assert (folder / "device/src/cheetah.c").is_file()
+    listed = [line.split() for line in result.stdout.splitlines() if " device" in line]
+    assert ["src/", "device/src"] in listed and ["README.md", "device/README.md"] in listed
+    assert len(listed) == 7
+
+
+@pytest.mark.parametrize("path", ["device", "device/src/cheetah.h"])
+def test_c_source_is_verified_again(in_c, path):
+    result = lnn("verify", path, "--model", NAME, "--steps", "60", "--json", cwd=in_c[1])
+    report = json.loads(result.stdout)
+    assert report["passed"] and (report["target"], report["recipe"]) == ("c", "int16x8")

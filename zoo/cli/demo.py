@@ -35,7 +35,9 @@ def run_demo(directory: Path, console: "Console") -> bool:
     Returns:
         Whether the verification passed.
     """
-    from export import VerificationError, to_tflite
+    from dataclasses import replace
+
+    from export import VerificationError, to_c, to_tflite
     from zoo.hub import store
     from zoo.training.prediction import predict
 
@@ -63,7 +65,22 @@ def run_demo(directory: Path, console: "Console") -> bool:
                 steps=VERIFIED_STEPS,
                 progress=status.update,
             )
+            source = to_c(
+                model,
+                directory / f"{PRESET}-c",
+                recipe="int16x8",
+                calibration=samples["calibration"],
+                evaluation=(inputs, targets),
+                steps=VERIFIED_STEPS,
+                progress=status.update,
+            )
         except VerificationError as failed:
-            report = failed.report
-    report.print(console)
-    return report.passed
+            failed.report.print(console)
+            return False
+    # One table with the row of the C source.
+    in_c = replace(source.results[-1], name=f"{source.results[-1].name}, {source.recipe}")
+    replace(report, results=(*report.results, in_c)).print(console)
+    console.print(
+        f"C source           {directory / f'{PRESET}-c'}", highlight=False, soft_wrap=True
+    )
+    return True

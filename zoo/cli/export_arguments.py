@@ -9,8 +9,10 @@ from zoo.argument_checks import require_choice
 RECIPES = {
     "phone": ("float32", "float16", "dynamic", "int8", "int16x8"),
     "micro": ("float32", "int8", "int16x8"),
+    "c": ("int16x8", "int16", "float32"),
 }
-INTEGER_RECIPES = ("int8", "int16x8")
+DEFAULT_RECIPES = {"phone": "int8", "micro": "int8", "c": "int16x8"}
+INTEGER_RECIPES = ("int8", "int16x8", "int16")
 FORMATS = {"table": ".txt", "markdown": ".md", "json": ".json"}  # with the suffixes of files
 
 
@@ -27,6 +29,40 @@ def require_recipe(target: str, recipe: str) -> None:
         raise ValueError(
             f"Target {target!r} does not take recipe {recipe!r}; "
             f"allowed: {', '.join(RECIPES[target])}."
+        )
+
+
+def require_c_options(
+    target: str, recipe: str, prefix: str | None, layout: str | None, adapt: bool
+) -> None:
+    """Raise a ValueError if an option does not fit the target, or a prefix or layout is wrong."""
+    from export.c import layouts
+    from export.c.code import identifiers
+
+    if target == "c":
+        if adapt and recipe != "float32":
+            raise ValueError(
+                f"Target 'c' takes `--adapt` with recipe 'float32' only; received {recipe!r}."
+            )
+        if prefix is not None:
+            identifiers.require_prefix(prefix)
+        layouts.get(layout or layouts.DEFAULT)
+        return
+    for option, value in (("--prefix", prefix), ("--layout", layout)):
+        if value is not None:
+            raise ValueError(f"`{option}` is for target 'c'; the target is {target!r}.")
+
+
+def require_exported(path: Path) -> None:
+    """Raise a ValueError if a path is neither a file nor a folder with a model in C."""
+    from zoo.readers import files
+
+    if not path.is_dir():
+        files.content(path)
+    elif not (path / "model.json").is_file():
+        raise ValueError(
+            f"{path} is a folder without model.json; name a .tflite file, or a folder that "
+            "`lnn export --target c` wrote."
         )
 
 

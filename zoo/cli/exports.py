@@ -12,7 +12,7 @@ from zoo.cli.start import load_keras
 Calibration = Annotated[
     Path | None,
     typer.Option(
-        readable=False, help="File of typical sequences, as for predict; for int8 and int16x8."
+        readable=False, help="File of typical sequences, as for predict; for integer recipes."
     ),
 ]
 Reset = Annotated[
@@ -44,58 +44,79 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; default: build/MODEL-TARGET-RECIPE.")
     ] = None,
-    target: Annotated[str, typer.Option(help="Device: micro or phone.")] = "micro",
+    target: Annotated[
+        str, typer.Option(help="micro, phone, or c: source that needs no interpreter.")
+    ] = "micro",
     recipe: Annotated[
-        str, typer.Option(help="float32, int8 or int16x8; for phones also float16 and dynamic.")
-    ] = "int8",
+        str | None,
+        typer.Option(
+            help="float32, int8 (default) or int16x8; for phones also float16 and dynamic; for c "
+            "int16x8 (default), int16 or float32."
+        ),
+    ] = None,
     calibration: Calibration = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Its readout goes on learning on the device.")
     ] = False,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="For c: begins the names of functions; default: the model's name."),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="For c: cmake (default), arduino, zephyr or espidf."),
+    ] = None,
     steps: MaxSteps = 1000,
     reset: Reset = False,
     tolerance: Tolerance = None,
     metric_tolerance: MetricTolerance = None,
 ) -> None:
     """Convert a model for a device, and verify it against Keras."""
+    arguments.require_target(target)
+    recipe = recipe or ("float32" if target == "c" and adapt else arguments.DEFAULT_RECIPES[target])
     arguments.require_recipe(target, recipe)
+    arguments.require_c_options(target, recipe, prefix, layout, adapt)
     arguments.require_steps(steps)
     arguments.require_tolerances(tolerance, metric_tolerance)
     arguments.require_model(source)
     calibration_data, evaluation = _data(source, calibration)
     arguments.require_calibration(recipe, calibration_data)
     load_keras()
-    from export import Adaptation, to_tflite
+    from export import Adaptation, to_c, to_tflite
     from zoo.hub import store
 
     model = store.load(source)
-    adaptation = Adaptation(delay=_delay(source)) if adapt else None
+    folder = out or Path("build") / f"{Path(source).stem}-{target}-{recipe}"
     with progress("Exporting") as update:
-        report = to_tflite(
-            model,
-            out or Path("build") / f"{Path(source).stem}-{target}-{recipe}",
-            target=target,
-            recipe=recipe,
-            calibration=calibration_data,
-            evaluation=evaluation,
-            steps=steps,
-            reset=reset or _is_reset(source),
-            tolerance=tolerance,
-            metric_tolerance=metric_tolerance,
-            adapt=adaptation,
-            progress=update,
-        )
+        shared: dict[str, Any] = {
+            "recipe": recipe,
+            "calibration": calibration_data,
+            "evaluation": evaluation,
+            "steps": steps,
+            "reset": reset or _is_reset(source),
+            "tolerance": tolerance,
+            "metric_tolerance": metric_tolerance,
+            "progress": update,
+            "adapt": Adaptation(delay=_delay(source)) if adapt else None,
+        }
+        if target == "c":
+            report = to_c(model, folder, prefix=prefix, layout=layout or "cmake", **shared)
+        else:
+            report = to_tflite(model, folder, target=target, **shared)
     report.print(console())
 
 
 def verify(
     file: Annotated[
-        Path, typer.Argument(readable=False, help="A .tflite file that `lnn export` wrote.")
+        Path,
+        typer.Argument(
+            readable=False, help="A .tflite file that `lnn export` wrote, or its folder of C."
+        ),
     ],
     model: Annotated[str, typer.Option(help="Its preset, folder or .keras file.")],
     input: InputFile = None,
     target: Annotated[
-        str | None, typer.Option(help="Device: micro or phone; default: the one in the file.")
+        str | None, typer.Option(help="micro, phone or c; default: the one in the file.")
     ] = None,
     steps: MaxSteps = 1000,
     reset: Reset = False,
@@ -104,14 +125,12 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Verify an exported file against its Keras model again."""
-    from zoo.readers import files
-
     if target is not None:
         arguments.require_target(target)
     arguments.require_steps(steps)
     arguments.require_tolerances(tolerance, metric_tolerance)
     # Whether there is such a file, before the seconds that loading Keras takes.
-    files.content(file)
+    arguments.require_exported(file)
     arguments.require_model(model)
     _, evaluation = _data(model, input)
     load_keras()

@@ -67,7 +67,7 @@ def profile(
 
 
 def _holds_c(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.glob("*.c"))
+    return folder.is_dir() and ((folder / "model.json").is_file() or any(folder.glob("*.c")))
 
 
 def _refuse_export_options(source: str, recipe: str | None, calibration: Path | None) -> None:

@@ -12,6 +12,14 @@ _KEYWORDS = frozenset(
     sigmoid_table tanh_table""".split()
 )
 
+# Files NAME.h that would hide those of the C library, of the replay or of the start-up code.
+RESERVED = frozenset(
+    """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
+    stdarg stdbool stddef stdint stdio stdlib string tgmath time wchar wctype
+    arduino lnn_primitives replay replay_main board cortex_m memory riscv semihosting start
+    main""".split()
+)
+
 
 def identifier(name: str) -> str:
     """Return a name with the characters of a C identifier, which is no keyword."""
@@ -21,8 +29,19 @@ def identifier(name: str) -> str:
     return f"{text}_" if text.lower() in _KEYWORDS else text
 
 
-def require_identifier(prefix: str) -> str:
-    """Return a prefix; raise a ValueError if it is no C identifier."""
+def default_prefix(name: str) -> str:
+    """Return a prefix for the files and functions of a model of that name."""
+    prefix = identifier(name).lower()
+    return f"{prefix.rstrip('_')}_model" if prefix in RESERVED or prefix[-1] == "_" else prefix
+
+
+def require_prefix(prefix: str) -> str:
+    """Return a prefix; raise a ValueError if it is no C identifier, or is reserved."""
+    if prefix.lower() in RESERVED:
+        raise ValueError(
+            f"`prefix` must not be {prefix!r}, the name of another header or source file; take "
+            f"another one, such as '{prefix}_model'."
+        )
     if not re.fullmatch(r"[A-Za-z]\w*", prefix, flags=re.ASCII) or prefix != identifier(prefix):
         raise ValueError(
             f"`prefix` must be a C identifier that is no keyword, such as 'arm_model'; received "

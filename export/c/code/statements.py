@@ -114,6 +114,7 @@ class Writer:
             inside.append(self._dot(dot, name, "pair", 2))
             inside.append(f"const int32_t {name}[2] = {{{name}_pair.first, {name}_pair.second}};")
         inside += [
+            "LNN_UNROLL",
             "for (int k = 0; k < 2; ++k) {",
             *_indented(["const int i = pair + k;", *body]),
             "}",

@@ -19,10 +19,16 @@ void reset_handler(void) {
 
 static void fault_handler(void) { report_fault(); }
 
-__attribute__((section(".start"), used)) static const void *const vectors[16] = {
-    stack_top,     reset_handler, fault_handler, fault_handler, fault_handler, fault_handler,
-    fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
-    fault_handler, fault_handler, fault_handler, fault_handler};
+typedef struct {
+  const uint32_t *stack;
+  void (*handlers[15])(void);
+} vector_table;
+
+__attribute__((section(".start"), used)) static const vector_table vectors = {
+    stack_top,
+    {reset_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+     fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+     fault_handler, fault_handler, fault_handler}};
 
 /* SysTick counts down from 2^24 - 1, at the clock of the processor, without an interrupt. */
 void counter_start(void) {

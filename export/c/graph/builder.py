@@ -100,6 +100,13 @@ class Builder:
             with np.errstate(all="ignore"):
                 result = np.asarray(FUNCTIONS[operation](*values), float)
             return self.constant(result, self._name).reshape(shape)
+        if operation == "add" and all(value is None for value in values):
+            sums = [_with_addend(reference) for reference in references]
+            if all(parts is not None for parts in sums):
+                # (x + a) + (y + b) = (x + y) + (a + b)
+                (x, a), (y, b) = (parts for parts in sums if parts is not None)
+                joined = self.elementwise("add", self._codes(x), self._codes(y))
+                return self._with_constant("add", self.reference(joined), a + b).reshape(shape)
         simple = self._simplified(operation, references, values)
         if simple is not None:
             return simple.reshape(shape)
@@ -204,6 +211,17 @@ class Builder:
             if all(part is not None for part in parts):
                 return self.elementwise("add", *(part for part in parts if part is not None))
         return None
+
+
+def _with_addend(reference: Reference) -> tuple[Reference, np.ndarray] | None:
+    """A sum with a constant as its other part and the constant, or None."""
+    node = reference.node
+    if not isinstance(node, Elementwise) or node.operation != "add":
+        return None
+    constant = _constant_values(node.arguments[1])
+    if constant is None:
+        return None
+    return node.arguments[0].at(reference.index), constant[reference.index]
 
 
 def _index(codes: np.ndarray) -> np.ndarray:

@@ -83,7 +83,10 @@ def fold_repeats(graph: Graph) -> Folded:
     origins: dict[Node, list[Node]] = {node: [node] for node in graph.nodes}
     constants: list[Node | Repeat] = [node for node in graph.nodes if isinstance(node, Constant)]
     replaced: dict[Node, Node] = {}
-    nodes = _merged(_inputs_first(graph), replaced, origins)
+    early, late = _by_states(graph)
+    # What depends on inputs only stands between the nodes of the first unfold.
+    nodes = _merged(early, replaced, origins)
+    nodes += [_with_nodes(node, replaced, origins) for node in late]
     outputs = {name: _of(replaced, reference) for name, reference in graph.outputs.items()}
     search = Search(nodes, outputs)
     found = search.find()
@@ -97,12 +100,12 @@ def _of(replaced: dict[Node, Node], reference: Reference) -> Reference:
 
 
 def _merged(nodes: list[Node], replaced: dict[Node, Node], origins) -> list[Node]:
-    """The nodes without those of the inputs that compute the same as an earlier one."""
+    """The nodes without products that compute the same as an earlier one."""
     known: dict[tuple, Node] = {}
     merged = []
     for node in nodes:
         copy = _with_nodes(node, replaced, origins)
-        if isinstance(copy, Product) and isinstance(copy.source.node, Input):
+        if isinstance(copy, Product):
             first = known.setdefault((signature(copy), copy.source.node), copy)
             if first is not copy:
                 replaced[node] = first
@@ -111,11 +114,8 @@ def _merged(nodes: list[Node], replaced: dict[Node, Node], origins) -> list[Node
     return merged
 
 
-def _inputs_first(graph: Graph) -> list[Node]:
-    """The nodes that are no constants; first those that do not depend on states.
-
-    They are the same in all unfolds, but stand between the nodes of the first one.
-    """
+def _by_states(graph: Graph) -> tuple[list[Node], list[Node]]:
+    """The nodes that do not depend on states, and those that do, without constants."""
     states = {name.removeprefix(NEXT) for name in graph.outputs if name.startswith(NEXT)}
     late: set[Node] = set()
     nodes = [node for node in graph.nodes if not isinstance(node, Constant)]
@@ -123,7 +123,7 @@ def _inputs_first(graph: Graph) -> list[Node]:
         is_state = isinstance(node, Input) and node.name in states
         if is_state or any(reference.node in late for reference in read_by(node)):
             late.add(node)
-    return [n for n in nodes if n not in late] + [n for n in nodes if n in late]
+    return [n for n in nodes if n not in late], [n for n in nodes if n in late]
 
 
 def _assembled(constants, search: Search, runs: list[Run], origins) -> Folded:

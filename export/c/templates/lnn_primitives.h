@@ -27,6 +27,9 @@
 #define LNN_UNROLL
 #endif
 
+/* Products of 8-bit and 16-bit numbers are of type int: compilers refuse an int of 16 bits here. */
+typedef char lnn_int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];
+
 /* Sums of products of two rows of a matrix. */
 typedef struct {
   int32_t first;
