@@ -127,17 +127,10 @@ def _part_of_page(part: str) -> str:
     return "\n\n".join(blocks) or "-"
 
 
-def main() -> None:
-    """Measure all parts or one, and write the page."""
-    parser = argument_parser(__doc__)
-    parser.add_argument("--part", choices=PARTS, help="measure one part only")
-    chosen = parser.parse_args().part
-    parts = {
-        name: _printed(rows()) if chosen in (None, name) else _part_of_page(name)
-        for name, rows in PARTS.items()
-    }
+def page_of(parts: dict[str, str]) -> str:
+    """The text of docs/microcontrollers.md, from the tables of each part."""
     tolerances = [f"{percent(RECIPES[name].tolerance)} ({name})" for name in TARGETS["c"].recipes]
-    page = render_page(
+    return render_page(
         PAGE_TEMPLATE,
         keras=keras.__version__,
         steps=f"{STEPS:,}",
@@ -154,7 +147,18 @@ def main() -> None:
         adapt=f"{c_tables.ADAPT_RATIO:.0f}",
         **parts,
     )
-    PAGE.write_text(page)
+
+
+def main() -> None:
+    """Measure all parts or one, and write the page."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("--part", choices=PARTS, help="measure one part only")
+    chosen = parser.parse_args().part
+    parts = {
+        name: _printed(rows()) if chosen in (None, name) else _part_of_page(name)
+        for name, rows in PARTS.items()
+    }
+    PAGE.write_text(page_of(parts))
     print(f"written to {PAGE}")
 
 
