@@ -109,6 +109,11 @@ def to_tflite(
     report_progress = progress or (lambda sentence: None)
     adaptation = adaptation_of(adapt)
     recipe, target = recipes.get(recipe), targets.get(target)
+    if target.name == "c":
+        raise ValueError(
+            "Target 'c' is C source, which export.to_c(model, directory, ...) writes; to_tflite "
+            "takes 'micro' and 'phone'."
+        )
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)

@@ -373,6 +373,7 @@ def test_integer_files_learn_with_a_readout_in_floats(pair, normalized, stream):
     assert types == [{"int8"}, {"float32"}]
 
 
+@pytest.mark.slow
 def test_the_readout_file_learns_what_keras_learns(pair, normalized, stream):
     rows, truth = normalized[1][:, :80], stream[1][:, :80]
     adaptation, evaluation = export.Adaptation(), (rows, truth)

@@ -110,7 +110,7 @@ def scale_error(content):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in ("gru-reset-before", "lstm")))
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("gru", "simple")))
         for name in MODELS
     ],
 )

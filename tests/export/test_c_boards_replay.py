@@ -13,7 +13,7 @@ from export.c_pipeline import to_c
 MODELS = {
     "liquid-six-unfolds": "int16x8",
     "ltc": "int16",
-    "cfc": "float32",
+    "ctrnn": "float32",
 }
 
 

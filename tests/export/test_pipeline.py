@@ -91,9 +91,11 @@ def with_nan(data):
     [
         (
             {"recipe": "int9"},
-            "recipe 'int9'; allowed: dynamic, float16, float32, int16x8, int8. .*'int8'",
+            "recipe 'int9'; allowed: dynamic, float16, float32, int16, int16x8, int8. .*'int8'",
         ),
-        ({"target": "macro"}, "target 'macro'; allowed: micro, phone. .*'micro'"),
+        ({"target": "macro"}, "target 'macro'; allowed: c, micro, phone. .*'micro'"),
+        ({"target": "c"}, r"Target 'c' is C source, which export.to_c\(model"),
+        ({"recipe": "int16"}, "Target 'micro' does not take recipe 'int16'; allowed: float32"),
         ({"calibration": None}, "'int8' needs `calibration`"),
         ({"calibration": with_nan}, r"received 1 NaN .*\(1, 2, 0\)"),
         ({"calibration": lambda d: d[..., :2]}, r"\(batch, time, 3\).*\(3, 40, 2\)"),
