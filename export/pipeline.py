@@ -109,11 +109,7 @@ def to_tflite(
     report_progress = progress or (lambda sentence: None)
     adaptation = adaptation_of(adapt)
     recipe, target = recipes.get(recipe), targets.get(target)
-    if target.name == "c":
-        raise ValueError(
-            "Target 'c' is C source, which export.to_c(model, directory, ...) writes; to_tflite "
-            "takes 'micro' and 'phone'."
-        )
+    _require_interpreter(target)
     recipe = recipes.with_tolerances(recipe, tolerance, metric_tolerance)
     require_at_least(2, "steps", steps)
     require_arguments(target, recipe, calibration)
@@ -288,6 +284,14 @@ def require_arguments(target: Target, recipe: Recipe, calibration: Any) -> None:
     require_tensorflow()
     if recipe.is_integer and calibration is None:
         raise ValueError(f"Recipe {recipe.name!r} needs `calibration` data; received None.")
+
+
+def _require_interpreter(target: Target) -> None:
+    if target.name == "c":
+        raise ValueError(
+            "Target 'c' is C source, which export.to_c(model, directory, ...) writes; to_tflite "
+            "takes 'micro' and 'phone'."
+        )
 
 
 def require_tensorflow() -> None:
