@@ -18,12 +18,7 @@ from export.c.code.replay import REPLAY_STEPS, Replay, hash_of, recorded_rows, r
 from export.c.compile import c_model
 from export.c.model import CModel
 from export.c.project import project_files
-from export.calibration import (
-    closed_loop_samples,
-    data_warnings,
-    slow_state_warnings,
-    state_warnings,
-)
+from export.calibration import calibration_warnings, closed_loop_samples
 from export.data import Data, as_arrays, as_sequences, noise
 from export.evaluation_data import evaluation_pair
 from export.forms.step import Step, to_step
@@ -35,7 +30,7 @@ from export.runtimes.rollout import initial_inputs, stored_rows
 from export.verification.failed_report import remove_failed_report, write_failed_report
 from export.verification.provenance import model_sha256
 from export.verification.report import Report, VerificationError
-from export.verification.report_html import report_page
+from export.verification.report_files import write_report
 from export.verification.verify import VERIFICATION_STEPS, verify
 from lnn_keras.adapt.linear_method import LinearMethod
 from lnn_keras.argument_checks import require_at_least
@@ -136,11 +131,7 @@ def to_c(
         if recipe.is_integer:
             report_progress("Calibrating in closed loop")
             samples = closed_loop_samples(step, sequences)
-            warnings = (
-                *data_warnings(step, sequences, recipe),
-                *state_warnings(step, samples),
-                *slow_state_warnings(step, samples, recipe),
-            )
+            warnings = calibration_warnings(step, sequences, samples, recipe)
         report_progress(f"Writing C for {recipe.name}")
         source = c_model(step, recipe, samples, prefix)
         report_progress("Verifying against Keras")
@@ -177,10 +168,7 @@ def to_c(
         report = replace(report, files={name: str(Path(directory) / name) for name in names})
         report_progress("Writing")
         remove_failed_report(directory)
-        for name, text in (texts | {"report.html": report_page(report)}).items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, "utf-8")
-        report.save(folder / "report.json")
+        write_report(folder, report, texts)
     return report
 
 

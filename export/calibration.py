@@ -58,6 +58,20 @@ def within_range(
     return clipped
 
 
+def calibration_warnings(
+    step: Step,
+    sequences: dict[str, np.ndarray],
+    samples: Sequence[dict[str, np.ndarray]],
+    recipe: Recipe,
+) -> tuple[str, ...]:
+    """Return all warnings that follow from the calibration data of an integer recipe."""
+    return (
+        *data_warnings(step, sequences, recipe),
+        *state_warnings(step, samples),
+        *slow_state_warnings(step, samples, recipe),
+    )
+
+
 def data_warnings(step: Step, sequences: dict[str, np.ndarray], recipe: Recipe) -> tuple[str, ...]:
     """Warn of features that an integer file's inputs resolve poorly, one sentence each.
 

@@ -12,11 +12,9 @@ from numpy.typing import ArrayLike
 from export import recipes, source, targets
 from export.adaptation import Adaptation, adaptation_of, adaptive_data, checked_calibration
 from export.calibration import (
+    calibration_warnings,
     closed_loop_samples,
     constant_tensor_warnings,
-    data_warnings,
-    slow_state_warnings,
-    state_warnings,
 )
 from export.convert import convert, converter
 from export.data import Data, as_arrays, as_sequences, as_whole_sequences, noise
@@ -36,7 +34,7 @@ from export.tflite_file.layout import tensor_layout
 from export.verification.failed_report import remove_failed_report, write_failed_report
 from export.verification.provenance import model_sha256
 from export.verification.report import Report, VerificationError
-from export.verification.report_html import report_page
+from export.verification.report_files import write_report
 from export.verification.verify import VERIFICATION_STEPS, verify
 from lnn_keras.adapt.linear_method import LinearMethod
 from lnn_keras.argument_checks import require_at_least
@@ -143,9 +141,7 @@ def to_tflite(
         content = convert(forms.step, recipe, target, samples, forms.sequence)
         if recipe.is_integer and forms.step is not None and sequences is not None:
             warnings = (
-                *data_warnings(forms.step, sequences, recipe),
-                *state_warnings(forms.step, samples),
-                *slow_state_warnings(forms.step, samples, recipe),
+                *calibration_warnings(forms.step, sequences, samples, recipe),
                 *constant_tensor_warnings(content, samples),
             )
         contents = {"model.tflite": content}
@@ -194,9 +190,7 @@ def to_tflite(
         remove_failed_report(directory)
         for name, content in contents.items():
             (folder / name).write_bytes(content)
-        for name, text in (texts | {"report.html": report_page(report)}).items():
-            (folder / name).write_text(text)
-        report.save(folder / "report.json")
+        write_report(folder, report, texts)
     return report
 
 
@@ -243,13 +237,14 @@ def files_of_last_export(directory: str | Path) -> frozenset[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()
     folders = {Path(name).parts[0] for name in files if len(Path(name).parts) > 1}
+    built = {"build"} if "Makefile" in files else set()  # where make puts its results
     foreign = {
         folder
         for folder in folders
         for path in (Path(directory) / folder).rglob("*")
         if path.is_file() and path.relative_to(directory).as_posix() not in files
     }
-    return (files | folders) - foreign
+    return (files | folders | built) - foreign
 
 
 def _source_files(forms, content, recipe, target, sequences):

@@ -76,6 +76,7 @@ def c_model(
         files=source_files(program, learning, interface, description),
         signature=Signature(_tensors(inputs, shapes), _tensors(outputs, shapes)),
         multiply_accumulates=multiply_accumulates(program),
+        names={name: vector.name for name, vector in {**inputs, **interface.outputs}.items()},
         targets=tuple(interface.targets),
         program=program,
         learning=learning,

@@ -30,6 +30,7 @@ class CModel:
         files: Texts of its source files, by file name.
         signature: Its inputs and outputs; states and next states follow the others.
         multiply_accumulates: Multiply-accumulates of the products of a step.
+        names: By name of an input, an output or a state, its name in C.
         targets: Names of the inputs that the function NAME_adapt takes, to learn from.
         program: The same step as a program that NumPy runs; None if read from a folder.
         learning: The program of NAME_adapt; None if it is read from a folder or learns nothing.
@@ -40,6 +41,7 @@ class CModel:
     files: Mapping[str, str]
     signature: Signature
     multiply_accumulates: int
+    names: Mapping[str, str]
     targets: tuple[str, ...] = ()
     program: Program | None = None
     learning: Program | None = None
@@ -76,6 +78,7 @@ class CModel:
             "replay": replay,
             "files": sorted(self.files),
             "multiply_accumulates": self.multiply_accumulates,
+            "names": dict(self.names),
             "targets": list(self.targets),
             "inputs": described(self.signature.inputs),
             "outputs": described(self.signature.outputs),
@@ -114,6 +117,7 @@ def read_c_model(folder: str | Path) -> CModel:
             files={n: (Path(folder) / sources / n).read_text("utf-8") for n in names},
             signature=Signature(_tensors(described["inputs"]), _tensors(described["outputs"])),
             multiply_accumulates=int(described["multiply_accumulates"]),
+            names={str(name): str(in_c) for name, in_c in described["names"].items()},
             targets=tuple(str(name) for name in described["targets"]),
         )
     except FileNotFoundError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from export.c.code.identifiers import identifier
 from export.c.code.interface import by_value
 from export.c.layouts import Layout
 from export.c.model import CModel
@@ -49,13 +48,13 @@ def example(model: CModel) -> str:
     signature = model.signature
     declared, arguments = [], ["&state"]
     for tensor in _inputs(model):
-        name = _name(tensor)
+        name = model.names[tensor.name]
         single = by_value(_size(tensor), len(_inputs(model)))
         declared.append(f"  float {name} = 1.0f;" if single else _array(model, tensor, " = {0.0f}"))
         arguments.append(name)
     for tensor in signature.data_outputs:
         declared.append(_array(model, tensor))
-        arguments.append(_name(tensor))
+        arguments.append(model.names[tensor.name])
     return fill(
         "export.c",
         "readme_example.c",
@@ -74,7 +73,7 @@ def _inputs(model: CModel) -> list[Tensor]:
 def _learning(model: CModel) -> str:
     if not model.targets:
         return ""
-    targets = ", ".join(f"const float *{identifier(name).lower()}" for name in model.targets)
+    targets = ", ".join(f"const float *{model.names[name]}" for name in model.targets)
     names = {"prefix": model.prefix, "upper": model.prefix.upper(), "targets": targets}
     return fill("export.c", "readme_learning.md", **names)
 
@@ -84,28 +83,23 @@ def _raw(model: CModel) -> dict[str, str]:
     kinds = []
     for tensor in _inputs(model):
         star = "" if by_value(_size(tensor), len(_inputs(model))) else "*"
-        kinds.append(f"{'const ' if star else ''}int16_t {star}{_name(tensor)}")
-    kinds += [f"int16_t *{_name(tensor)}" for tensor in signature.data_outputs]
+        kinds.append(f"{'const ' if star else ''}int16_t {star}{model.names[tensor.name]}")
+    kinds += [f"int16_t *{model.names[tensor.name]}" for tensor in signature.data_outputs]
     return {"prefix": model.prefix, "raw_parameters": ", ".join(kinds)}
 
 
 def _array(model: CModel, tensor: Tensor, value: str = "") -> str:
-    return f"  float {_name(tensor)}[{_size_name(model, tensor)}]{value};"
+    return f"  float {model.names[tensor.name]}[{_size_name(model, tensor)}]{value};"
 
 
 def _size_name(model: CModel, tensor: Tensor) -> str:
-    return f"{model.prefix.upper()}_{identifier(tensor.name).upper()}_SIZE"
+    return f"{model.prefix.upper()}_{model.names[tensor.name].upper()}_SIZE"
 
 
 def _size(tensor: Tensor) -> int:
     return math.prod(tensor.shape)
 
 
-def _name(tensor: Tensor) -> str:
-    """The name of a variable that is neither a keyword nor `state`, which `identifier` avoids."""
-    return identifier(tensor.name).lower()
-
-
 def _row(model: CModel, tensor: Tensor, kind: str, inputs: int) -> str:
     passed = "by value" if by_value(_size(tensor), inputs) else f"`{_size_name(model, tensor)}`"
-    return f"| {kind} | `{_name(tensor)}` | {_size(tensor)} | {passed} |"
+    return f"| {kind} | `{model.names[tensor.name]}` | {_size(tensor)} | {passed} |"

@@ -49,9 +49,9 @@ def output_names(functional: keras.Model, inputs: Sequence[str]) -> list[str]:
     keys = [""] * len(functional.outputs)
     if isinstance(structure, dict) and len(structure) == len(keys):
         keys = sorted(structure)
-    taken = {*inputs, *(NEXT + name for name in inputs)}
+    taken = {name.lower() for name in (*inputs, *(NEXT + name for name in inputs))}
     named = _named_or_numbered(keys, "output")
-    return unique(f"output_{name}" if name in taken else name for name in named)
+    return unique(f"output_{name}" if name.lower() in taken else name for name in named)
 
 
 def layer_names(layers: Sequence[Any]) -> list[str]:
@@ -71,8 +71,11 @@ def layer_names(layers: Sequence[Any]) -> list[str]:
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """Return names as identifiers of letters, digits and underscores; collisions are numbered."""
-    found: list[str] = []
+    """Return names as identifiers of letters, digits and underscores; collisions are numbered.
+
+    Names that differ only in case collide, since TensorFlow takes them as equal.
+    """
+    found: dict[str, str] = {}
     for name in names:
         base = re.sub(r"\W", "_", name, flags=re.ASCII)
         if not base.strip("_") or base[0].isdigit():
@@ -80,16 +83,17 @@ def unique(names: Iterable[str]) -> list[str]:
         if keyword.iskeyword(base):
             base = f"{base}_"
         candidates = (f"{base}_{number}" if number else base for number in count())
-        found.append(next(name for name in candidates if name not in found))
-    return found
+        chosen = next(name for name in candidates if name.lower() not in found)
+        found[chosen.lower()] = chosen
+    return list(found.values())
 
 
 def state_names(layer: str, amount: int, taken: set[str]) -> list[str]:
     """Return names for a layer's states that differ from all inputs and outputs, as do the next."""
-    found = []
+    found, lower = [], {name.lower() for name in taken}
     for index in range(amount):
         name = f"{layer}_state_{index}"
-        while name in taken or NEXT + name in taken:
+        while name.lower() in lower or f"{NEXT}{name}".lower() in lower:
             name += "_"
         found.append(name)
         taken |= {name, NEXT + name}

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from export.verification.report import Report
-from export.verification.report_html import report_page
+from export.verification.report_files import write_report
 from lnn_keras.atomic_folder import whole_folder
 
 FAILED = ".failed"
@@ -18,8 +18,7 @@ def write_failed_report(report: Report, directory: str | Path) -> Path:
     """
     folder = Path(f"{directory}{FAILED}")
     with whole_folder(folder, proof="report.json") as temporary:
-        (temporary / "report.html").write_text(report_page(report))
-        report.save(temporary / "report.json")
+        write_report(temporary, report)
     return folder
 
 

@@ -143,6 +143,48 @@ def test_several_inputs_and_outputs():
     assert max(errors(model, "int16", data).values()) < TOLERANCES["int16"]
 
 
+class Relaxing(layers.Layer):
+    """A cell with unfolds whose output also depends on the state before them."""
+
+    state_size = output_size = 3
+
+    def __init__(self, returned, **kwargs):
+        super().__init__(**kwargs)
+        self.returned = returned
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 3), name="kernel")
+        self.recurrent_kernel = self.add_weight(shape=(3, 3), name="recurrent_kernel")
+
+    def relaxed(self, state, target, unfolds):
+        for _ in range(unfolds):
+            state = state + 0.2 * (keras.ops.tanh(target + state @ self.recurrent_kernel) - state)
+        return state
+
+    def call(self, inputs, states, training=False):
+        (before,) = states
+        after = self.relaxed(before, inputs @ self.kernel, 4)
+        return self.returned(self, before, after), [after]
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        pytest.param(lambda cell, before, after: before, id="the old state"),
+        pytest.param(
+            lambda cell, before, after: after + cell.relaxed(before, 0.3, 3),
+            id="two solutions from one state",
+        ),
+    ],
+)
+def test_a_state_that_is_needed_after_its_unfolds_is_kept(returned):
+    reset_names_and_seeds()
+    model = sequential(layers.RNN(Relaxing(returned), return_sequences=True))
+    for recipe in ("int16", "float32"):
+        (error,) = errors(model, recipe, noise()).values()
+        assert error < TOLERANCES[recipe]
+
+
 def test_pictures():
     reset_names_and_seeds()
     inputs = keras.Input((None, 9, 8, 2))

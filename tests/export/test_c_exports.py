@@ -84,6 +84,9 @@ def test_a_folder_is_replaced_only_if_all_files_are_of_an_export(c_export):
     with pytest.raises(FileExistsError, match=r"holds other files \(board\)"):
         export.to_c(model, c_export, **arguments)
     (c_export / "board/mine.c").unlink()
+    # Results of make are no obstacle.
+    (c_export / "build").mkdir(exist_ok=True)
+    (c_export / "build/replay").touch()
     export.to_c(model, c_export, **arguments)
     names = {
         path.relative_to(c_export).as_posix() for path in c_export.rglob("*") if path.is_file()

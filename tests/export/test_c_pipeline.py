@@ -5,7 +5,7 @@ import ctypes
 import keras
 import numpy as np
 import pytest
-from export_models import WarmCell, reset_names_and_seeds
+from export_models import CELLS, WarmCell, reset_names_and_seeds
 
 import export
 from export.c import host
@@ -145,9 +145,8 @@ def test_operations_without_a_form_in_c_name_their_layer(tmp_path):
     def model_of(outputs):
         return keras.Model(inputs, outputs)
 
-    adaptive = keras.layers.RNN(export_models_cell(), return_sequences=True, name="adaptive_steps")(
-        inputs
-    )
+    cell = CELLS["node-dopri5"]()
+    adaptive = keras.layers.RNN(cell, return_sequences=True, name="adaptive_steps")(inputs)
     with pytest.raises(ValueError, match="'adaptive_steps' has a loop whose number of iterations"):
         to_c(model_of(adaptive), tmp_path / "c", recipe="float32")
     with pytest.raises(ValueError, match=r"a divisor lies between .* and may be 0"):
@@ -158,7 +157,28 @@ def test_operations_without_a_form_in_c_name_their_layer(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def export_models_cell():
-    from export_models import CELLS
-
-    return CELLS["node-dopri5"]()
+@needs_compiler
+def test_names_that_differ_in_case_or_by_an_underscore(tmp_path):
+    """A layer that is called twice has two states; two inputs differ in case only."""
+    reset_names_and_seeds()
+    upper, lower = keras.Input((None, 2), name="X"), keras.Input((None, 2), name="x")
+    twice = keras.layers.SimpleRNN(2, return_sequences=True)
+    outputs = {"X": twice(twice(keras.layers.Subtract()([upper, lower])))}
+    values = np.random.default_rng(0).standard_normal((2, 1, 60, 2)).astype("float32")
+    report = to_c(
+        keras.Model([upper, lower], outputs),
+        tmp_path / "c",
+        recipe="float32",
+        evaluation={"X": values[0], "x": values[1]},
+        prefix="twice",
+        steps=50,
+    )
+    assert report.passed
+    texts = {path.name: path.read_text() for path in (tmp_path / "c").glob("*.[ch]")}
+    library = build_library({n: t for n, t in texts.items() if n != "replay_main.c"})
+    library.replay_reset()
+    for step in range(1000):
+        library.replay_step(step)
+    library.replay_hash.restype = ctypes.c_uint32
+    expected = ctypes.c_uint32.in_dll(library, "replay_expected_hash").value
+    assert library.replay_hash() == expected

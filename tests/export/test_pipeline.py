@@ -182,10 +182,10 @@ def test_an_earlier_export_is_replaced(signal, tmp_path):
 def test_a_full_disk_leaves_nothing(signal, tmp_path, monkeypatch):
     write = Path.write_text
 
-    def full(self, text):
+    def full(self, text, encoding=None):
         if self.name == "report.html":
             raise OSError(errno.ENOSPC, "No space left on device", str(self))
-        return write(self, text)
+        return write(self, text, encoding)
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match=r"Cannot write the folder .*out: No space left on device"):

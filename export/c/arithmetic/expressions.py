@@ -171,6 +171,32 @@ class Program:
     statements: Sequence[Statement]
 
 
+def read_vectors(statements: Sequence[Statement]) -> set[Vector]:
+    """Return the vectors that statements read."""
+    vectors: set[Vector] = set()
+    for statement in statements:
+        if isinstance(statement, TypedRepeat):
+            vectors |= read_vectors(statement.body)
+        elif isinstance(statement, Copy):
+            vectors.add(statement.source)
+        else:
+            vectors |= {e.vector for e in expressions_of(statement) if e.vector is not None}
+    return vectors
+
+
+def written_vectors(statements: Sequence[Statement]) -> set[Vector]:
+    """Return the vectors that statements write."""
+    vectors: set[Vector] = set()
+    for statement in statements:
+        if isinstance(statement, TypedRepeat):
+            vectors |= written_vectors(statement.body)
+        elif isinstance(statement, Copy):
+            vectors.add(statement.target)
+        else:
+            vectors |= {assignment.vector for assignment in statement.assignments}
+    return vectors
+
+
 def expressions_of(loop: TypedLoop) -> list[Expression]:
     """Return all expressions of a loop, arguments first, each once."""
     ordered: list[Expression] = []

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import TypeAlias
@@ -173,9 +172,7 @@ def scale(a: Expression, factors: np.ndarray, hint: int | None) -> Expression:
     exponent = math.log2(largest)
     if np.all(factors == largest) and exponent == int(exponent):
         # A power of two moves the point.
-        return dataclasses.replace(
-            Expression("same", (a,), a.fraction - int(exponent), a.low, a.high)
-        )
+        return Expression("same", (a,), a.fraction - int(exponent), a.low, a.high)
     if hint is not None:
         fraction = hint - a.fraction
         magnitude = largest * 2.0**fraction
@@ -213,7 +210,7 @@ def square_root(a: Operand, hint: int | None) -> Expression:
 
 def logistic(operation: str, e: Expression) -> Expression:
     """Return sigmoid or tanh of a number."""
-    # tanh(x) = 2 sigmoid(2 x) - 1: its argument has one fractional bit more.
+    # The table holds tanh(x / 2), so the argument of tanh has one fractional bit more.
     fraction = SIGMOID_FRACTION + (operation == "tanh")
     e = to_fraction(e, fraction)
     high = (1 << SIGMOID_FRACTION) - 1

@@ -105,7 +105,7 @@ class LoopExpressions:
         vector = self._vectors[node.source.node]
         columns = node.source.index
         if is_dense(node):
-            weights, first = _over_vector(node.weights[row], columns[0], vector.size)
+            weights, first = _over_vector(node.weights[row], columns[0])
             return self._numbers.dot(weights, vector, first, hint)
         weights = node.weights[row]
         if is_sparse(node):
@@ -128,7 +128,7 @@ class LoopExpressions:
         return self._rows.setdefault(offsets.tobytes(), Rows(offsets))
 
 
-def _over_vector(weights: np.ndarray, columns: np.ndarray, size: int) -> tuple[np.ndarray, int]:
+def _over_vector(weights: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, int]:
     """Weights for consecutive elements of a vector, and the first of these elements."""
     first = int(columns.min())
     if np.array_equal(columns, first + np.arange(len(columns))):

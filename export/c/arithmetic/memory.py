@@ -6,7 +6,6 @@ written. A loop may overwrite a vector that it reads if each neuron reads its ow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from export.c.arithmetic.expressions import (
@@ -14,9 +13,10 @@ from export.c.arithmetic.expressions import (
     Program,
     Statement,
     TypedLoop,
-    TypedRepeat,
     Vector,
     expressions_of,
+    read_vectors,
+    written_vectors,
 )
 from export.c.graph.loops import is_identity
 
@@ -54,7 +54,7 @@ class Block:
 def blocks_of(program: Program) -> list[Block]:
     """Return the memory blocks of a program's local vectors."""
     spans = _spans(program)
-    blocks = _blocks_of_states(program, spans)
+    blocks = _blocks_of_states(program)
     for vector in sorted(set(program.locals) & spans.keys(), key=lambda v: (spans[v], v.name)):
         first, last = spans[vector]
         fitting = [block for block in blocks if _fits(program, block, vector, first, last)]
@@ -108,15 +108,14 @@ def _in_place(statement: Statement, read: Vector, written: Vector) -> bool:
     )
 
 
-def _blocks_of_states(program: Program, spans: dict[Vector, tuple[int, int]]) -> list[Block]:
+def _blocks_of_states(program: Program) -> list[Block]:
     blocks = []
     for state in program.states.values():
-        writes = [i for i, s in enumerate(program.statements) if state in _written([s])]
-        reads = [i for i, s in enumerate(program.statements) if state in _touched([s], reads=True)]
-        until = min(writes, default=None)
-        if until is None or max(reads, default=-1) > until:
-            continue
-        blocks.append(Block(state, last=max(reads, default=-1), until=until, occupant=state))
+        writes = [i for i, s in enumerate(program.statements) if state in written_vectors([s])]
+        reads = [i for i, s in enumerate(program.statements) if state in read_vectors([s])]
+        until, last = min(writes, default=None), max(reads, default=-1)
+        if until is not None and last <= until:
+            blocks.append(Block(state, last=last, until=until, occupant=state))
     return blocks
 
 
@@ -124,32 +123,7 @@ def _spans(program: Program) -> dict[Vector, tuple[int, int]]:
     """By vector, the first and the last statement that needs it."""
     spans: dict[Vector, tuple[int, int]] = {}
     for position, statement in enumerate(program.statements):
-        for vector in _touched([statement]):
+        for vector in read_vectors([statement]) | written_vectors([statement]):
             first, _ = spans.get(vector, (position, position))
             spans[vector] = first, position
     return spans
-
-
-def _written(statements: Sequence[Statement]) -> set[Vector]:
-    vectors: set[Vector] = set()
-    for statement in statements:
-        if isinstance(statement, TypedRepeat):
-            vectors |= _written(statement.body)
-        elif isinstance(statement, Copy):
-            vectors.add(statement.target)
-        else:
-            vectors |= {assignment.vector for assignment in statement.assignments}
-    return vectors
-
-
-def _touched(statements: Sequence[Statement], reads: bool = False) -> set[Vector]:
-    """The vectors that statements read, and those that they write unless `reads` is set."""
-    vectors: set[Vector] = set() if reads else _written(statements)
-    for statement in statements:
-        if isinstance(statement, TypedRepeat):
-            vectors |= _touched(statement.body, reads=True)
-        elif isinstance(statement, Copy):
-            vectors.add(statement.source)
-        elif isinstance(statement, TypedLoop):
-            vectors |= {e.vector for e in expressions_of(statement) if e.vector is not None}
-    return vectors

@@ -12,6 +12,7 @@ from export.c.arithmetic.expressions import (
     Assignment,
     Copy,
     Program,
+    Statement,
     TypedLoop,
     TypedRepeat,
     Vector,
@@ -23,20 +24,8 @@ from export.c.arithmetic.rescaling import fraction_of
 from export.c.arithmetic.unread import without_unread
 from export.c.code.equations import equations
 from export.c.code.identifiers import Names
-from export.c.graph.loops import (
-    Loop,
-    Plan,
-    RepeatedLoops,
-    is_identity,
-)
-from export.c.graph.nodes import (
-    Concatenation,
-    Constant,
-    Node,
-    Product,
-    Reference,
-    read_by,
-)
+from export.c.graph.loops import Loop, Plan, RepeatedLoops, is_identity
+from export.c.graph.nodes import Concatenation, Constant, Node, Product, Reference, read_by
 from export.c.graph.ranges import Range
 from export.c.graph.repeats import Carry, Result
 from export.forms.names import NEXT
@@ -150,11 +139,18 @@ class _Typing:
     def program(self, recipe: str) -> Program:
         """The typed program."""
         inputs, states = {}, {}
+        # Before the names of local vectors, so that the interface has those of the model.
+        named = {name: self._names.unique(name) for name in self._inputs}
+        self._output_names = {
+            name: self._names.unique(name)
+            for name in self._plan.outputs
+            if name.removeprefix(NEXT) not in self._states
+        }
         for name, node in self._inputs.items():
-            vector = self._format(node, self._names.unique(name))
+            vector = self._format(node, named[name])
             self._vectors[node] = vector
             (states if name in self._states else inputs)[name] = vector
-        statements: list[TypedLoop | TypedRepeat | Copy] = []
+        statements: list[Statement] = []
         for item in self._plan.items:
             if isinstance(item, Loop):
                 statements.append(self._loop(item))
@@ -164,8 +160,8 @@ class _Typing:
         program = Program(recipe, inputs, states, outputs, self._locals, [*statements, *final])
         return without_unread(program)
 
-    def _repeat(self, item: RepeatedLoops) -> list[TypedLoop | TypedRepeat | Copy]:
-        before: list[TypedLoop | TypedRepeat | Copy] = []
+    def _repeat(self, item: RepeatedLoops) -> list[Statement]:
+        before: list[Statement] = []
         after: list[TypedLoop | Copy] = []
         for carry in item.repeat.carries:
             if self._is_in_place(carry):
@@ -196,7 +192,9 @@ class _Typing:
             and following.node.source is carry.following
             and is_identity(following.index, carry.initial.size)
         )
-        return is_result and not self._readers[carry.initial]
+        returned = any(ref.node is carry.initial for ref in self._plan.outputs.values())
+        starts = [c for r in self._repeats for c in r.carries if c.initial is carry.initial]
+        return is_result and not returned and len(starts) == 1 and not self._readers[carry.initial]
 
     def _output_of(self, node: Node) -> str | None:
         """The name of the data output that alone reads a node, and all of it in order."""
@@ -209,17 +207,7 @@ class _Typing:
         return name if is_identity(self._plan.outputs[name].index, node.size) else None
 
     def _copied(self, node: Node, vector: Vector) -> TypedLoop | Copy:
-        if node in self._vectors and _same_format(self._vectors[node], vector):
-            return Copy(vector, self._vectors[node])
-        everything = np.arange(node.size)
-        value = (
-            self._numbers.load(self._vectors[node], everything)
-            if node in self._vectors
-            else (node.values if isinstance(node, Constant) else None)
-        )
-        assert value is not None
-        expression = self._numbers.stored(value, vector)
-        return TypedLoop(node.size, [Assignment(vector, everything, expression)], ())
+        return self._written(Reference(node, np.arange(node.size)), vector)
 
     def _final(self, states) -> tuple[dict[str, Vector], list[TypedLoop | Copy]]:
         """The data outputs, and the statements that write them and then the next states."""
@@ -248,7 +236,8 @@ class _Typing:
         like = self._vectors.get(reference.node)
         if like is None or like.dtype == "int32":
             like = self._format(reference.node, "")
-        return dataclasses.replace(like, name=self._names.unique(name), size=reference.index.size)
+        chosen = self._output_names[name]
+        return dataclasses.replace(like, name=chosen, size=reference.index.size)
 
     def _written(self, reference: Reference, vector: Vector) -> TypedLoop | Copy:
         source = self._vectors.get(reference.node)
@@ -276,7 +265,7 @@ class _Typing:
             target = store.target
             if target not in self._vectors:
                 output = self._output_of(target)
-                name = self._names.unique(output or _short(target.name))
+                name = self._output_names[output] if output else self._names.unique(target.name)
                 if output is not None:
                     self._vectors[target] = self._outputs[output] = self._format(target, name)
                 elif self._needs_format(target):
@@ -297,7 +286,3 @@ class _Typing:
 
 def _same_format(a: Vector, b: Vector) -> bool:
     return (a.dtype, a.fraction, a.size) == (b.dtype, b.fraction, b.size)
-
-
-def _short(name: str) -> str:
-    return name.rsplit("/", 1)[-1]

@@ -12,32 +12,20 @@ from export.c.arithmetic.expressions import (
     TypedLoop,
     TypedRepeat,
     Vector,
-    expressions_of,
+    read_vectors,
 )
 
 
 def without_unread(program: Program) -> Program:
     """Return a program without the local vectors that nothing reads."""
     while True:
-        read = _read(program.statements)
+        read = read_vectors(program.statements)
         kept = [vector for vector in program.locals if vector in read]
         if len(kept) == len(program.locals):
             return program
         needed = {*kept, *program.states.values(), *program.outputs.values()}
         statements = _writing(program.statements, needed)
         program = dataclasses.replace(program, locals=kept, statements=statements)
-
-
-def _read(statements: Sequence[Statement]) -> set[Vector]:
-    vectors: set[Vector] = set()
-    for statement in statements:
-        if isinstance(statement, TypedRepeat):
-            vectors |= _read(statement.body)
-        elif isinstance(statement, Copy):
-            vectors.add(statement.source)
-        else:
-            vectors |= {e.vector for e in expressions_of(statement) if e.vector is not None}
-    return vectors
 
 
 def _writing(statements: Sequence[Statement], needed: set[Vector]) -> list[Statement]:

@@ -6,7 +6,6 @@ import textwrap
 
 import numpy as np
 
-from export.c.code.identifiers import identifier
 from export.c.code.interface import Interface, c_type
 from export.c.code.saved_state import saved_bytes
 from export.text_templates import fill
@@ -17,8 +16,7 @@ def header(interface: Interface, description: str) -> str:
     prefix, upper = interface.prefix, interface.prefix.upper()
     named = {**interface.inputs, **interface.outputs, **interface.targets}
     sizes = [
-        f"#define {upper}_{identifier(name).upper()}_SIZE {vector.size}"
-        for name, vector in named.items()
+        f"#define {upper}_{vector.name.upper()}_SIZE {vector.size}" for vector in named.values()
     ]
     members = [f"{c_type(v)} {v.name}[{v.size}];" for v in interface.states.values()]
     members = members or ["int16_t unused[2];"]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from export.c.code.constants import array_text
-from export.c.code.identifiers import identifier
 from export.c.code.interface import by_value
 from export.c.model import CModel
 from export.text_templates import fill
@@ -59,7 +58,7 @@ def replay_files(model: CModel, replay: Replay) -> dict[str, str]:
     arrays, arguments, targets = [], ["&state"], ["&state"]
     for tensor in signature.data_inputs:
         values = replay.inputs[tensor.name].reshape(len(replay.inputs[tensor.name]), -1)
-        name = f"recorded_{identifier(tensor.name)}"
+        name = f"recorded_{model.names[tensor.name]}"
         arrays.append(array_text(name, values.astype(tensor.dtype), qualifier="static const"))
         place = f"{name} + row * {values.shape[1]}"
         if tensor.name in model.targets:
@@ -70,11 +69,11 @@ def replay_files(model: CModel, replay: Replay) -> dict[str, str]:
     outputs = []
     for tensor in signature.data_outputs:
         size = int(np.prod(tensor.shape))
-        name = f"returned_{identifier(tensor.name)}"
+        name = f"returned_{model.names[tensor.name]}"
         outputs.append((name, size))
         arguments.append(name)
     states = [
-        (f"state.{identifier(state.name).lower()}", int(np.prod(state.shape)))
+        (f"state.{model.names[state.name]}", int(np.prod(state.shape)))
         for state, _ in signature.states
     ]
     hashed = [f"  hash_{'floats' if is_float else 'integers'}({n}, {s});" for n, s in states]

@@ -123,6 +123,21 @@ class Lowering:
             self._codes[tensor.name] = self.builder.constant(values, tensor.op.name)
         return self._codes[tensor.name]
 
+    def constant(self, tensor: tf.Tensor, operation: tf.Operation) -> np.ndarray:
+        """Return the values of a tensor that an operation takes as a constant.
+
+        Raises:
+            ValueError: The tensor depends on the inputs; the message names the layer.
+        """
+        if tensor.name not in self.constants:
+            layer = layer_of(operation.name, self._model)
+            raise ValueError(
+                f"Layer {layer!r} uses the operation {operation.type} with indices or weights that "
+                "depend on the inputs, which has no form in C. Use another layer, or export to "
+                "target 'micro'."
+            )
+        return self.constants[tensor.name]
+
     def _lower(self, operation: tf.Operation):
         builder, kind = self.builder, operation.type
         layer = layer_of(operation.name, self._model)
@@ -157,7 +172,7 @@ class Lowering:
                 # Only values have codes; the others are indices, sizes and axes.
                 tf.constant(self.tensor(tensor))
                 if _is_value(operation, position)
-                else tf.constant(self.constants[tensor.name])
+                else tf.constant(self.constant(tensor, operation))
                 for position, tensor in enumerate(operation.inputs)
             ]
             attributes = dict(operation.node_def.attr.items())

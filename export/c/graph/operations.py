@@ -79,7 +79,7 @@ def _layout(operation) -> tuple[tuple[int, int], tuple[int, int], bool]:
 
 
 def _convolution(lowering, operation):
-    kernel = np.asarray(lowering.constants[operation.inputs[1].name], "float64")
+    kernel = np.asarray(lowering.constant(operation.inputs[1], operation), "float64")
     picture = lowering.tensor(operation.inputs[0])[0]
     strides, dilations, is_same = _layout(operation)
     height, width = kernel.shape[:2]
@@ -122,7 +122,7 @@ def _reduction(name: str, mean: bool = False) -> Callable[..., np.ndarray]:
     def run(lowering, operation):
         builder = lowering.builder
         codes = lowering.tensor(operation.inputs[0])
-        axes = np.atleast_1d(lowering.constants[operation.inputs[1].name])
+        axes = np.atleast_1d(lowering.constant(operation.inputs[1], operation))
         axes = sorted(int(axis) % codes.ndim for axis in axes)
         kept = [axis for axis in range(codes.ndim) if axis not in axes]
         count = math.prod(codes.shape[axis] for axis in axes)
