@@ -1,6 +1,6 @@
 """Private parts and undocumented conventions of Keras that lnn_keras relies on.
 
-Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_compat.py` has a test of each
+Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_keras_compat.py` has a test of each
 that names the feature which breaks with it.
 """
 

@@ -99,8 +99,9 @@ def record(
     quantities of their equations at the states before each step, see their methods `quantities`:
     for instance "gate" and the effective "time_constant" tau / (1 + tau f) of `LiquidCell`,
     "sensory_current" and "recurrent_current" of each synapse of `LTCCell`, and "accepted_steps" of
-    the solver "dopri5". The arrays are (batch, time, ...), in the order of the inputs also where a layer runs backwards.
-    Masked steps are NaN. The model is not changed; the states of stateful layers are kept.
+    the solver "dopri5". The arrays are (batch, time, ...), in the order of the inputs also where a
+    layer runs backwards. Masked steps are NaN. The model is not changed; the states of stateful
+    layers are kept.
 
     Args:
         model: A Keras model or layer.
@@ -145,12 +146,13 @@ def record(
         model(first.pop("inputs"), **first, **numbers)
     layers = recurrent_layers(model)
     with _kept_states(layers.values()):
-        recorder = _Recorder(model, layers, numbers)
+        names: dict[str, list[str]] = {}
+        recorder = _Recorder(model, layers, numbers, names.update)
         outputs, found = recorder.predict(data, batch_size=batch_size, verbose=0)
     recorded = {}
-    for name, arrays in found.items():
+    for (name, own_names), values in zip(names.items(), found, strict=True):
         layer = layers.get(name) or layers[name.rpartition(SEPARATOR)[0]]
-        recorded[name] = LayerRecording(layer, arrays)
+        recorded[name] = LayerRecording(layer, dict(zip(own_names, values, strict=True)))
     return Recording(outputs, recorded)
 
 
@@ -172,11 +174,15 @@ def _kept_states(layers):
 
 
 class _Recorder(keras.Model):
-    """A model whose outputs are those of another one and the arrays of its recurrent layers."""
+    """A model whose outputs are those of another one and the arrays of its recurrent layers.
 
-    def __init__(self, model, layers, options):
+    The arrays are lists, since JAX sorts dictionaries; `report` receives their names.
+    """
+
+    def __init__(self, model, layers, options, report):
         super().__init__(name="recorder")
         self._model, self._recurrent, self._options = model, layers, options
+        self._report = report
         self.built = True
 
     def call(self, data):
@@ -191,7 +197,8 @@ class _Recorder(keras.Model):
         data = dict(data)
         with loops_replaced(list(self._recurrent.values()), loop):
             outputs = self._model(data.pop("inputs"), **data, **self._options, training=False)
-        return outputs, found
+        self._report({name: list(arrays) for name, arrays in found.items()})
+        return outputs, [list(arrays.values()) for arrays in found.values()]
 
 
 def _described(arrays):

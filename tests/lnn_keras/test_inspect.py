@@ -58,8 +58,8 @@ def test_the_time_constant_of_liquid_cells_is_tau_over_one_plus_tau_f():
         tau = ops.convert_to_numpy(cell.tau)
         expected = tau / (1 + tau * found["gate"])
         np.testing.assert_allclose(found["time_constant"], expected, rtol=1e-5)
-        assert (found["time_constant"] < tau).all()
-        assert (found["time_constant"] > tau / (1 + tau)).all()
+        assert (found["time_constant"] <= tau * (1 + 1e-6)).all()
+        assert (found["time_constant"] >= tau / (1 + tau) * (1 - 1e-6)).all()
 
 
 def test_the_currents_of_an_ltc_cell_add_up_to_its_derivative():
@@ -200,7 +200,7 @@ def test_nested_models_repeated_calls_and_keras_layers():
     )
     x = keras.Input((None, 4))
     h = encoder(encoder(x))
-    stack = lnn_keras.LiquidStack(4, 2, width=4, depth=1, name="stack")
+    stack = lnn_keras.LiquidStack(4, 2, width=4, blocks=1, name="stack")
     model = keras.Model(x, keras.layers.LSTM(3, name="lstm")(stack(h)))
     recording = record(model, X, batch_size=2)
     assert list(recording)[:2] == ["encoder/rnn", "encoder/rnn:2"]
