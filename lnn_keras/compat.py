@@ -1,7 +1,7 @@
 """Private parts and undocumented conventions of Keras that lnn_keras relies on.
 
-Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_keras_compat.py` has a test of each
-that names the feature which breaks with it.
+Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_keras_compat.py` has a test of
+each that names the feature which breaks with it.
 """
 
 import contextlib
@@ -118,12 +118,12 @@ def loops_replaced(layers: Sequence[keras.layers.Layer], replacement: Callable) 
     """
     for layer in layers:
         # Not `setattr`, which tracks attributes as parts of the layer.
-        vars(layer)["inner_loop"] = functools.partial(replacement, layer, layer.inner_loop)
+        layer.__dict__["inner_loop"] = functools.partial(replacement, layer, layer.inner_loop)
     try:
         yield
     finally:
         for layer in layers:
-            vars(layer).pop("inner_loop", None)
+            layer.__dict__.pop("inner_loop", None)
 
 
 def call_before(tensor: Tensor) -> tuple[keras.layers.Layer, list[Tensor]]:

@@ -193,9 +193,10 @@ class ODECell(ContinuousTimeCell):
             "equilibrium": drive / decay,
             "derivative": drive - decay * h,
         }
-        if self.solver != "dopri5":
+        method = self._method
+        if not isinstance(method, Dopri5):
             return found
-        accepted, rejected = self._method.count_steps(equation, h, elapsed)
+        accepted, rejected = method.count_steps(equation, h, elapsed)
         return {**found, "accepted_steps": accepted, "rejected_steps": rejected}
 
     def _equation(self, projected, constants):

@@ -140,14 +140,14 @@ def record(
     options = {name: value for name, value in options.items() if value is not None}
     numbers = {name: value for name, value in options.items() if np.ndim(value) == 0}
     arrays = {name: value for name, value in options.items() if np.ndim(value) > 0}
-    data = keras.tree.map_structure(np.asarray, {"inputs": inputs, **arrays})
+    data: Any = keras.tree.map_structure(np.asarray, {"inputs": inputs, **arrays})
     if not model.built:
-        first = keras.tree.map_structure(lambda array: array[:1], data)
+        first: Any = keras.tree.map_structure(lambda array: array[:1], data)
         model(first.pop("inputs"), **first, **numbers)
     layers = recurrent_layers(model)
     with _kept_states(layers.values()):
         names: dict[str, list[str]] = {}
-        recorder = _Recorder(model, layers, numbers, names.update)
+        recorder: Any = _Recorder(model, layers, numbers, names.update)
         outputs, found = recorder.predict(data, batch_size=batch_size, verbose=0)
     recorded = {}
     for (name, own_names), values in zip(names.items(), found, strict=True):
