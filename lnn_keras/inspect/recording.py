@@ -95,7 +95,8 @@ def record(
     """Run a model and record its recurrent layers, also nested, stacked and bidirectional ones.
 
     Each layer has "state", the states after each step ("state_0", "state_1", ... if the cell has
-    several), and "elapsed" (batch, time), if it differs between steps. Cells of lnn_keras add the
+    several), "previous_state", those before it, "inputs", the data features that the layer takes,
+    and "elapsed" (batch, time), if it differs between steps. Cells of lnn_keras add the
     quantities of their equations at the states before each step, see their methods `quantities`:
     for instance "gate" and the effective "time_constant" tau / (1 + tau f) of `LiquidCell`,
     "sensory_current" and "recurrent_current" of each synapse of `LTCCell`, and "accepted_steps" of

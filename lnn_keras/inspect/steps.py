@@ -45,7 +45,11 @@ def states_and_quantities(
     time = elapsed if flat.elapsed is None else flat.elapsed
     with weights_as(_dtype(layer)):
         quantities = _quantities(layer.cell, flat.features, states, time)
-    found = _by_name("state", split_sizes(after, sizes, axis=-1))
+    found = {
+        **_by_name("state", split_sizes(after, sizes, axis=-1)),
+        **_by_name("previous_state", split_sizes(before, sizes, axis=-1)),
+        "inputs": inputs.features,
+    }
     if inputs.elapsed is not None:
         found["elapsed"] = inputs.elapsed[..., 0]
     batch, length = ops.shape(after)[0], ops.shape(after)[1]
