@@ -1,14 +1,13 @@
 """record: the states, gates, time constants and currents of a model on given inputs."""
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from lnn_keras.compat import loops_replaced
-from lnn_keras.inspect.recurrent_layers import recurrent_layers, unused
+from lnn_keras.inspect.recurrent_layers import unused
+from lnn_keras.inspect.replaced_loops import ModelWithLoops
 from lnn_keras.inspect.steps import states_and_quantities
 
 # Between the name of a layer and the number of its call, from the second on.
@@ -128,78 +127,39 @@ def record(
     recording[layer.name]["time_constant"].shape    # (2, 20, 8)
     ```
     """
-    if not isinstance(model, keras.layers.Layer):
-        raise ValueError(
-            f"`model` must be a Keras model or layer; received {type(model).__name__}."
-        )
-    if isinstance(model, keras.Model) and not (elapsed is None and mask is None):
-        raise ValueError(
-            f"Model {model.name!r} takes elapsed times and masks as inputs or from its layers: "
-            "give them in `inputs`. `elapsed` and `mask` are for single layers."
-        )
-    options = {"elapsed": elapsed, "mask": mask}
-    options = {name: value for name, value in options.items() if value is not None}
-    numbers = {name: value for name, value in options.items() if np.ndim(value) == 0}
-    arrays = {name: value for name, value in options.items() if np.ndim(value) > 0}
-    data: Any = keras.tree.map_structure(np.asarray, {"inputs": inputs, **arrays})
-    if not model.built:
-        first: Any = keras.tree.map_structure(lambda array: array[:1], data)
-        model(first.pop("inputs"), **first, **numbers)
-    layers = recurrent_layers(model)
-    with _kept_states(layers.values()):
-        names: dict[str, list[str]] = {}
-        recorder: Any = _Recorder(model, layers, numbers, names.update)
-        outputs, found = recorder.predict(data, batch_size=batch_size, verbose=0)
-    recorded = {}
+    names: dict[str, list[str]] = {}
+    recorder = _Recorder(model, inputs, elapsed, mask)
+    recorder.report = names.update
+    outputs, found = recorder.run(batch_size)
+    recorded, layers = {}, recorder.recurrent
     for (name, own_names), values in zip(names.items(), found, strict=True):
         layer = layers.get(name) or layers[name.rpartition(SEPARATOR)[0]]
         recorded[name] = LayerRecording(layer, dict(zip(own_names, values, strict=True)))
     return Recording(outputs, recorded)
 
 
-@contextlib.contextmanager
-def _kept_states(layers):
-    """A context after which stateful layers have the states from before it."""
-    variables = [
-        variable
-        for layer in layers
-        if layer.stateful
-        for variable in keras.tree.flatten(layer.states)
-    ]
-    values = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+class _Recorder(ModelWithLoops):
+    """A model whose results are its outputs and the arrays of its recurrent layers.
 
-
-class _Recorder(keras.Model):
-    """A model whose outputs are those of another one and the arrays of its recurrent layers.
-
-    The arrays are lists, since JAX sorts dictionaries; `report` receives their names.
+    The arrays are in lists, since JAX sorts dictionaries; `report` receives their names.
     """
 
-    def __init__(self, model, layers, options, report):
-        super().__init__(name="recorder")
-        self._model, self._recurrent, self._options = model, layers, options
-        self._report = report
-        self.built = True
+    report: Any = None
 
-    def call(self, data):
-        found = {}
-        names = {id(layer): name for name, layer in self._recurrent.items()}
+    def start(self, data):
+        names = {id(layer): name for name, layer in self.recurrent.items()}
+        found: dict[str, dict] = {}
 
         def loop(layer, own_loop, sequences, initial_state, mask, **kwargs):
             name = unused(names[id(layer)], found, SEPARATOR)
             found[name] = states_and_quantities(layer, sequences, initial_state, mask)
             return own_loop(sequences, initial_state, mask, **kwargs)
 
-        data = dict(data)
-        with loops_replaced(list(self._recurrent.values()), loop):
-            outputs = self._model(data.pop("inputs"), **data, **self._options, training=False)
-        self._report({name: list(arrays) for name, arrays in found.items()})
-        return outputs, [list(arrays.values()) for arrays in found.values()]
+        def finish(outputs):
+            self.report({name: list(arrays) for name, arrays in found.items()})
+            return outputs, [list(arrays.values()) for arrays in found.values()]
+
+        return loop, finish
 
 
 def _described(arrays):

@@ -28,10 +28,8 @@ def states_and_quantities(
         initial_state: The states before the first step.
         mask: Booleans (batch, time), or None.
     """
-    inputs, elapsed = _inputs(layer, sequences, mask)
-    if layer.go_backwards:
-        inputs = inputs.map(lambda tensor: ops.flip(tensor, axis=1))
-    initial = [ops.cast(state, _dtype(layer)) for state in keras.tree.flatten(initial_state)]
+    inputs, elapsed = inputs_of(layer, sequences, mask)
+    initial = [ops.cast(state, dtype_of(layer)) for state in keras.tree.flatten(initial_state)]
     after = _scan_states(layer, inputs, initial, elapsed, initial_state)
     first = ops.expand_dims(ops.concatenate(initial, axis=-1), 1)
     before = ops.concatenate([first, after[:, :-1]], axis=1)
@@ -43,7 +41,7 @@ def states_and_quantities(
         initial_state, split_sizes(_without_time(before), sizes, axis=-1)
     )
     time = elapsed if flat.elapsed is None else flat.elapsed
-    with weights_as(_dtype(layer)):
+    with weights_as(dtype_of(layer)):
         quantities = _quantities(layer.cell, flat.features, states, time)
     found = {
         **_by_name("state", split_sizes(after, sizes, axis=-1)),
@@ -61,36 +59,73 @@ def states_and_quantities(
     return found
 
 
-def _dtype(layer):
+def elapsed_of(layer: Any) -> float | None:
+    """The elapsed time of a layer whose steps all take the same, or None."""
+    elapsed = getattr(layer.cell, "elapsed", None)
+    return elapsed if isinstance(elapsed, float) else None
+
+
+def dtype_of(layer: Any) -> str:
+    """The dtype of a layer's steps."""
     return step_dtype(layer.cell if hasattr(layer.cell, "compute_dtype") else layer)
 
 
-def _inputs(layer, sequences, mask) -> tuple[StepInputs, Any]:
-    """The inputs of the steps, and the elapsed time of all steps if it is one number."""
-    cell, dtype, elapsed = layer.cell, _dtype(layer), None
+def inputs_of(
+    layer: Any, sequences: Tensor, mask: Tensor | None
+) -> tuple[StepInputs, float | None]:
+    """The inputs of a layer's steps, in the order in which it computes them.
+
+    Args:
+        layer: The layer.
+        sequences: The sequences that its `inner_loop` takes (batch, time, features).
+        mask: Booleans (batch, time), or None.
+
+    Returns:
+        The inputs, and the elapsed time of all steps if it is one number.
+    """
+    cell, dtype, elapsed = layer.cell, dtype_of(layer), None
     if isinstance(layer, LiquidRNN):
         inputs, elapsed, _ = layer.separate_inputs(sequences, mask)
-        return inputs.map(lambda tensor: ops.cast(tensor, dtype)), elapsed
-    if isinstance(cell, ContinuousTimeCell):
-        sequences, elapsed = cell.separate_elapsed(sequences)
-        elapsed, _ = elapsed_time.refuse_invalid(elapsed, dtype)
-        sequences = bounded(sequences, cell.compute_dtype)
-    if mask is not None:
-        mask = ops.expand_dims(mask, -1)
-    is_number = not hasattr(elapsed, "shape")
-    inputs = StepInputs(sequences, None if is_number else elapsed, mask)
-    return inputs.map(lambda tensor: ops.cast(tensor, dtype)), elapsed if is_number else None
+    else:
+        if isinstance(cell, ContinuousTimeCell):
+            sequences, elapsed = cell.separate_elapsed(sequences)
+            elapsed, _ = elapsed_time.refuse_invalid(elapsed, dtype)
+            sequences = bounded(sequences, cell.compute_dtype)
+        mask = None if mask is None else ops.expand_dims(mask, -1)
+        times = elapsed if hasattr(elapsed, "shape") else None
+        inputs, elapsed = StepInputs(sequences, times, mask), None if times is not None else elapsed
+    inputs = inputs.map(lambda tensor: ops.cast(tensor, dtype))
+    if layer.go_backwards:
+        inputs = inputs.map(lambda tensor: ops.flip(tensor, axis=1))
+    return inputs, elapsed
 
 
 def _scan_states(layer, inputs, initial, elapsed, structure):
     """The states after all steps (batch, time, sizes)."""
-    if isinstance(layer.cell, ContinuousTimeCell):
-        step: Any = CellStep(layer.cell, [], elapsed, training=False, recomputed=False)
-        inputs, parameters = step.project(inputs), step.parameters
-    else:
-        step, parameters = _call_of(layer.cell, structure), []
+    step, inputs, parameters = step_of(layer, inputs, elapsed, structure)
     after, _ = scan(_states_as_output(step), inputs, initial, parameters)
     return after
+
+
+def step_of(
+    layer: Any, inputs: StepInputs, elapsed: float | None, structure: Any
+) -> tuple[Callable, StepInputs, list[Tensor]]:
+    """The step of a layer's cell, with the inputs and the parameters that it takes.
+
+    Args:
+        layer: The layer.
+        inputs: Inputs of all steps (batch, time, size), or of one step (batch, size).
+        elapsed: The elapsed time of all steps, or None if `inputs` has it.
+        structure: The structure of the states that the cell takes.
+
+    Returns:
+        The step, a function (inputs, states, parameters) -> (output, new states) with lists of
+        states, and the other arguments.
+    """
+    if not isinstance(layer.cell, ContinuousTimeCell):
+        return _call_of(layer.cell, structure), inputs, []
+    step = CellStep(layer.cell, [], elapsed, training=False, recomputed=False)
+    return step, step.project(inputs), step.parameters
 
 
 def _call_of(cell, structure) -> Callable:
