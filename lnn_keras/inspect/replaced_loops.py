@@ -72,7 +72,7 @@ class ModelWithLoops(keras.Model):
             repeats: How often the inputs are computed.
             **own: Further arrays, of the length of the repeated inputs, for `start`.
         """
-        data = keras.tree.map_structure(
+        data: Any = keras.tree.map_structure(
             lambda array: np.concatenate([array] * repeats) if repeats > 1 else array, self._data()
         )
         with _kept_states(self.recurrent.values()):
@@ -101,7 +101,7 @@ def _kept_states(layers: Any) -> Iterator[None]:
         if layer.stateful
         for variable in keras.tree.flatten(layer.states)
     ]
-    values = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+    values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
     try:
         yield
     finally:
