@@ -116,8 +116,8 @@ def record(
         "encoder/rnn" or "bidirectional/forward_rnn"; further calls of a layer "rnn:2".
 
     Raises:
-        ValueError: `model` is no Keras layer or has no recurrent layer, or a model is given
-            `elapsed` or `mask`.
+        ValueError: `model` is no Keras layer or has no recurrent layer, does not take `elapsed` or
+            `mask`, or the inputs have no sequence.
 
     Example:
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lnn_keras.compat import loops_replaced
 from lnn_keras.inspect.recurrent_layers import recurrent_layers
+from lnn_keras.layers.cell_step import accepts
 
 
 class ModelWithLoops(keras.Model):
@@ -24,8 +25,8 @@ class ModelWithLoops(keras.Model):
         recurrent: The recurrent layers by name.
 
     Raises:
-        ValueError: `model` is no Keras layer or has no recurrent layer, or a model is given
-            `elapsed` or `mask`.
+        ValueError: `model` is no Keras layer or has no recurrent layer, does not take `elapsed` or
+            `mask`, or the inputs have no sequence.
     """
 
     def __init__(self, model: Any, inputs: Any, elapsed: Any = None, mask: Any = None):
@@ -35,7 +36,9 @@ class ModelWithLoops(keras.Model):
         options = {name: value for name, value in options.items() if value is not None}
         numbers = {name: value for name, value in options.items() if np.ndim(value) == 0}
         arrays = {name: value for name, value in options.items() if np.ndim(value) > 0}
-        data = keras.tree.map_structure(np.asarray, {"inputs": inputs, **arrays})
+        data: Any = keras.tree.map_structure(
+            np.asarray, {"inputs": _as_arrays(inputs, model), **arrays}
+        )
         if not model.built:
             first: Any = keras.tree.map_structure(lambda array: array[:1], data)
             model(first.pop("inputs"), **first, **numbers)
@@ -85,11 +88,38 @@ def _require_layer(model, elapsed, mask):
         raise ValueError(
             f"`model` must be a Keras model or layer; received {type(model).__name__}."
         )
+    if hasattr(model, "state_size"):
+        raise ValueError(
+            f"`model` must apply a cell to sequences; received the cell {model.name!r}. Put it into "
+            "a layer: lnn_keras.LiquidRNN(cell)."
+        )
     if isinstance(model, keras.Model) and not (elapsed is None and mask is None):
         raise ValueError(
             f"Model {model.name!r} takes elapsed times and masks as inputs or from its layers: "
             "give them in `inputs`. `elapsed` and `mask` are for single layers."
         )
+    for name, value in (("elapsed", elapsed), ("mask", mask)):
+        if value is not None and not accepts(model.call, name):
+            raise ValueError(
+                f"{type(model).__name__} {model.name!r} takes no `{name}`. LiquidRNN takes both "
+                "`elapsed` and `mask`; a cell with elapsed='last_feature' takes the elapsed time "
+                "from the inputs."
+            )
+
+
+def _as_arrays(inputs, model):
+    """The inputs as arrays in their structure. Nested lists of numbers are one array."""
+    leaves = keras.tree.flatten(inputs)
+    if leaves and not any(np.ndim(leaf) for leaf in leaves):
+        inputs = np.asarray(inputs)
+        leaves = [inputs]
+    lengths = {len(leaf) for leaf in leaves}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(
+            f"The inputs of {model.name!r} must hold the same number of sequences, at least 1; "
+            f"received arrays of shapes {[np.shape(leaf) for leaf in leaves]}."
+        )
+    return inputs
 
 
 @contextlib.contextmanager

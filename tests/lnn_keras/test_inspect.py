@@ -275,7 +275,13 @@ def test_what_cannot_be_recorded_is_refused():
     model = keras.Sequential([keras.layers.Input((8, 4)), rnn(lnn_keras.LiquidCell(5))])
     with pytest.raises(ValueError, match="give them in `inputs`"):
         record(model, X, elapsed=1.0)
-    recording = record(model, X)
+    with pytest.raises(ValueError, match="takes no `elapsed`"):
+        record(keras.layers.RNN(lnn_keras.LiquidCell(5)), X, elapsed=1.0)
+    with pytest.raises(ValueError, match=r"received the cell.*LiquidRNN\(cell\)"):
+        record(lnn_keras.LiquidCell(5), X)
+    with pytest.raises(ValueError, match=r"at least 1; received arrays of shapes \[\(0, 8, 4\)\]"):
+        record(model, X[:0])
+    recording = record(model, X.tolist())
     with pytest.raises(KeyError, match="there are"):
         recording["other"]
     with pytest.raises(KeyError, match="it has"):
