@@ -88,10 +88,10 @@ def _require_layer(model, elapsed, mask):
         raise ValueError(
             f"`model` must be a Keras model or layer; received {type(model).__name__}."
         )
-    if hasattr(model, "state_size"):
+    if hasattr(model, "state_size") and not isinstance(model, keras.layers.RNN):
         raise ValueError(
-            f"`model` must apply a cell to sequences; received the cell {model.name!r}. Put it into "
-            "a layer: lnn_keras.LiquidRNN(cell)."
+            f"`model` must apply a cell to sequences; received the cell {model.name!r}. Put it "
+            "into a layer: lnn_keras.LiquidRNN(cell)."
         )
     if isinstance(model, keras.Model) and not (elapsed is None and mask is None):
         raise ValueError(
