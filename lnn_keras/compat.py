@@ -27,6 +27,7 @@ __all__ = [
     "has_accelerator",
     "loops_replaced",
     "parts_of",
+    "predict",
     "run_graph",
     "time_loop",
     "weights_as",
@@ -124,6 +125,27 @@ def loops_replaced(layers: Sequence[keras.layers.Layer], replacement: Callable) 
     finally:
         for layer in layers:
             layer.__dict__.pop("inner_loop", None)
+
+
+def predict(model: Any, data: Any, batch_size: int) -> Any:
+    """`keras.Model.predict` without a progress bar, after which the model has its weights.
+
+    Relies on `keras.Model.predict` on JAX, which takes the values of all variables away while it
+    runs, and loses them in an error.
+
+    Args:
+        model: The model.
+        data: Its inputs.
+        batch_size: The number of samples that are computed at once.
+    """
+    kept = [(variable, variable.value) for variable in model.variables]
+    try:
+        return model.predict(data, batch_size=batch_size, verbose=0)
+    except BaseException:
+        if keras.backend.backend() == "jax":
+            for variable, value in kept:
+                variable.assign(value)
+        raise
 
 
 def call_before(tensor: Tensor) -> tuple[keras.layers.Layer, list[Tensor]]:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from lnn_keras.compat import predict
 from lnn_keras.inspect.saliency_inputs import packed
 from lnn_keras.inspect.targets import Target, target_values
 
@@ -27,8 +28,7 @@ class ExplainedModel(keras.Model):
 
     def run(self, arrays: list[np.ndarray], batch_size: int) -> np.ndarray:
         """The explained numbers (batch,)."""
-        predict: Any = self.predict
-        return predict(arrays, batch_size=batch_size, verbose=0)
+        return predict(self, arrays, batch_size)
 
     def call(self, tensors: Any) -> Any:
         outputs = self._model(self._packed(list(tensors)), training=False)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from lnn_keras.autodiff.vjp import value_and_vjp
+from lnn_keras.compat import predict
 from lnn_keras.inspect.saliency_inputs import checked_inputs, packed
 from lnn_keras.inspect.targets import Target, target_values
 from lnn_keras.tensors import ops
@@ -75,8 +76,7 @@ class GradientModel(keras.Model):
             raise ValueError(
                 "Inputs of integers have no gradient; use `lnn_keras.inspect.occlusion`."
             )
-        predict: Any = self.predict
-        values, found = predict(arrays, batch_size=batch_size, verbose=0)
+        values, found = predict(self, arrays, batch_size)
         floats = iter(found)
         return values, [
             next(floats) if differentiable else np.full(array.shape, np.nan, "float32")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lnn_keras.compat import loops_replaced
+from lnn_keras.compat import loops_replaced, predict
 from lnn_keras.inspect.recurrent_layers import recurrent_layers
 from lnn_keras.layers.cell_step import accepts
 
@@ -79,8 +79,7 @@ class ModelWithLoops(keras.Model):
             lambda array: np.concatenate([array] * repeats) if repeats > 1 else array, self._data()
         )
         with _kept_states(self.recurrent.values()):
-            predict: Any = self.predict
-            return predict({**data, **own}, batch_size=batch_size, verbose=0)
+            return predict(self, {**data, **own}, batch_size)
 
 
 def _require_layer(model, elapsed, mask):

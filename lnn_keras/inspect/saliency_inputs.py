@@ -12,8 +12,8 @@ def checked_inputs(model: Any, inputs: Any) -> list[np.ndarray]:
     Integers become floats, but for inputs that the model takes as integers.
 
     Raises:
-        ValueError: `model` is no Keras layer, an input is not (batch, time, ...), or a value is
-            not finite.
+        ValueError: `model` is no Keras layer or takes another number of inputs, an input is not
+            (batch, time, ...), or a value is not finite.
     """
     if not isinstance(model, keras.layers.Layer):
         raise ValueError(
@@ -96,7 +96,9 @@ def _integer_inputs(model, inputs, count):
     by_name = {tensor.name: dtype for tensor, dtype in zip(symbolic, dtypes, strict=True)}
     if isinstance(inputs, dict) and set(inputs) <= set(by_name):
         dtypes = [by_name[name] for name in _names(inputs)]
-    return [dtype.startswith(("int", "uint", "bool")) for dtype in dtypes[:count]]
+    if len(dtypes) != count:
+        raise ValueError(f"{model.name!r} takes {len(dtypes)} inputs; received {count}.")
+    return [dtype.startswith(("int", "uint", "bool")) for dtype in dtypes]
 
 
 def _names(inputs):

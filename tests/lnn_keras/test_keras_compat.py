@@ -139,6 +139,25 @@ def test_loops_of_layers_within_layers_are_replaced_for_a_while():
     assert "inner_loop" not in vars(layer)
 
 
+def test_weights_survive_an_error_in_predict():
+    class Broken(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+            self.dense.build((None, 3))
+            self.built = True
+
+        def call(self, x):
+            raise ValueError("broken" + str(self.dense(x).shape))
+
+    model = Broken()
+    before = keras.ops.convert_to_numpy(model.dense.kernel).copy()
+    with pytest.raises(ValueError, match="broken"):
+        compat.predict(model, np.ones((1, 3), "float32"), 1)
+    after = keras.ops.convert_to_numpy(model.dense.kernel)
+    np.testing.assert_array_equal(before, after, "saliency methods and record run models")
+
+
 def test_the_calls_of_a_graph():
     block = keras.Sequential([keras.Input((None, 4)), keras.layers.Dense(3)])
     x = keras.Input((None, 2))

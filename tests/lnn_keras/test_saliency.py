@@ -32,7 +32,8 @@ class Linear(keras.layers.Layer):
         self.factors = weights
 
     def call(self, x):
-        return keras.ops.sum(x * self.factors, axis=(1, 2))[:, None]
+        factors = keras.ops.convert_to_tensor(self.factors)
+        return keras.ops.sum(x * factors, axis=(1, 2))[:, None]
 
 
 WEIGHTS = RANDOM.normal(size=(5, 3)).astype("float32")
@@ -183,5 +184,7 @@ def test_other_arguments_are_refused(liquid):
         occlusion(liquid, X, 0, width=1, stride=2)
     with pytest.raises(ValueError, match="threshold"):
         temporal_saliency_rescaling(liquid, X, 0, threshold=1.0)
-    with pytest.raises(ValueError, match="one input"):
+    with pytest.raises(ValueError, match="takes 1 inputs; received 2"):
         temporal_saliency_rescaling(liquid, {"a": X, "b": X}, 0)
+    with pytest.raises(ValueError, match="takes one input"):
+        temporal_saliency_rescaling(Linear(WEIGHTS), X[..., 0])
