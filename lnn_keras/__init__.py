@@ -1,6 +1,6 @@
 """Liquid neural networks for Keras 3."""
 
-from lnn_keras import adapt, elapsed, families, initializers, plot, wirings
+from lnn_keras import adapt, elapsed, families, initializers, inspect, plot, wirings
 from lnn_keras.cells import (
     CfCCell,
     ContinuousTimeCell,
@@ -56,6 +56,7 @@ __all__ = [
     "families",
     "from_ncps",
     "initializers",
+    "inspect",
     "plot",
     "wirings",
 ]

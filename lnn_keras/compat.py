@@ -1,10 +1,11 @@
 """Private parts and undocumented conventions of Keras that lnn_keras relies on.
 
-Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_compat.py` has a test of each
-that names the feature which breaks with it.
+Each was checked with Keras 3.12.4 to 3.15.1. `tests/lnn_keras/test_keras_compat.py` has a test of
+each that names the feature which breaks with it.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,8 +22,10 @@ from lnn_keras.tensors import Tensor
 __all__ = [
     "DropoutRNNCell",
     "call_before",
+    "children_of",
     "dropout_seed_states",
     "has_accelerator",
+    "loops_replaced",
     "parts_of",
     "run_graph",
     "time_loop",
@@ -90,6 +93,37 @@ def parts_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     Relies on `Layer._flatten_layers`.
     """
     return layer._flatten_layers()
+
+
+def children_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers that a layer holds directly, in the order of creation.
+
+    Relies on `Layer._flatten_layers`.
+    """
+    return layer._flatten_layers(include_self=False, recursive=False)
+
+
+@contextlib.contextmanager
+def loops_replaced(layers: Sequence[keras.layers.Layer], replacement: Callable) -> Iterator[None]:
+    """A context in which the loops of RNN layers over time are calls of another function.
+
+    Relies on `RNN.inner_loop(sequences, initial_state, mask, training)`, which every RNN layer
+    calls, also within other layers.
+
+    Args:
+        layers: RNN layers.
+        replacement: Function (layer, loop, sequences, initial_state, mask, **kwargs) -> the
+            results of the loop: the last output, all outputs and the last states. `loop` is the
+            layer's own.
+    """
+    for layer in layers:
+        # Not `setattr`, which tracks attributes as parts of the layer.
+        layer.__dict__["inner_loop"] = functools.partial(replacement, layer, layer.inner_loop)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("inner_loop", None)
 
 
 def call_before(tensor: Tensor) -> tuple[keras.layers.Layer, list[Tensor]]:

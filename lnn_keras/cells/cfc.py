@@ -199,11 +199,7 @@ class CfCCell(DenseCell):
         folded, mask = list(constants or []), None
         if len(folded) % 2:
             mask, *folded = folded
-        z = projected + ops.matmul(masked(first_state(states), mask), self.recurrent_kernel)
-        layers = [*self.later_layers[:-1], folded] if folded else self.later_layers
-        for kernel, bias in layers:
-            z = dense(self.activation(z), kernel, bias)
-        heads = ops.split(z, z.shape[-1] // self.units, axis=-1)
+        heads = self._heads(projected, masked(first_state(states), mask), folded)
         before = self.head_activation(heads[0])
         if self.mode == "pure":
             rate = ops.abs(self.w_tau) + ops.abs(before)
@@ -214,6 +210,35 @@ class CfCCell(DenseCell):
             kept = before if self.mode == "no_gate" else before * (1 - gate)
             h = kept + after * gate
         return self.read_out(h), [h]
+
+    def _heads(self, projected, h, folded=()):
+        """The heads, each (batch, units); with the folded last layer, the time heads are one."""
+        z = projected + ops.matmul(h, self.recurrent_kernel)
+        layers = [*self.later_layers[:-1], folded] if folded else self.later_layers
+        for kernel, bias in layers:
+            z = dense(self.activation(z), kernel, bias)
+        return ops.split(z, z.shape[-1] // self.units, axis=-1)
+
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """The heads "before" and "after", the "gate" between them, and "time_constant".
+
+        The time constant is 1 / |time_scale|, the elapsed time over which the argument of the gate
+        changes by 1. In mode "pure" there are "before" and time_constant = 1 / (|w_tau| +
+        |before|). Each is (batch, units).
+        """
+        heads = self._heads(self.project(features), first_state(states))
+        before = self.head_activation(heads[0])
+        if self.mode == "pure":
+            rate = ops.abs(self.w_tau) + ops.abs(before)
+            return {"time_constant": 1 / rate, "before": before}
+        return {
+            "time_constant": 1 / ops.abs(heads[2]),
+            "gate": ops.sigmoid(heads[3] - elapsed * heads[2]),
+            "before": before,
+            "after": self.head_activation(heads[1]),
+        }
 
     def read_out(self, h: Tensor) -> Tensor:
         """The output as a function of the new state (batch, units)."""

@@ -142,6 +142,23 @@ class ContinuousTimeCell(keras.layers.Layer, DropoutRNNCell):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `advance`.")
 
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """Gates, time constants and other quantities of a step, for `lnn_keras.inspect.record`.
+
+        They are those of the equation in the docstring of the cell, at the states before the step.
+
+        Args:
+            features: Data features of this step (batch, features), without the elapsed time.
+            states: The state (batch, state_size), or a list of all states.
+            elapsed: Elapsed time, a number or (batch, 1).
+
+        Returns:
+            Tensors (batch, ...) by name; none by default.
+        """
+        return {}
+
     def separate_elapsed(
         self, inputs: Tensor, elapsed: float | Tensor | None = None
     ) -> tuple[Tensor, float | Tensor]:

@@ -151,19 +151,47 @@ class CTGRUCell(DenseCell):
         training: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         """Decay over `elapsed`, then update with the event: -> (output, [traces])."""
-        traces = ops.reshape(first_state(states), (-1, self.units, self.scales))
+        traces = self._decayed(first_state(states), elapsed)
+        _, write, event = self._gates_and_event(projected, traces, *(constants or ()))
+        traces = (1 - write) * traces + write * ops.expand_dims(event, -1)
+        state = ops.reshape(traces, (-1, self.units * self.scales))
+        return ops.sum(traces, axis=-1), [state]
+
+    def _decayed(self, state, elapsed):
+        """The traces (batch, units, scales) of a state after an elapsed time."""
+        traces = ops.reshape(state, (-1, self.units, self.scales))
         rate = ops.cast(1 / self.tau, traces.dtype)
         if hasattr(elapsed, "shape"):
             elapsed = ops.expand_dims(elapsed, -1)
-        traces = traces * ops.exp(-elapsed * rate)
-        h = masked(ops.sum(traces, axis=-1), *(constants or ()))
+        return traces * ops.exp(-elapsed * rate)
+
+    def _gates_and_event(self, projected, traces, mask=None):
+        """The gates r and s (batch, units, scales), and the event q (batch, units)."""
+        h = masked(ops.sum(traces, axis=-1), mask)
         log_tau = projected[..., : 2 * self.units] + ops.matmul(h, self.scale_kernel)
         read, write = (self._scale_weights(part) for part in ops.split(log_tau, 2, axis=-1))
-        memory = masked(ops.sum(read * traces, axis=-1), *(constants or ()))
+        memory = masked(ops.sum(read * traces, axis=-1), mask)
         event = projected[..., 2 * self.units :] + ops.matmul(memory, self.event_kernel)
-        traces = (1 - write) * traces + write * ops.expand_dims(ops.tanh(event), -1)
-        state = ops.reshape(traces, (-1, self.units * self.scales))
-        return ops.sum(traces, axis=-1), [state]
+        return read, write, ops.tanh(event)
+
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """ "read_gate", r, and "write_gate", s (batch, units, scales); "event", q; "time_constant".
+
+        The time constant (batch, units) is the geometric mean of the time scales tau_i, weighted
+        by s_i: the scale at which the event of this step is stored.
+        """
+        traces = self._decayed(first_state(states), elapsed)
+        read, write, event = self._gates_and_event(self.project(features), traces)
+        log_tau = ops.cast(np.log(self.tau), write.dtype)
+        time_constant = ops.exp(ops.sum(write * log_tau, axis=-1))
+        return {
+            "time_constant": time_constant,
+            "read_gate": read,
+            "write_gate": write,
+            "event": event,
+        }
 
     def _scale_weights(self, log_tau):
         """Softmax weights of the time scales (batch, units, scales), largest at the nearest."""

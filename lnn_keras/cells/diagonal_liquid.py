@@ -199,6 +199,21 @@ class DiagonalLiquidCell(DenseCell):
             h = (h + f * reversal) / (decay + f)
         return h, [h]
 
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """ "gate", f; "time_constant", tau / (1 + tau f); "equilibrium", f A / (1/tau + f)."""
+        p, q, leak, reversal = self._gates_and_constants(self.project(features), None)
+        h = self.within_bounds(first_state(states))
+        f = p + (q - p) * h / reversal
+        decay = leak + f
+        return {
+            "time_constant": 1 / decay,
+            "equilibrium": f * reversal / decay,
+            "derivative": f * reversal - decay * h,
+            "gate": f,
+        }
+
     def within_bounds(self, h: Tensor) -> Tensor:
         """A state between 0 and A, where the maps have no pole."""
         if in_device_file():

@@ -6,7 +6,7 @@ import keras
 
 from lnn_keras import families
 from lnn_keras.argument_checks import require_at_least, require_choice
-from lnn_keras.cells.continuous_time import masked, step_dtype
+from lnn_keras.cells.continuous_time import first_state, masked, step_dtype
 from lnn_keras.cells.dense import dense
 from lnn_keras.cells.dense_ode import DenseODECell
 from lnn_keras.cells.initializers import (
@@ -243,9 +243,23 @@ class LEFCell(DenseODECell):
     ) -> tuple[Tensor, Tensor]:
         leak, *mask = constants
         gates, evidence = projected[..., : self.units], projected[..., self.units :]
-        f = ops.sigmoid(gates + ops.matmul(masked(h, *mask), self.recurrent_kernel))
+        f = self._gate(gates, masked(h, *mask))
         leak, f = self._repeat_per_component(leak), self._repeat_per_component(f)
         return delta * f * evidence, delta * (leak + f)
+
+    def _gate(self, projected, h):
+        return ops.sigmoid(projected + ops.matmul(h, self.recurrent_kernel))
+
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """As of every ODE cell, of the state s; "gate", f (batch, units); and "evidence", A."""
+        projected = self.project(features)
+        return {
+            **super().quantities(features, states, elapsed),
+            "gate": self._gate(projected[..., : self.units], first_state(states)),
+            "evidence": projected[..., self.units :] + self.prior,
+        }
 
     def read_out(self, h: Tensor) -> Tensor:
         """Natural parameters, or the means of the statistics and their variances."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from lnn_keras.cells.continuous_time import masked
+from lnn_keras.cells.continuous_time import first_state, masked
 from lnn_keras.cells.dense_ode import DenseODECell
 from lnn_keras.cells.initializers import fan_in_or, initializer_or, uniform_or
 from lnn_keras.initializers import Antisymmetric
@@ -161,8 +161,18 @@ class LiquidCell(DenseODECell):
         *constants: Tensor,
     ) -> tuple[Tensor, Tensor]:
         leak, *mask = constants
-        f = ops.sigmoid(projected + ops.matmul(masked(h, *mask), self.recurrent_kernel))
+        f = self._gate(projected, masked(h, *mask))
         return f * (delta * self.reversal), delta * leak + delta * f
+
+    def _gate(self, projected, h):
+        return ops.sigmoid(projected + ops.matmul(h, self.recurrent_kernel))
+
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """As of every ODE cell, with time_constant = tau / (1 + tau f); and "gate", f."""
+        gate = self._gate(self.project(features), first_state(states))
+        return {**super().quantities(features, states, elapsed), "gate": gate}
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from lnn_keras.argument_checks import require_choice
+from lnn_keras.cells.continuous_time import first_state
 from lnn_keras.cells.initializers import clone_initializer, fan_in_or, uniform_or
 from lnn_keras.cells.ode import ODECell
 from lnn_keras.tensors import Tensor, ops
@@ -196,6 +197,18 @@ class LRCCell(ODECell):
         f, z, o = ops.split(projected + self.recurrent.sums(h), 3, axis=-1)
         rate = delta * self._elastance(o)
         return rate * (ops.tanh(z) * self.leak_reversal), rate * ops.sigmoid(f)
+
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """As of every ODE cell; "forget_gate", sigmoid(f); and "elastance", that of o."""
+        sums = self.project(features) + self.recurrent.sums(first_state(states))
+        f, _, o = ops.split(sums, 3, axis=-1)
+        return {
+            **super().quantities(features, states, elapsed),
+            "forget_gate": ops.sigmoid(f),
+            "elastance": self._elastance(o),
+        }
 
     def _elastance(self, o):
         if self.elastance == "asymmetric":

@@ -240,6 +240,28 @@ class LTCCell(ODECell):
         """The motor neurons, each with its scale and bias."""
         return h[..., : self.output_size] * self.output_scale + self.output_bias
 
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """As of every ODE cell, with time_constant = C / (g + sum w s); and currents.
+
+        "leak_current" is g (e - v), (batch, units). "sensory_current" and "recurrent_current" are
+        w s (E - v) of each synapse, (batch, synapses), in the order of the nonzero entries of
+        `wiring.connect(features).sensory` and `.recurrent`.
+        """
+        v = first_state(states)
+        inputs = features * self.input_scale + self.input_bias
+        return {
+            **super().quantities(features, states, elapsed),
+            "leak_current": self.leak * (self.leak_reversal - v),
+            "sensory_current": self.sensory.current_of_each(inputs, v),
+            "recurrent_current": self.recurrent.current_of_each(v, v),
+        }
+
+    def _equation(self, projected, constants):
+        """As in the base class; the constants are those of `advance_batch_last`."""
+        return super()._equation(projected, ())
+
     def fastest_rate(self) -> Tensor:
         """(g + sum of w) / C of each neuron."""
         decay = self.leak + self.sensory.total_weight() + self.recurrent.total_weight()

@@ -143,13 +143,32 @@ class MixedMemoryCell(DenseCell):
         """Update the memory, then advance the cell: -> (output, [c, *its states])."""
         memory, *inner = states
         h = masked(ops.concatenate(inner, axis=-1), *(constants or ()))
-        gates = projected + ops.matmul(h, self.recurrent_kernel)
-        a, i, f, o = ops.split(gates, 4, axis=-1)
-        kept = ops.sigmoid(f + self.forget_bias) * memory
-        memory = kept + ops.sigmoid(i) * ops.tanh(a)
-        inner_inputs = self.cell.project(ops.sigmoid(o) * ops.tanh(memory), training=training)
+        a, i, f, o = self._gates(projected, h)
+        memory = f * memory + i * a
+        inner_inputs = self.cell.project(o * ops.tanh(memory), training=training)
         output, inner = self.cell.advance(inner_inputs, inner, elapsed, training=training)
         return output, [memory, *inner]
+
+    def _gates(self, projected, h):
+        """The candidate, and the input, forget and output gates of the memory."""
+        gates = projected + ops.matmul(h, self.recurrent_kernel)
+        a, i, f, o = ops.split(gates, 4, axis=-1)
+        return ops.tanh(a), ops.sigmoid(i), ops.sigmoid(f + self.forget_bias), ops.sigmoid(o)
+
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """ "input_gate", "forget_gate" and "output_gate" of the memory; those of the inner cell.
+
+        The names of the inner cell's start with "cell_" where the gates have the same name.
+        """
+        memory, *inner = states
+        projected = self.project(features)
+        a, i, f, o = self._gates(projected, ops.concatenate(inner, axis=-1))
+        gates = {"input_gate": i, "forget_gate": f, "output_gate": o}
+        found = self.cell.quantities(o * ops.tanh(f * memory + i * a), inner, elapsed)
+        inner_found = {f"cell_{name}" if name in gates else name: found[name] for name in found}
+        return {**gates, **inner_found}
 
     def get_config(self) -> dict[str, Any]:
         return {

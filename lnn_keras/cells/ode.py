@@ -170,6 +170,35 @@ class ODECell(ContinuousTimeCell):
             h = solve(self._method, self._equation(projected, constants), h, elapsed)
         return self.read_out(h), [h]
 
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """Quantities of the equation dh/dt = drive - decay h at the state h before the step.
+
+        Args:
+            features: Data features of this step (batch, features), without the elapsed time.
+            states: The state (batch, state_size), or a list that holds it.
+            elapsed: Elapsed time, a number or (batch, 1).
+
+        Returns:
+            "time_constant", 1 / decay; "equilibrium", drive / decay, the value that h approaches
+            while drive and decay last; "derivative", dh/dt; each (batch, state_size). With
+            "dopri5" also "accepted_steps" and "rejected_steps" (batch, 1) of the solver.
+        """
+        h, equation = first_state(states), self._equation(self.project(features), self.constants())
+        drive, decay = equation(h, 1.0)
+        decay = ops.zeros_like(drive) + decay
+        found = {
+            "time_constant": 1 / decay,
+            "equilibrium": drive / decay,
+            "derivative": drive - decay * h,
+        }
+        method = self._method
+        if not isinstance(method, Dopri5):
+            return found
+        accepted, rejected = method.count_steps(equation, h, elapsed)
+        return {**found, "accepted_steps": accepted, "rejected_steps": rejected}
+
     def _equation(self, projected, constants):
         """`increments` as a function of h and delta only."""
         return lambda h, delta: self.increments(projected, h, delta, *constants)

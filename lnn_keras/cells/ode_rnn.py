@@ -179,13 +179,32 @@ class ODERNNCell(DenseCell, ODECell):
     ) -> tuple[Tensor, list[Tensor]]:
         """Solve over `elapsed`, then update with the observation: -> (output, [h])."""
         h, _ = super().advance(projected, states, elapsed, constants, training=training)
-        recurrent = masked(h, *(constants or ()))
-        gates = projected[..., : 2 * self.units] + ops.matmul(recurrent, self.gate_kernel)
-        update, reset = ops.split(ops.sigmoid(gates), 2, axis=-1)
-        candidate = ops.matmul(reset * recurrent, self.candidate_kernel)
-        candidate = ops.tanh(projected[..., 2 * self.units :] + candidate)
+        update, _, candidate = self._gates(projected, masked(h, *(constants or ())))
         h = update * h + (1 - update) * candidate
         return h, [h]
+
+    def _gates(self, projected, h):
+        """The update gate, the reset gate, and the candidate."""
+        gates = projected[..., : 2 * self.units] + ops.matmul(h, self.gate_kernel)
+        update, reset = ops.split(ops.sigmoid(gates), 2, axis=-1)
+        candidate = ops.matmul(reset * h, self.candidate_kernel)
+        return update, reset, ops.tanh(projected[..., 2 * self.units :] + candidate)
+
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """ "derivative", dh/dt before the step; "update_gate", "reset_gate" and "candidate".
+
+        There is no decay, so that the equation has no time constant. The gates are those of the
+        observation, after the equation was solved over the elapsed time. With "dopri5" also
+        "accepted_steps" and "rejected_steps".
+        """
+        found = super().quantities(features, states, elapsed)
+        del found["time_constant"], found["equilibrium"]
+        projected = self.project(features)
+        h, _ = super().advance(projected, states, elapsed)
+        update, reset, candidate = self._gates(projected, h)
+        return {**found, "update_gate": update, "reset_gate": reset, "candidate": candidate}
 
     @property
     def _explicit_order(self):

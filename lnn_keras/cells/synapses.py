@@ -67,13 +67,30 @@ class Synapses:
 
     def currents(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Sums of w s E and of w s for each neuron: (..., sources) -> two (..., units)."""
-        presynaptic = self._presynaptic(values)
-        conductance = self.weight * ops.sigmoid(self.sigma * (presynaptic - self.mu))
+        conductance = self._conductance(values)
         target_matrix = ops.cast(self._target_matrix, conductance.dtype)
         return (
             ops.matmul(conductance * self.reversal, target_matrix),
             ops.matmul(conductance, target_matrix),
         )
+
+    def current_of_each(self, values: Tensor, potentials: Tensor) -> Tensor:
+        """The current w s (E - v) of each synapse.
+
+        Args:
+            values: Values of the sources (..., sources).
+            potentials: Potentials v of the neurons (..., units).
+
+        Returns:
+            (..., synapses).
+        """
+        targets = ops.take(potentials, self._targets, axis=-1)
+        return self._conductance(values) * (self.reversal - targets)
+
+    def _conductance(self, values):
+        """w s of each synapse: (..., sources) -> (..., synapses)."""
+        presynaptic = self._presynaptic(values)
+        return self.weight * ops.sigmoid(self.sigma * (presynaptic - self.mu))
 
     def _presynaptic(self, values):
         """The value of the source of each synapse: (..., sources) -> (..., synapses).

@@ -202,6 +202,19 @@ class WiredCfCCell(DenseCell):
         # Wirings of one layer start with the motor neurons.
         return new[-1][..., : self.output_size], [ops.concatenate(new, axis=-1)]
 
+    def quantities(
+        self, features: Tensor, states: Any, elapsed: float | Tensor
+    ) -> dict[str, Tensor]:
+        """As of `CfCCell`, each (batch, units), the layers in their order."""
+        by_layer = []
+        for cell, h in zip(self.cells, self._split_layers(first_state(states)), strict=True):
+            by_layer.append(cell.quantities(features, h, elapsed))
+            features, _ = cell.advance(cell.project(features), [h], elapsed)
+        return {
+            name: ops.concatenate([found[name] for found in by_layer], axis=-1)
+            for name in by_layer[0]
+        }
+
     def _split_layers(self, h):
         ends = list(itertools.accumulate(cell.units for cell in self.cells))
         # TensorFlow cannot split a tensor into one part by an empty list of indices.

@@ -118,10 +118,10 @@ class OutputAsState:
     """A step whose first state is its last output, which masked steps repeat.
 
     Args:
-        step: The step of the cell.
+        step: The step of the cell, a `CellStep` or another function of the same arguments.
     """
 
-    def __init__(self, step: CellStep):
+    def __init__(self, step: Callable):
         self._step = step
 
     def __call__(

@@ -164,7 +164,7 @@ class LiquidRNN(keras.layers.RNN):
         mask: Tensor | None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        inputs, elapsed, valid = self._separate_inputs(sequences, mask)
+        inputs, elapsed, valid = self.separate_inputs(sequences, mask)
         dtype = step_dtype(self.cell)
         states = [ops.cast(state, dtype) for state in initial_state]
         recurrent_mask = None
@@ -187,10 +187,21 @@ class LiquidRNN(keras.layers.RNN):
             outputs, last_output = self._mark_invalid(outputs, last_output, valid)
         return last_output, outputs, states
 
-    def _separate_inputs(self, sequences, mask) -> Any:
-        """The inputs of the steps by name; their elapsed time if it is one number; which are valid.
+    def separate_inputs(
+        self, sequences: Tensor, mask: Tensor | None
+    ) -> tuple[StepInputs, float | None, Tensor | None]:
+        """The inputs of the steps by name, from the sequences that `inner_loop` takes.
 
         Backwards, each step takes the elapsed time of the gap behind it.
+
+        Args:
+            sequences: The features (batch, time, features), followed by elapsed times if the call
+                was given them.
+            mask: Booleans (batch, time), or None.
+
+        Returns:
+            The inputs; the elapsed time of all steps if it is one number, otherwise None; and which
+            elapsed times are valid (batch, time, 1), or None if all are.
         """
         elapsed = None
         if sequences.shape[-1] > self._features:

@@ -134,6 +134,28 @@ class Dopri5:
             maximum_iterations=self.max_steps,
         )
 
+    def count_steps(
+        self, increments: Callable, h: Tensor, elapsed: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        """The numbers of accepted and of rejected steps of each sample, float (batch, 1)."""
+        progress = self.start(increments, h, elapsed)
+        none = ops.zeros_like(progress[1])
+
+        def iterate(h, left, step, accepted, rejected):
+            after = self.iterate(increments, (h, left, step))
+            is_accepted, is_unfinished = after[1] < left, left > 0
+            accepted = accepted + ops.cast(is_accepted, left.dtype)
+            is_rejected = ops.logical_and(is_unfinished, ops.logical_not(is_accepted))
+            return *after, accepted, rejected + ops.cast(is_rejected, left.dtype)
+
+        *_, accepted, rejected = ops.while_loop(
+            lambda h, left, step, *counts: ops.any(left > 0),
+            iterate,
+            (*progress, none, none),
+            maximum_iterations=self.max_steps,
+        )
+        return accepted, rejected
+
     def finish(self, progress: tuple) -> Tensor:
         """The state at the end; NaN for a sample that has time left."""
         h, left, _ = progress

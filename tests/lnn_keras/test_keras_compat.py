@@ -113,6 +113,32 @@ def test_parts_of_a_layer_are_found_at_any_depth():
     ], why
 
 
+def test_the_children_of_a_layer_are_not_those_of_its_children():
+    inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, name="dense")])
+    outer = keras.Sequential([keras.layers.Input((4,)), inner])
+    assert inner in compat.children_of(outer), "inspect.record looks for layers in layers"
+    assert inner.layers[0] not in compat.children_of(outer)
+    assert inner.layers[0] in compat.children_of(inner)
+
+
+def test_loops_of_layers_within_layers_are_replaced_for_a_while():
+    layer = keras.layers.GRU(3)
+    model = keras.Sequential([keras.layers.Input((5, 2)), layer])
+    x, seen = np.ones((1, 5, 2), "float32"), []
+
+    def loop(layer, own_loop, sequences, initial_state, mask, **kwargs):
+        seen.append((layer, sequences.shape, len(initial_state), mask))
+        return own_loop(sequences, initial_state, mask, **kwargs)
+
+    expected = model(x)
+    with compat.loops_replaced([layer], loop):
+        found = model(x)
+    model(x)
+    assert seen == [(layer, (1, 5, 2), 1, None)], "inspect.record sees the steps of layers"
+    np.testing.assert_array_equal(found, expected)
+    assert "inner_loop" not in vars(layer)
+
+
 def test_the_calls_of_a_graph():
     block = keras.Sequential([keras.Input((None, 4)), keras.layers.Dense(3)])
     x = keras.Input((None, 2))
