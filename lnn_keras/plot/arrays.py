@@ -46,8 +46,7 @@ def one_sample(argument: str, values: Any, sample: int, axes: str = "time, featu
     array = as_floats(argument, values)
     if array.ndim not in (2, 3):
         raise ValueError(
-            f"`{argument}` must have the shape ({axes}) or (batch, {axes}); received "
-            f"{array.shape}."
+            f"`{argument}` must have the shape ({axes}) or (batch, {axes}); received {array.shape}."
         )
     batch = array if array.ndim == 3 else array[None]
     return batch[_checked_index("sample", sample, len(batch), f"`{argument}` holds", "sample")]
@@ -91,9 +90,7 @@ def elapsed_of(recording: Any, elapsed: Any) -> Any:
     return found if found is not None and np.nansum(found) > 0 else None
 
 
-def times(
-    elapsed: Any, steps: int, sample: int, unit: str | None = None
-) -> tuple[np.ndarray, str]:
+def times(elapsed: Any, steps: int, sample: int, unit: str | None = None) -> tuple[np.ndarray, str]:
     """The time of each step, and the label of its axis.
 
     Args:

@@ -175,12 +175,14 @@ def _drawn(points, counts, known, probabilities, title, size):
                 100 * line, low, high, color="0.85", linewidth=0, label="95 % of points by chance"
             )
         axis.plot([0, 100], [0, 100], color="0.35", linestyle="--", linewidth=1, label="ideal")
-        axis.plot(
-            *(100 * points.T), color=style.BLUE, marker="o", markersize=4, label="observed"
-        )
+        axis.plot(*(100 * points.T), color=style.BLUE, marker="o", markersize=4, label="observed")
         axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-        axis.set_xlabel("predicted probability (%)" if probabilities else "intended share (%)")
-        axis.set_ylabel("observed frequency (%)" if probabilities else "share within interval (%)")
+        axis.set_xlabel(
+            "predicted probability (%)" if probabilities else "intended share of the interval (%)"
+        )
+        axis.set_ylabel(
+            "observed frequency (%)" if probabilities else "true values within the interval (%)"
+        )
         if not known.any():
             style.mark_as_empty(axis, "no value is known")
         else:

@@ -63,15 +63,21 @@ def drift(
     if change is not None:
         change = require_at_least(0, "change", change)
         if change >= steps:
-            raise ValueError(f"`change` must be below the number of steps, {steps}; received {change}.")
+            raise ValueError(
+                f"`change` must be below the number of steps, {steps}; received {change}."
+            )
     length = max(1, min(200, steps // 50)) if smoothing is None else smoothing
     length = require_at_least(1, "smoothing", length)
     if length > steps:
-        raise ValueError(f"`smoothing` must be at most the number of steps, {steps}; received {length}.")
+        raise ValueError(
+            f"`smoothing` must be at most the number of steps, {steps}; received {length}."
+        )
     origin = change or 0
     first = 0 if before is None else max(0, origin - require_at_least(0, "before", before))
     last = steps if after is None else min(steps, origin + require_at_least(1, "after", after))
-    notes = [note for name in found for note in arrays.missing_note(f"errors of {name}", found[name])]
+    notes = [
+        note for name in found for note in arrays.missing_note(f"errors of {name}", found[name])
+    ]
     with style.new_figure(size, (8.0, 3.5)) as figure:
         axis: Any = figure.subplots()
         if change is not None:
@@ -105,7 +111,9 @@ def _checked(errors: Any) -> dict[str, np.ndarray]:
     series = errors if isinstance(errors, Mapping) else {"error": errors}
     if not series:
         raise ValueError("`errors` must hold at least one series; received none.")
-    found = {str(name): arrays.as_floats(f"errors[{name!r}]", values) for name, values in series.items()}
+    found = {
+        str(name): arrays.as_floats(f"errors[{name!r}]", values) for name, values in series.items()
+    }
     shapes = {array.shape for array in found.values()}
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         texts = ", ".join(f"{name!r} {array.shape}" for name, array in found.items())

@@ -184,7 +184,9 @@ def _draw_field(axis: Any, grid: np.ndarray, change: np.ndarray, width: float) -
     for level, line, color in ((0, (0, (5, 2)), style.BLUE), (1, (0, (1, 1.3)), style.GREEN)):
         # A curve exists where the change has both signs.
         if change[level].min() < 0 < change[level].max():
-            axis.contour(*grid, change[level], [0], colors=[color], linestyles=[line], linewidths=1.6)
+            axis.contour(
+                *grid, change[level], [0], colors=[color], linestyles=[line], linewidths=1.6
+            )
     every = slice(2, None, 3 if width >= 5 else 4)
     u, v = change[:, every, every]
     # Lengths as they appear on the figure, so that both axes count the same.
@@ -209,8 +211,9 @@ def _draw_field(axis: Any, grid: np.ndarray, change: np.ndarray, width: float) -
 
 def _draw_path(axis: Any, path: np.ndarray) -> None:
     if len(path) > 1:
-        axis.plot(*path.T, color="white", linewidth=3, zorder=3)
-        axis.plot(*path.T, color=style.VERMILLION, linewidth=1.5, zorder=4)
+        width = 1.5 if len(path) <= 80 else 0.8
+        axis.plot(*path.T, color="white", linewidth=2 * width, zorder=3)
+        axis.plot(*path.T, color=style.VERMILLION, linewidth=width, zorder=4)
     ends = ((path[0], "o", "white"), (path[-1], "s", "black"))
     for point, marker, face in ends[-min(len(path), 2) :]:
         axis.plot(

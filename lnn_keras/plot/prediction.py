@@ -71,17 +71,17 @@ def prediction(
     with style.new_figure(size, (8.0, 1.2 + 2.3 * len(chosen))) as figure:
         ratios = [2.4, 1] * len(chosen)
         axes = figure.subplots(2 * len(chosen), sharex=True, squeeze=False, height_ratios=ratios)
-        axes = axes[:, 0]
+        axes, titled = axes[:, 0], names is not None or count > 1
         for row, index in enumerate(chosen):
             one = {name: values[:, index] for name, values in found.items()}
             letters = int(figure.get_figwidth() * 12)
-            if names is not None or count > 1:
+            if titled:
                 axes[2 * row].set_title(style.shortened(labels[index], letters))
             _draw(axes[2 * row], axes[2 * row + 1], x, one)
         axes[-1].set_xlabel(label)
         if steps == 1:
             axes[-1].set_xlim(x[0] - 0.5, x[0] + 0.5)
-        style.set_legend(axes[0], titled=names is not None or count > 1)
+        style.set_legend(axes[0], space=style.TITLED if titled else 0.3)
         style.set_title(figure, "Prediction and true values" if title is None else title)
         style.set_notes(figure, notes)
     return figure
@@ -114,10 +114,18 @@ def _draw(axis: Any, below: Any, x: np.ndarray, one: dict[str, np.ndarray]) -> N
     target, predicted = one["target"], one["prediction"]
     if "lower" in one:
         axis.fill_between(
-            x, one["lower"], one["upper"], color=style.SKY, alpha=0.45, linewidth=0, label="interval"
+            x,
+            one["lower"],
+            one["upper"],
+            color=style.SKY,
+            alpha=0.45,
+            linewidth=0,
+            label="interval",
         )
     few = {"marker": "o", "markersize": 2.5} if len(x) <= MARKED_STEPS else {}
-    axis.plot(x, target, color="0.45", linewidth=2.2, label="true", **(few or style.marker_of(target)))
+    axis.plot(
+        x, target, color="0.45", linewidth=2.2, label="true", **(few or style.marker_of(target))
+    )
     axis.plot(
         x,
         predicted,

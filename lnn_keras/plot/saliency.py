@@ -81,7 +81,7 @@ def saliency(
     if not peak:
         notes.append("No value has a saliency other than 0.")
     with style.new_figure(size, (8.0, 1.3 + 1.25 * len(chosen))) as figure:
-        ratios = [3, 1.2] * len(chosen)
+        ratios = [3, 1.7] * len(chosen)
         axes = figure.subplots(2 * len(chosen), sharex=True, squeeze=False, height_ratios=ratios)
         axes = axes[:, 0]
         for row, index in enumerate(chosen):
@@ -89,11 +89,16 @@ def saliency(
             fits = int(figure.get_figwidth() * 13) - len(share) - 8
             axes[2 * row].set_title(style.shortened(labels[index], max(fits, 12)) + share)
             _draw_signal(axes[2 * row], x, values[:, index], weights[:, index], peak)
+            axes[2 * row].spines["bottom"].set_visible(False)
+            axes[2 * row].tick_params(bottom=False)
             _draw_bars(axes[2 * row + 1], x, weights[:, index], peak)
+            if row < len(chosen) - 1:
+                axes[2 * row + 1].spines["bottom"].set_visible(False)
+                axes[2 * row + 1].tick_params(bottom=False)
         edges = arrays.edges_of(x)
         axes[0].set_xlim(edges[0], edges[-1])
         axes[-1].set_xlabel(label)
-        style.set_legend(axes[0], _entries((weights[:, chosen] < 0).any()), titled=True)
+        style.set_legend(axes[0], _entries((weights[:, chosen] < 0).any()), space=style.TITLED)
         default_title = "Which values of the input mattered: dark ones most"
         style.set_title(figure, default_title if title is None else title)
         style.set_notes(figure, notes)

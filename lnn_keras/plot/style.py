@@ -28,8 +28,8 @@ SERIES: tuple[dict[str, Any], ...] = (
 )
 COLORMAP = "cividis"
 MISSING_HATCH = "//////"
-# Points of a line that fit on a figure's width, per inch.
-POINTS_PER_INCH = 150
+# Space between an axis with a title and its legend, in units of the font size.
+TITLED = 2.0
 
 _SETTINGS: dict[str, Any] = {
     # Names with $ or _ are not formulas.
@@ -110,13 +110,13 @@ def set_notes(figure: "Figure", notes: Sequence[str]) -> None:
         figure.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color="0.25")
 
 
-def set_legend(axis: Any, handles: Sequence[Any] | None = None, titled: bool = False) -> None:
+def set_legend(axis: Any, handles: Sequence[Any] | None = None, space: float = 0.3) -> None:
     """Put the legend above an axis, in as many columns as fit.
 
     Args:
         axis: The axes.
         handles: The entries; those of the axis by default.
-        titled: Whether the axis has a title, to place the legend above it.
+        space: Distance from the axis, in units of the font size: `TITLED` above its title.
     """
     from matplotlib.lines import Line2D
 
@@ -124,16 +124,14 @@ def set_legend(axis: Any, handles: Sequence[Any] | None = None, titled: bool = F
     if not handles:
         return
     labels = [shortened(str(handle.get_label()), 48) for handle in handles]
-    width = axis.get_figure().get_figwidth() - 0.8
-    widest = max(len(label) for label in labels) * 0.07 + 0.5
-    columns = max(1, min(len(labels), int(width / widest)))
+    columns = _fitting_columns(labels, axis.get_figure().get_figwidth() - 0.7)
     legend = axis.legend(
         handles,
         labels,
         loc="lower left",
         bbox_to_anchor=(0, 1),
         ncols=columns,
-        borderaxespad=1.9 if titled else 0.3,
+        borderaxespad=space,
         borderpad=0,
         handlelength=2.4,
         columnspacing=1.2,
@@ -152,15 +150,20 @@ def shortened(text: str, length: int) -> str:
 
 def plain_log_axis(axis: Any) -> None:
     """Label a logarithmic axis (an `Axis`) with plain numbers instead of powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
     low, high = axis.get_view_interval()
-    decades = np.log10(high / low)
-    steps = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
-    if decades < 0.4:
-        steps = tuple(np.arange(10, 100, 5) / 10)
-    axis.set_major_locator(LogLocator(subs=steps, numticks=6))
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    ticks = np.linspace(low, high, 3)
+    for steps in ([1.0], [1.0, 2.0, 5.0], [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]):
+        places = np.outer(powers, steps).ravel()
+        places = places[(low <= places) & (places <= high)]
+        if len(places) >= 3:
+            ticks = places[:: -(-len(places) // 6)]
+            break
+    axis.set_major_locator(FixedLocator(ticks.tolist()))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -168,7 +171,7 @@ def integer_ticks(axis: Any) -> None:
     """Place the ticks of an axis (an `Axis`) at whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
 def marker_of(values: np.ndarray) -> dict[str, Any]:
@@ -185,6 +188,17 @@ def mark_as_empty(axis: Any, text: str) -> None:
     """Write into an axis without data why it has none."""
     axis.set_yticks([])
     axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", color="0.25")
+
+
+def _fitting_columns(labels: list[str], width: float) -> int:
+    """The largest number of columns whose widest entries fit in a width in inches."""
+    for columns in range(len(labels), 1, -1):
+        rows = -(-len(labels) // columns)
+        # A legend is filled column by column.
+        parts = [labels[first : first + rows] for first in range(0, len(labels), rows)]
+        if sum(max(map(len, part)) * 0.066 + 0.55 for part in parts) <= width:
+            return columns
+    return 1
 
 
 def _wrapped(figure: "Figure", text: str, inches_per_letter: float) -> str:

@@ -133,10 +133,10 @@ def _draw_constants(axis, x, values):
     if units > 1:
         low, high = (np.ma.filled(f(axis=1), np.nan) for f in (known.min, known.max))
         axis.fill_between(x, low, high, color=style.SKY, alpha=0.35, linewidth=0, label="range")
-        alpha = float(np.clip(12 / units, 0.12, 0.8))
+        alpha = float(np.clip(6 / units, 0.07, 0.8))
         for place, column in enumerate(values.T):
             name = "each neuron" if place == 0 else None
-            axis.plot(x, column, color="0.35", linewidth=0.6, alpha=alpha, label=name)
+            axis.plot(x, column, color="0.35", linewidth=0.5, alpha=alpha, label=name)
     name = f"median of {units} neurons" if units > 1 else "the neuron"
     axis.plot(x, median, color="black", linewidth=1.8, label=name, **style.marker_of(median))
     if np.nanmin(values) == np.nanmax(values):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_OF_DENSE, MOST_SYNAPSES = 150, 1500
-SIGN_STYLES = ((style.BLUE, "-"), (style.VERMILLION, (0, (3, 1.5))))
+SIGN_STYLES = ((style.BLUE, "-"), (style.ORANGE, (0, (3, 1.5))))
 # Points of an arc.
 ARC_POINTS = 13
 # Space of a name, in points.
@@ -80,16 +80,24 @@ def wiring(
         drawn, total = _draw_synapses(axis, graph, places, limit, room)
         _draw_neurons(axis, graph, places, room)
         letters = int(figure.get_figwidth() * 3.6)
-        if room >= NAME_HEIGHT:
-            _draw_names(axis, places, range(len(input_names)), input_names, -8, letters)
-            first = len(graph.sensory)
-            ids = [first + neuron for neuron in graph.outputs]
-            _draw_names(axis, places, ids, output_names, 8, letters)
+        first, hidden = len(graph.sensory), []
+        if room * rows / first >= NAME_HEIGHT:
+            _draw_names(axis, places[:first], input_names, -8, letters)
+        elif names is not None:
+            hidden.append("inputs")
+        if room * rows / len(graph.layers[-1][1]) >= NAME_HEIGHT:
+            ends = places[[first + neuron for neuron in graph.outputs]]
+            # To the right of the arcs of the only layer.
+            ends = ends + [0.36 if len(graph.layers) == 1 else 0, 0]
+            _draw_names(axis, ends, output_names, 8, letters)
+        elif outputs is not None:
+            hidden.append("outputs")
         notes = [graph.note] if graph.note else []
         if drawn < total:
             notes.append(f"The {drawn:,} strongest of {total:,} synapses are drawn.")
-        if room < NAME_HEIGHT and (names is not None or outputs is not None):
-            notes.append("Names do not fit at this height; give a taller `size`.")
+        if hidden:
+            kinds = " and ".join(hidden)
+            notes.append(f"Names of {kinds} do not fit at this height; give a taller `size`.")
         units = len(graph.recurrent)
         default_title = (
             f"{graph.name}: {_counted(len(graph.sensory), 'input')}, {_counted(units, 'neuron')}, "
@@ -140,7 +148,7 @@ def _draw_synapses(
     kept = np.sort(np.argsort(-sizes, kind="stable")[:limit])
     sources, targets, sizes = sources[kept], targets[kept], sizes[kept]
     positive = weights[sources, targets] > 0
-    widest = float(np.clip(60 / np.sqrt(max(len(kept), 1)), 1.2, 3))
+    widest = float(np.clip(30 / np.sqrt(max(len(kept), 1)), 0.7, 2.2))
     relative = sizes / sizes.max() if len(sizes) else sizes
     alpha = float(np.clip(9 / np.sqrt(max(len(kept), 1)), 0.25, 0.85))
     targets = targets + len(graph.sensory)
@@ -155,9 +163,11 @@ def _draw_synapses(
             paths, colors=color, linestyles=[line], linewidths=widths, alpha=alpha, zorder=1
         )
         axis.add_collection(lines, autolim=False)
-        _draw_loops(axis, places, sources[(positive if place == 0 else ~positive) & loops], place, room)
+        _draw_loops(
+            axis, places, sources[(positive if place == 0 else ~positive) & loops], place, room
+        )
         entries.append(Line2D([], [], color=color, linestyle=line, label=name))
-    style.set_legend(axis, entries, titled=True)
+    style.set_legend(axis, entries, space=style.TITLED + 1.2)
     return len(kept), total
 
 
@@ -172,7 +182,9 @@ def _path(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
 
 
-def _draw_loops(axis: Any, places: np.ndarray, neurons: np.ndarray, place: int, room: float) -> None:
+def _draw_loops(
+    axis: Any, places: np.ndarray, neurons: np.ndarray, place: int, room: float
+) -> None:
     if len(neurons):
         color, line = SIGN_STYLES[place]
         axis.scatter(
@@ -211,18 +223,16 @@ def _draw_neurons(axis: Any, graph: SynapseGraph, places: np.ndarray, room: floa
         axis.annotate(
             head, (column, 0), (0, 4), textcoords="offset points", ha="center", va="bottom"
         )
-    side = 0.75 if len(columns) == 2 else 0.35
+    side = 0.42 if len(columns) == 2 else 0.35
     axis.set_xlim(-0.15, len(columns) - 1 + side)
     axis.set_ylim(-1, 0.06)
 
 
-def _draw_names(
-    axis: Any, places: np.ndarray, members: Any, names: list[str], offset: int, letters: int
-) -> None:
-    for member, name in zip(members, names, strict=True):
+def _draw_names(axis: Any, places: np.ndarray, names: list[str], offset: int, letters: int) -> None:
+    for place, name in zip(places, names, strict=True):
         axis.annotate(
             style.shortened(name, letters),
-            places[member],
+            place,
             (offset, 0),
             textcoords="offset points",
             ha="right" if offset < 0 else "left",
