@@ -193,10 +193,11 @@ def mark_as_empty(axis: Any, text: str) -> None:
 def _fitting_columns(labels: list[str], width: float) -> int:
     """The largest number of columns whose widest entries fit in a width in inches."""
     for columns in range(len(labels), 1, -1):
-        rows = -(-len(labels) // columns)
-        # A legend is filled column by column.
-        parts = [labels[first : first + rows] for first in range(0, len(labels), rows)]
-        if sum(max(map(len, part)) * 0.066 + 0.55 for part in parts) <= width:
+        # As matplotlib divides the entries among the columns.
+        parts = [
+            [len(labels[i]) for i in part] for part in np.array_split(range(len(labels)), columns)
+        ]
+        if sum(max(part) * 0.068 + 0.55 for part in parts) <= width:
             return columns
     return 1
 

@@ -88,7 +88,7 @@ def wiring(
         if room * rows / len(graph.layers[-1][1]) >= NAME_HEIGHT:
             ends = places[[first + neuron for neuron in graph.outputs]]
             # To the right of the arcs of the only layer.
-            ends = ends + [0.36 if len(graph.layers) == 1 else 0, 0]
+            ends = ends + np.array([0.36 if len(graph.layers) == 1 else 0, 0])
             _draw_names(axis, ends, output_names, 8, letters)
         elif outputs is not None:
             hidden.append("outputs")
@@ -157,7 +157,10 @@ def _draw_synapses(
     for place, name in enumerate(graph.signs):
         color, line = SIGN_STYLES[place]
         chosen = (positive if place == 0 else ~positive) & ~loops
-        paths = [_path(places[a], places[b]) for a, b in zip(sources[chosen], targets[chosen])]
+        paths = [
+            _path(places[a], places[b])
+            for a, b in zip(sources[chosen], targets[chosen], strict=True)
+        ]
         widths = 0.35 + (widest - 0.35) * relative[chosen]
         lines = LineCollection(
             paths, colors=color, linestyles=[line], linewidths=widths, alpha=alpha, zorder=1
