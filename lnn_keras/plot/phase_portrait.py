@@ -128,7 +128,7 @@ def _advance(cell: Any, inputs: np.ndarray, states: list[Any], gap: float | None
 
 
 def _joined(states: list[Any]) -> np.ndarray:
-    parts = [keras.ops.convert_to_numpy(keras.ops.cast(state, "float32")) for state in states]
+    parts = [_numpy(state) for state in states]
     return np.concatenate(parts, axis=-1)
 
 
@@ -177,7 +177,11 @@ def _derivatives(cell: Any, rows: np.ndarray, states: np.ndarray, gap: float | N
     # The constants of LTCCell are for another form of its equation.
     constants = [] if hasattr(cell, "advance_batch_last") else cell.constants()
     drive, decay = cell.increments(cell.project(features), h, 1.0, *constants)
-    return keras.ops.convert_to_numpy(drive - decay * h)
+    return _numpy(drive - decay * h)
+
+
+def _numpy(values: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(values, "float32")))
 
 
 def _draw_field(axis: Any, grid: np.ndarray, change: np.ndarray, width: float) -> None:

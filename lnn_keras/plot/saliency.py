@@ -98,7 +98,9 @@ def saliency(
         edges = arrays.edges_of(x)
         axes[0].set_xlim(edges[0], edges[-1])
         axes[-1].set_xlabel(label)
-        style.set_legend(axes[0], _entries((weights[:, chosen] < 0).any()), space=style.TITLED)
+        style.set_legend(
+            axes[0], _entries(bool((weights[:, chosen] < 0).any())), space=style.TITLED
+        )
         default_title = "Which values of the input mattered: dark ones most"
         style.set_title(figure, default_title if title is None else title)
         style.set_notes(figure, notes)

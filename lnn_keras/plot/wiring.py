@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_OF_DENSE, MOST_SYNAPSES = 150, 1500
-SIGN_STYLES = ((style.BLUE, "-"), (style.ORANGE, (0, (3, 1.5))))
+SIGN_STYLES: tuple[tuple[str, Any], ...] = ((style.BLUE, "-"), (style.ORANGE, (0, (3, 1.5))))
 # Points of an arc.
 ARC_POINTS = 13
 # Space of a name, in points.
