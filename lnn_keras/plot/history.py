@@ -138,7 +138,7 @@ def _notes(name: str, curves: dict[str, np.ndarray]) -> list[str]:
 def _draw(axis: Any, name: str, placed: Any, best: int | None) -> None:
     known = []
     styles = ((name, "training", style.BLACK, "-", "o"),)
-    styles += ((VALIDATION + name, "validation", style.VERMILLION, (0, (4, 1.5)), "s"),)
+    styles += ((VALIDATION + name, "validation", style.VERMILION, (0, (4, 1.5)), "s"),)
     for key, label, color, line, marker in styles:
         if key not in placed:
             continue

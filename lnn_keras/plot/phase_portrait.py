@@ -217,7 +217,7 @@ def _draw_path(axis: Any, path: np.ndarray) -> None:
     if len(path) > 1:
         width = 1.5 if len(path) <= 80 else 0.8
         axis.plot(*path.T, color="white", linewidth=2 * width, zorder=3)
-        axis.plot(*path.T, color=style.VERMILLION, linewidth=width, zorder=4)
+        axis.plot(*path.T, color=style.VERMILION, linewidth=width, zorder=4)
     ends = ((path[0], "o", "white"), (path[-1], "s", "black"))
     for point, marker, face in ends[-min(len(path), 2) :]:
         axis.plot(
@@ -231,7 +231,7 @@ def _draw_legend(axis: Any, labels: list[str]) -> None:
     shape = {"color": "black", "linestyle": "none", "markersize": 6}
     first, second = (style.shortened(label.removeprefix("state of "), 24) for label in labels)
     entries = [
-        Line2D([], [], color=style.VERMILLION, linewidth=1.5, label="path"),
+        Line2D([], [], color=style.VERMILION, linewidth=1.5, label="path"),
         Line2D([], [], marker="o", markerfacecolor="white", label="after the first step", **shape),
         Line2D([], [], marker="s", label="after the last step", **shape),
         Line2D([], [], color=style.BLUE, linestyle=(0, (5, 2)), label=f"{first} at rest"),

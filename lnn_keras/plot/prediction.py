@@ -143,7 +143,7 @@ def _draw(axis: Any, below: Any, x: np.ndarray, one: dict[str, np.ndarray]) -> N
     if np.isnan(error).all():
         style.mark_as_empty(below, "no step has both values")
         return
-    below.fill_between(x, 0, error, color=style.VERMILLION, alpha=0.3, linewidth=0)
-    below.plot(x, error, color=style.VERMILLION, linewidth=0.9, **style.marker_of(error))
+    below.fill_between(x, 0, error, color=style.VERMILION, alpha=0.3, linewidth=0)
+    below.plot(x, error, color=style.VERMILION, linewidth=0.9, **style.marker_of(error))
     root = np.sqrt(np.nanmean(error**2))
     below.set_title(f"predicted - true; root mean square {root:.3g}", fontsize=7.5, color="0.25")

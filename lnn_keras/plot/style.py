@@ -15,11 +15,11 @@ Size = tuple[float, float]
 
 # Colours that people with each kind of colour blindness tell apart: Okabe and Ito, 2008.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 # Series in one plot differ in line style too, for prints in black and white.
 SERIES: tuple[dict[str, Any], ...] = (
     {"color": BLACK, "linestyle": "-"},
-    {"color": VERMILLION, "linestyle": (0, (5, 1.5))},
+    {"color": VERMILION, "linestyle": (0, (5, 1.5))},
     {"color": BLUE, "linestyle": (0, (1, 1))},
     {"color": ORANGE, "linestyle": "-"},
     {"color": GREEN, "linestyle": (0, (6, 1.5, 1, 1.5))},
@@ -123,8 +123,10 @@ def set_legend(axis: Any, handles: Sequence[Any] | None = None, space: float = 0
     handles = axis.get_legend_handles_labels()[0] if handles is None else list(handles)
     if not handles:
         return
-    labels = [shortened(str(handle.get_label()), 48) for handle in handles]
-    columns = _fitting_columns(labels, axis.get_figure().get_figwidth() - 0.7)
+    width = axis.get_figure().get_figwidth() - 0.7
+    letters = int(np.clip((width - 0.7) / 0.08, 10, 48))
+    labels = [shortened(str(handle.get_label()), letters) for handle in handles]
+    columns = _fitting_columns(labels, width)
     legend = axis.legend(
         handles,
         labels,
