@@ -61,8 +61,8 @@ TEXTS = {
     "calibration": "Whether predicted intervals hold as many values as they should. Here those of "
     "a LEFCell that starts as a moving average of a series whose level jumps.",
     "prediction": "A signal, its prediction, and the error.",
-    "drift": "The error of models around a change of the stream. Here, the body of the runner "
-    "becomes slower to measure by half, for a frozen model and one whose readout learns.",
+    "drift": "The error of models around a change of the stream. Here, the sensors of the runner lose "
+    "half of their gain, for a frozen model and one whose readout learns.",
 }
 
 
@@ -89,7 +89,7 @@ def figures() -> Iterator[tuple[str, Any]]:
     yield "phase_portrait", plot.phase_portrait(wired, slow, neurons=(0, 1), elapsed=0.1)
     pitch = names.index("pitch")
     weights = _saliency(model, inputs, pitch)
-    yield "saliency", plot.saliency(inputs, weights, names, features=None, **timed)
+    yield "saliency", plot.saliency(inputs, weights, names, **timed)
     yield "history", plot.history(_training())
     yield "calibration", _calibration()
     predicted = np.asarray(model.predict(inputs, verbose=0))
@@ -106,7 +106,8 @@ def _wired() -> Any:
 
 def _saliency(model: Any, inputs: np.ndarray, output: int) -> np.ndarray:
     """Gradient of the sum of an output's values, times the deviation from the mean."""
-    tensorflow = __import__("tensorflow")
+    import tensorflow
+
     x = tensorflow.constant(inputs)
     with tensorflow.GradientTape() as tape:
         tape.watch(x)
@@ -138,17 +139,16 @@ def _calibration() -> Any:
 
 
 def _drift(model: Any, trace: np.ndarray) -> Any:
-    steps, change = len(trace) - 1, 250
+    change = 250
     scale = np.where(np.arange(len(trace)) < change, 1.0, 0.5)[:, None].astype("float32")
     inputs, targets = (trace * scale)[:-1], (trace * scale)[1:]
-    adaptive = lnn_keras.adapt.AdaptiveModel(model)
-    errors: dict[str, list[float]] = {"frozen": [], "readout learns": []}
+    method = lnn_keras.adapt.RecursiveLeastSquares()
+    adaptive = lnn_keras.adapt.AdaptiveModel(model, method)
+    pairs = zip(inputs[:, None], targets[:, None], strict=True)
+    learning = np.concatenate([np.asarray(adaptive.observe(x, y)).reshape(1, -1) for x, y in pairs])
     frozen = np.asarray(model.predict(inputs[None], verbose=0))[0]
-    for step in range(steps):
-        found = np.asarray(adaptive.step(inputs[step]))
-        errors["frozen"].append(float(np.mean((frozen[step] - targets[step]) ** 2)))
-        errors["readout learns"].append(float(np.mean((found - targets[step]) ** 2)))
-        adaptive.update(targets[step])
+    found = {"frozen model": frozen, "readout learns": learning}
+    errors = {name: np.mean((values - targets) ** 2, axis=1) for name, values in found.items()}
     return plot.drift(errors, change=change, smoothing=30, error_name="mean squared error")
 
 
@@ -176,7 +176,9 @@ def main() -> None:
         print(f"{path.name}: {path.stat().st_size:,} bytes")
         picture = f"![{TEXTS[name].rstrip('.')}](figures/{path.name})"
         sections.append(f"## `{name}`\n\n{TEXTS[name]}\n\n{picture}")
-    (DOCS / "plots.md").write_text(render_page(PAGE_TEMPLATE, figures="\n\n".join(sections)), "utf-8")
+    (DOCS / "plots.md").write_text(
+        render_page(PAGE_TEMPLATE, figures="\n\n".join(sections)), "utf-8"
+    )
 
 
 if __name__ == "__main__":
