@@ -7,6 +7,7 @@ same versions of Keras and matplotlib.
 """
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ TEXTS = {
     "calibration": "Whether predicted intervals hold as many values as they should. Here those of "
     "a LEFCell that starts as a moving average of a series whose level jumps.",
     "prediction": "A signal, its prediction, and the error.",
-    "drift": "The error of models around a change of the stream. Here, the sensors of the runner lose "
-    "half of their gain, for a frozen model and one whose readout learns.",
+    "drift": "The error of models around a change of the stream. Here, the sensors of the runner "
+    "lose half of their gain, for a frozen model and one whose readout learns.",
 }
 
 
@@ -89,7 +90,7 @@ def figures() -> Iterator[tuple[str, Any]]:
     yield "phase_portrait", plot.phase_portrait(wired, slow, neurons=(0, 1), elapsed=0.1)
     pitch = names.index("pitch")
     weights = _saliency(model, inputs, pitch)
-    yield "saliency", plot.saliency(inputs, weights, names, **timed)
+    yield "saliency", plot.saliency(inputs, weights, names, features=_greatest(weights), **timed)
     yield "history", plot.history(_training())
     yield "calibration", _calibration()
     predicted = np.asarray(model.predict(inputs, verbose=0))
@@ -113,6 +114,11 @@ def _saliency(model: Any, inputs: np.ndarray, output: int) -> np.ndarray:
         tape.watch(x)
         value = tensorflow.reduce_sum(model(x)[..., output])
     return tape.gradient(value, x).numpy() * (inputs - inputs.mean(axis=1, keepdims=True))
+
+
+def _greatest(weights: np.ndarray) -> list[int]:
+    """The three features with the greatest saliency."""
+    return np.argsort(-np.abs(weights).sum(axis=(0, 1)))[:3].tolist()
 
 
 def _training() -> Any:
@@ -160,8 +166,14 @@ def write_svg(figure: Any, path: Path) -> None:
     settings = {"svg.hashsalt": path.stem, "svg.fonttype": "none"}
     with matplotlib.rc_context(settings):
         figure.savefig(file, format="svg", dpi=90, metadata={"Date": None, "Creator": None})
-    lines = (line.rstrip() for line in file.getvalue().decode().splitlines())
+    # Hundredths of a point are enough for paths, and make small files.
+    text = re.sub(r' d="[^"]*"', _rounded, file.getvalue().decode())
+    lines = (line.rstrip() for line in text.splitlines())
     path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _rounded(path: re.Match[str]) -> str:
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.4g}", path[0])
 
 
 def main() -> None:

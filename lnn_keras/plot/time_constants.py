@@ -136,7 +136,9 @@ def _draw_constants(axis, x, values):
         alpha = float(np.clip(6 / units, 0.07, 0.8))
         for place, column in enumerate(values.T):
             name = "each neuron" if place == 0 else None
-            axis.plot(x, column, color="0.35", linewidth=0.5, alpha=alpha, label=name)
+            line = {"color": "0.35", "linewidth": 0.5, "alpha": alpha, "label": name}
+            # Many lines as pixels: as vectors they make large files.
+            axis.plot(x, column, rasterized=units > 20, **line)
     name = f"median of {units} neurons" if units > 1 else "the neuron"
     axis.plot(x, median, color="black", linewidth=1.8, label=name, **style.marker_of(median))
     if np.nanmin(values) == np.nanmax(values):
