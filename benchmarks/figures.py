@@ -37,8 +37,8 @@ recording of `lnn_keras.inspect.record`, and return a matplotlib `Figure`. They 
 
     pip install "lnn-keras[plot]"
 
-No figure depends on matplotlib's settings or changes them, and none needs a display. Lines differ in
-line style or marker as well as in colour, and heat maps grow lighter with the value, so figures are
+No figure depends on matplotlib's settings or changes them, and none needs a display. Lines differ
+in line style or marker as well as in colour, and heat maps grow lighter with the value, so figures are
 readable in black and white. `size=(4.2, 3)` in inches gives a figure for a phone. Where values are
 missing (NaN), lines have gaps and a note says how many.
 
@@ -53,7 +53,7 @@ of most figures below.
 TEXTS = {
     "wiring": "The synapses of a wiring or of a cell. Here an LTCCell on an AutoNCP.",
     "states": "The state of each neuron after each step.",
-    "time_constants": "How fast the neurons follow their input.",
+    "time_constants": "How fast neurons follow their input, here the first 12 of the preset.",
     "phase_portrait": "Two neurons of an LTCCell under a slow oscillation, and where they would go "
     "if the last input stayed.",
     "saliency": "The values of the input that mattered for the pitch one step later, by gradient "
@@ -78,7 +78,8 @@ def figures() -> Iterator[tuple[str, Any]]:
     recording = inspect.record(model, inputs)
     yield "states", plot.states(recording, **timed)
     layer = next(iter(recording.values()))
-    constants = layer["time_constant"] * INTERVAL
+    # A step is the unit of time of this model.
+    constants = layer["time_constant"][..., :12] * INTERVAL
     names = half_cheetah.COLUMNS
     shown = [names.index("pitch_velocity")]
     yield (
