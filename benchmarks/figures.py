@@ -38,9 +38,9 @@ recording of `lnn_keras.inspect.record`, and return a matplotlib `Figure`. They 
     pip install "lnn-keras[plot]"
 
 No figure depends on matplotlib's settings or changes them, and none needs a display. Lines differ
-in line style or marker as well as in colour, and heat maps grow lighter with the value, so figures are
-readable in black and white. `size=(4.2, 3)` in inches gives a figure for a phone. Where values are
-missing (NaN), lines have gaps and a note says how many.
+in line style or marker as well as in colour, and heat maps grow lighter with the value, so that
+figures are readable in black and white. `size=(4.2, 3)` in inches gives a figure for a phone. Where
+values are missing (NaN), lines have gaps and a note says how many.
 
     figure = lnn_keras.plot.states(recording, elapsed=0.05, time_unit="s")
     figure.savefig("states.svg")
@@ -169,6 +169,10 @@ def write_svg(figure: Any, path: Path) -> None:
         figure.savefig(file, format="svg", dpi=90, metadata={"Date": None, "Creator": None})
     # Hundredths of a point are enough for paths, and make small files.
     text = re.sub(r' d="[^"]*"', _rounded, file.getvalue().decode())
+    # Names of parts are digests of floats, whose last bits may differ between runs.
+    names = list(dict.fromkeys(re.findall(r'id="([a-z][0-9a-f]{10})"', text)))
+    for number, name in enumerate(names):
+        text = text.replace(name, f"part{number}")
     lines = (line.rstrip() for line in text.splitlines())
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
