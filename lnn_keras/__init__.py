@@ -1,6 +1,6 @@
 """Liquid neural networks for Keras 3."""
 
-from lnn_keras import adapt, elapsed, families, initializers, inspect, wirings
+from lnn_keras import adapt, elapsed, families, initializers, inspect, plot, wirings
 from lnn_keras.cells import (
     CfCCell,
     ContinuousTimeCell,
@@ -57,5 +57,6 @@ __all__ = [
     "from_ncps",
     "initializers",
     "inspect",
+    "plot",
     "wirings",
 ]

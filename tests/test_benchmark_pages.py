@@ -17,6 +17,7 @@ PAGES = {
     "c": "microcontrollers.md",
     "compress": "compress.md",
     "export": "exports.md",
+    "figures": "plots.md",
     "long_sequences": "long-sequences.md",
     "own_tables": "own-data.md",
     "parallel": "parallel.md",

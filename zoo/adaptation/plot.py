@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from zoo.adaptation.results import running_mean
-from zoo.extras import extra
+from lnn_keras.plot import drift
 
 SMOOTHING = 200
 BEFORE, AFTER = 1000, 4000
-MOST_POINTS = 800
 
 
 def errors_around(change: int, errors: Mapping[str, np.ndarray], title: str) -> bytes:
@@ -22,12 +20,15 @@ def errors_around(change: int, errors: Mapping[str, np.ndarray], title: str) -> 
         errors: Squared errors (time,) by method; the first one is that of the frozen model.
         title: Title of the plot.
     """
-    figure, axis = _lines(errors, change, SMOOTHING)
-    axis.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-    axis.set_xlim(-BEFORE, min(AFTER, len(next(iter(errors.values()))) - change))
-    axis.set_xlabel(f"steps after the change (mean of the last {SMOOTHING})")
-    axis.set_ylabel("mean squared error")
-    axis.set_title(title, loc="left", fontsize=10, pad=22)
+    figure = drift(
+        errors,
+        change,
+        smoothing=SMOOTHING,
+        before=BEFORE,
+        after=AFTER,
+        error_name="mean squared error",
+        title=title,
+    )
     return _written(figure, "svg")
 
 
@@ -40,31 +41,14 @@ def errors_over_time(errors: Mapping[str, np.ndarray], form: str) -> bytes:
     """
     count = len(next(iter(errors.values())))
     length = max(1, min(SMOOTHING, count // 10))
-    figure, axis = _lines(errors, 0, length)
-    axis.set_xlabel(f"rows with a target (mean of the last {length})")
-    axis.set_ylabel("mean squared error / variance")
+    figure = drift(
+        errors,
+        smoothing=length,
+        error_name="mean squared error / variance",
+        step_name="rows with a target",
+        title="",
+    )
     return _written(figure, form)
-
-
-def _lines(errors: Mapping[str, np.ndarray], origin: int, length: int) -> tuple[Any, Any]:
-    """A figure with one line per method."""
-    with extra("zoo"):
-        from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axis = figure.subplots()
-    for place, (name, values) in enumerate(errors.items()):
-        steps = np.arange(length - 1, len(values)) - origin
-        # A picture shows no more points.
-        every = slice(None, None, max(1, len(steps) // MOST_POINTS))
-        color = "0.4" if place == 0 else f"C{place - 1}"
-        means = running_mean(values, length)[every]
-        axis.plot(steps[every], means, color=color, linewidth=1.4, label=name)
-    axis.set_ylim(bottom=0)
-    axis.spines[["top", "right"]].set_visible(False)
-    # Between the title and the lines.
-    axis.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(-0.01, 0.98), ncols=4)
-    return figure, axis
 
 
 def _written(figure: Any, form: str) -> bytes:
