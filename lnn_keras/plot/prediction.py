@@ -80,7 +80,7 @@ def prediction(
             _draw(axes[2 * row], axes[2 * row + 1], x, one)
         axes[-1].set_xlabel(label)
         if steps == 1:
-            axes[-1].set_xlim(x[0] - 0.5, x[0] + 0.5)
+            axes[-1].set_xticks(x)
         style.set_legend(axes[0], space=style.TITLED if titled else 0.3)
         style.set_title(figure, "Prediction and true values" if title is None else title)
         style.set_notes(figure, notes)

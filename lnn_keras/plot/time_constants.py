@@ -82,6 +82,8 @@ def time_constants(
             _draw_signal(axes[0], x, shown)
         _draw_constants(axes[-1], x, values)
         axes[-1].set_xlabel(label)
+        if steps == 1:
+            axes[-1].set_xticks(x)
         unit = f" ({time_unit})" if time_unit else ""
         axes[-1].set_ylabel(f"time constant{unit},\nlogarithmic")
         default_title = "Time constants of the neurons: small ones follow the input fast"
