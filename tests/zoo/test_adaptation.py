@@ -10,7 +10,7 @@ from zoo.adaptation import methods, patients, results, tables
 from zoo.adaptation.streams import Stream, half_cheetah_streams
 from zoo.data import etth1, half_cheetah
 from zoo.hub import store
-from zoo.tables import training
+from zoo.tables import fitting, model, plan, training
 from zoo.tables.fitted import read_for
 
 PRESET = "half-cheetah-micro"
@@ -146,9 +146,9 @@ def test_errors_of_constant_targets_stay_in_their_unit():
 def test_groups_with_one_class_each_are_refused(hours):
     frame = hours.assign(recording=np.arange(len(hours)) // 20)
     frame["kind"] = np.where(frame["recording"] % 2, "a", "b")
-    options = zoo.tables.plan.TableOptions(label="kind", group="recording", time="date")
-    training_options = zoo.tables.fitting.TrainingOptions(zoo.tables.model.ModelConfig())
-    prepared = zoo.tables.fitting.prepare(frame, options, training_options)
+    options = plan.TableOptions(label="kind", group="recording", time="date")
+    training_options = fitting.TrainingOptions(model.ModelConfig())
+    prepared = fitting.prepare(frame, options, training_options)
     with pytest.raises(ValueError, match="known at its end"):
         tables.fitted_streams(prepared.columns, prepared.parts["train"])
 
