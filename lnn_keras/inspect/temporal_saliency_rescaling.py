@@ -10,6 +10,8 @@ from lnn_keras.inspect.gradients import gradients
 from lnn_keras.inspect.saliency_inputs import baselines, checked_inputs
 from lnn_keras.inspect.targets import Target
 
+MOST_VALUES = 2**24  # inputs of one call of a method: 64 MiB
+
 
 def temporal_saliency_rescaling(
     model: Any,
@@ -69,22 +71,43 @@ def temporal_saliency_rescaling(
     (array,), (start,) = arrays, baselines(arrays[0], arrays, baseline)
     threshold = require_fraction("threshold", threshold)
     method = gradients if method is None else method
+
+    def attributed(sequences: np.ndarray) -> np.ndarray:
+        return np.asarray(method(model, sequences, target, batch_size=batch_size))
+
+    whole = attributed(array)
+    every_step = np.nonzero(np.ones(array.shape[:2], bool))
+    time = _changes(attributed, array, start, whole, every_step).reshape(array.shape[:2])
+    relevant = time >= np.quantile(time, threshold, axis=1, keepdims=True)
+    features = np.nonzero(np.broadcast_to(relevant[..., None], array.shape))
     found = np.zeros(array.shape, "float32")
-    for number, (x, x0) in enumerate(zip(array, start, strict=True)):
-        # All steps, then all features of the relevant steps, each as one batch of variants.
-        steps = [np.arange(len(x)) == step for step in range(len(x))]
-        time = _changes(method, model, target, x, x0, [step[:, None] for step in steps], batch_size)
-        relevant = np.flatnonzero(time >= np.quantile(time, threshold))
-        features = np.eye(x.shape[1], dtype=bool)
-        masks = [steps[step][:, None] & feature for step in relevant for feature in features]
-        changes = _changes(method, model, target, x, x0, masks, batch_size)
-        found[number, relevant] = changes.reshape(len(relevant), -1) * time[relevant, None]
-    return found
+    found[features] = _changes(attributed, array, start, whole, features)
+    return found * time[..., None]
 
 
-def _changes(method, model, target, x, x0, masks, batch_size):
-    """How much the attributions change when x is x0 where each mask holds (masks,)."""
-    variants = np.stack([x, *(np.where(mask, x0, x) for mask in masks)])
-    attributions = np.asarray(method(model, variants, target, batch_size=batch_size))
-    changes = np.abs(attributions[1:] - attributions[:1])
-    return changes.reshape(len(masks), -1).sum(axis=1)
+def _changes(
+    attributed: Callable[[np.ndarray], np.ndarray],
+    array: np.ndarray,
+    start: np.ndarray,
+    whole: np.ndarray,
+    places: tuple[np.ndarray, ...],
+) -> np.ndarray:
+    """How much the attributions of a sequence change without its values at each place (places,).
+
+    Args:
+        attributed: Function from sequences to their attributions.
+        array: The sequences (batch, time, features).
+        start: Their baselines.
+        whole: Their attributions.
+        places: Numbers of sequences and of steps, and for single values of features, each (places,).
+    """
+    found = []
+    # Many places at once, since each call of a method compiles a function for the model.
+    count = max(1, MOST_VALUES // array[0].size)
+    for first in range(0, len(places[0]), count):
+        sequence, *inner = (numbers[first : first + count] for numbers in places)
+        variants = array[sequence]
+        variants[(np.arange(len(variants)), *inner)] = start[(sequence, *inner)]
+        changes = np.abs(attributed(variants) - whole[sequence])
+        found.append(changes.sum(axis=(1, 2)))
+    return np.concatenate(found)

@@ -108,6 +108,24 @@ def test_temporal_rescaling_finds_the_steps_and_features_of_a_product():
     assert (found[salient] > 0).all() and not found[~salient].any()
 
 
+def test_temporal_rescaling_calls_its_method_three_times_however_many_sequences(monkeypatch):
+    """Each call compiles a function, which takes longer than to run it."""
+    calls = []
+
+    def method(model, inputs, target, batch_size):
+        calls.append(len(inputs))
+        return gradients(model, inputs, target, batch_size=batch_size)
+
+    x = RANDOM.normal(size=(6, 5, 3)).astype("float32")
+    found = temporal_saliency_rescaling(Product(), x, method=method, baseline=0.2, threshold=0.7)
+    # All sequences, their 5 steps, and the 3 features of the 2 steps that matter.
+    assert calls == [6, 6 * 5, 6 * 2 * 3]
+    monkeypatch.setattr("lnn_keras.inspect.temporal_saliency_rescaling.MOST_VALUES", 7 * x[0].size)
+    in_parts = temporal_saliency_rescaling(Product(), x, method=method, baseline=0.2, threshold=0.7)
+    assert max(calls[3:]) == 7
+    np.testing.assert_array_equal(in_parts, found)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_several_inputs_and_outputs(method):
     features, times = keras.Input((5, 3), name="x"), keras.Input((5,), name="elapsed")
