@@ -8,6 +8,8 @@ attributions and scores of each method. It runs in an environment of its own, wi
 time_interpret and captum, and without lnn_keras.
 """
 
+# pyright: reportMissingImports=false
+
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -103,7 +105,7 @@ METHODS: dict[str, Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]] = {
 
 def scores(saliency: torch.Tensor, salient: torch.Tensor) -> list[float]:
     """Average precision, area under precision and area under recall by time_interpret."""
-    from tint.metrics.white_box import auprc, aup, aur
+    from tint.metrics.white_box import aup, auprc, aur
 
     return [float(score(saliency, salient)) for score in (auprc, aup, aur)]
 

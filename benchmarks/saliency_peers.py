@@ -1,4 +1,4 @@
-"""The same saliency by other libraries: captum and time_interpret, in an environment of their own."""
+"""The same saliency by other libraries, captum and time_interpret, in another environment."""
 
 import subprocess
 import tempfile
@@ -17,6 +17,8 @@ SCRIPT = Path(__file__).parent / "saliency_peer.py"
 # Those of the script.
 INTEGRATION_STEPS, THRESHOLD = 64, 0.5
 SAME_OUTPUTS = 1e-5
+# The weights of an LSTM and its readout, in the order of Keras.
+WEIGHTS = ("kernel", "recurrent_kernel", "bias", "readout_kernel", "readout_bias")
 OWN: dict[str, dict[str, Any]] = {
     "gradients": {},
     "integrated_gradients": {"steps": INTEGRATION_STEPS},
@@ -63,12 +65,10 @@ def peer_results(
     Raises:
         RuntimeError: The interpreter fails, or its LSTM has other outputs.
     """
-    recurrent, readout = lstm.layers[0], lstm.layers[1]
-    names = ("kernel", "recurrent_kernel", "bias", "readout_kernel", "readout_bias")
-    weights = [*recurrent.get_weights(), *readout.get_weights()]
+    weights = dict(zip(WEIGHTS, lstm.get_weights(), strict=True))
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "input.npz", Path(folder) / "output.npz"
-        np.savez(source, inputs=inputs, salient=salient, **dict(zip(names, weights, strict=True)))
+        np.savez(source, inputs=inputs, salient=salient, **weights)
         command = [str(python), str(SCRIPT), str(source), str(target)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:

@@ -1,4 +1,4 @@
-"""Scores of saliency against the values that are truly salient: areas under precision and recall."""
+"""Scores of saliency against the truly salient values: areas under precision and recall."""
 
 from dataclasses import dataclass
 

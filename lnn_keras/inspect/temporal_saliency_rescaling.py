@@ -99,7 +99,7 @@ def _changes(
         array: The sequences (batch, time, features).
         start: Their baselines.
         whole: Their attributions.
-        places: Numbers of sequences and of steps, and for single values of features, each (places,).
+        places: Numbers of sequences, of steps and, for single values, of features; each (places,).
     """
     found = []
     # Many places at once, since each call of a method compiles a function for the model.

@@ -1,5 +1,7 @@
 """Saliency methods: finite differences, completeness, known attributions, bad inputs."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -120,7 +122,9 @@ def test_temporal_rescaling_calls_its_method_three_times_however_many_sequences(
     found = temporal_saliency_rescaling(Product(), x, method=method, baseline=0.2, threshold=0.7)
     # All sequences, their 5 steps, and the 3 features of the 2 steps that matter.
     assert calls == [6, 6 * 5, 6 * 2 * 3]
-    monkeypatch.setattr("lnn_keras.inspect.temporal_saliency_rescaling.MOST_VALUES", 7 * x[0].size)
+    # The package has a function of the module's name.
+    module = importlib.import_module("lnn_keras.inspect.temporal_saliency_rescaling")
+    monkeypatch.setattr(module, "MOST_VALUES", 7 * x[0].size)
     in_parts = temporal_saliency_rescaling(Product(), x, method=method, baseline=0.2, threshold=0.7)
     assert max(calls[3:]) == 7
     np.testing.assert_array_equal(in_parts, found)
