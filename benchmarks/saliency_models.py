@@ -56,7 +56,7 @@ def train(layer: str, samples: Samples, seed: int, epochs: int = EPOCHS) -> kera
     steps = epochs * -(-len(samples.inputs) // BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     model.compile(
-        keras.optimizers.Adam(rate, clipnorm=1.0),
+        keras.optimizers.Adam(rate, clipnorm=1.0),  # pyright: ignore[reportArgumentType] # stub: learning_rate is a float
         keras.losses.BinaryCrossentropy(from_logits=True),
         jit_compile=True,  # pyright: ignore[reportArgumentType] # stub: jit_compile is a str
     )
@@ -94,9 +94,9 @@ class WhiteBox(keras.layers.Layer):
 
     def __init__(self, salient: np.ndarray):
         super().__init__()
-        self._weights_of_squares = salient.astype("float32")
+        self._chosen = salient.astype("float32")
 
     def call(self, inputs: Any) -> Any:
         """The output of each sequence."""
-        squares = self._weights_of_squares * ops.square(inputs)
+        squares = ops.multiply(ops.square(inputs), self._chosen)
         return ops.sum(squares, axis=(1, 2))[:, None]
