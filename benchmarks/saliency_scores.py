@@ -52,8 +52,8 @@ def scores(saliency: np.ndarray, salient: np.ndarray) -> Scores:
     ```
 
     Reference: Crabbé and van der Schaar, Explaining time series predictions with dynamic masks,
-    ICML 2021, section 4.1; Ismail et al., Benchmarking deep learning interpretability in time
-    series predictions, NeurIPS 2020, section 4.
+    ICML 2021, section 4; Ismail et al., Benchmarking deep learning interpretability in time
+    series predictions, NeurIPS 2020.
     """
     if saliency.shape != salient.shape:
         raise ValueError(

@@ -55,7 +55,7 @@ def rare_time(count: int, seed: int) -> Samples:
 
     Reference: Crabbé and van der Schaar, Explaining time series predictions with dynamic masks,
     ICML 2021, section 4.1; Ismail et al., Benchmarking deep learning interpretability in time
-    series predictions, NeurIPS 2020, section 4.
+    series predictions, NeurIPS 2020.
     """
     random = np.random.default_rng(seed)
     steps = _windows(random, count, SALIENT_STEPS)
@@ -95,8 +95,8 @@ def switching_state(count: int, seed: int) -> Samples:
         P(label = 1)      = sigmoid(2 inputs[1 + state])
 
     The salient value of a step is that feature; feature 0 never matters. Constants are those of the
-    code of both papers, but for its chance of a change, which grows with the time in state 1. The
-    simple rule knows the hidden state: no model predicts the labels better.
+    published code, without its correlations of 0.01 and its chance of a change that grows with the
+    time in state 1. The simple rule knows the hidden state: no model predicts the labels better.
 
     Args:
         count: The number of sequences.
@@ -112,8 +112,7 @@ def switching_state(count: int, seed: int) -> Samples:
     ```
 
     Reference: Tonekaboni et al., What went wrong and when? Instance-wise feature importance for
-    time-series black-box models, NeurIPS 2020, section 4.1; Crabbé and van der Schaar 2021,
-    section 4.2.
+    time-series black-box models, NeurIPS 2020; Crabbé and van der Schaar 2021, section 4.2.
     """
     random = np.random.default_rng(seed)
     changes = random.random((count, STATE_STEPS)) < STATE_CHANGE
