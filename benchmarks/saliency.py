@@ -28,13 +28,13 @@ from benchmarks.saliency_models import (
     sum_of_logits,
     train,
 )
-from benchmarks.saliency_peers import THRESHOLD, peer_rows
+from benchmarks.saliency_peers import peer_rows
 from benchmarks.saliency_scores import Scores, scores
 from benchmarks.saliency_tasks import TASKS, Samples
 from lnn_keras import inspect
 
 TRAINING, TEST = 2048, 512
-EXPLAINED, QUICK_EXPLAINED = 32, 4
+EXPLAINED, QUICK_EXPLAINED = 16, 2
 SEEDS = 3
 QUICK_LAYERS, QUICK_EPOCHS = ("CfCCell", "LSTM"), 2
 SCORES = {
@@ -56,7 +56,9 @@ baseline 0 and default settings:
 - gradients times inputs: their product with the inputs.
 - integrated gradients: `inspect.integrated_gradients`.
 - occlusion: `inspect.occlusion` of each value.
-- temporal saliency rescaling: `inspect.temporal_saliency_rescaling` of gradients.
+- rescaled integrated gradients: `inspect.temporal_saliency_rescaling`, which takes integrated
+  gradients of 8 steps.
+- rescaled gradients: the same of gradients.
 - random: uniform random numbers, the least that a method must exceed.
 
 Each score is between 0 and 1, the greater the better:
@@ -109,8 +111,9 @@ the hidden state, a model reaches an accuracy of {switching_state_rule}.
 The LSTM of "rare time" (first seed) in PyTorch, with the same weights and the same settings:
 gradients and integrated gradients of captum, occlusion of time_interpret, and algorithm 1 of Ismail
 et al. 2020 over gradients of captum, since neither has temporal saliency rescaling. Scores of their
-attributions are those of time_interpret. "difference": the greatest of all attributions, relative
-to the greatest attribution.
+attributions are those of time_interpret, whose average precision differs because its scaling adds a
+small number, which breaks ties between the greatest values of sequences. "difference": the greatest
+difference of attributions, relative to the greatest attribution.
 
 {peers}
 
@@ -123,8 +126,10 @@ to the greatest attribution.
 - Temporal saliency rescaling leaves out the steps below its threshold (half of them by default):
   choose it to find few steps, not where every step matters.
 
-Repeat with `python -m venv PEER && PEER/bin/pip install torch captum time_interpret`, then
-`python -m benchmarks.saliency --peer-python PEER/bin/python`.
+Repeat:
+
+    python -m venv PEER && PEER/bin/pip install torch captum time_interpret
+    python -m benchmarks.saliency --peer-python PEER/bin/python
 """
 
 
@@ -141,9 +146,8 @@ METHODS: dict[str, Callable[[Any, np.ndarray, Any], np.ndarray]] = {
     "gradients times inputs": _products,
     "integrated gradients": inspect.integrated_gradients,
     "occlusion": inspect.occlusion,
-    "temporal saliency rescaling": partial(
-        inspect.temporal_saliency_rescaling, threshold=THRESHOLD
-    ),
+    "rescaled integrated gradients": inspect.temporal_saliency_rescaling,
+    "rescaled gradients": partial(inspect.temporal_saliency_rescaling, method=inspect.gradients),
     "random": _random,
 }
 # Scores by method, of one model or function.

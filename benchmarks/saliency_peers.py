@@ -23,8 +23,9 @@ OWN: dict[str, dict[str, Any]] = {
     "gradients": {},
     "integrated_gradients": {"steps": INTEGRATION_STEPS},
     "occlusion": {},
-    "temporal_saliency_rescaling": {"threshold": THRESHOLD},
+    "temporal_saliency_rescaling": {"method": inspect.gradients, "threshold": THRESHOLD},
 }
+TITLES = {"temporal_saliency_rescaling": "rescaled gradients"}
 
 
 def peer_rows(
@@ -53,7 +54,7 @@ def peer_rows(
             for field in ("average_precision", "precision", "recall")
             for side in (here, there)
         ]
-        rows.append(table_row(name.replace("_", " "), f"{difference:.1e}", *both))
+        rows.append(table_row(TITLES.get(name, name.replace("_", " ")), f"{difference:.1e}", *both))
     return rows
 
 
