@@ -13,6 +13,8 @@ from zoo.explain.variations import Window
 FEATURES = 3
 # Draws of random changes, whose mean effect is shown.
 DRAWS = 4
+# Steps that are lost at the end.
+LOST = 3
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,12 @@ def _of_the_whole(subject: Subject, window: Window) -> Iterator[tuple[str, list[
         for _ in range(DRAWS)
     ]
     yield "noise of a tenth of a deviation", noisy
-    if window.length > 4:
-        held = [_with(subject, window, _held(signal, random)) for _ in range(DRAWS)]
-        yield f"a tenth of the {subject.labels.step}s lost, the last value held", held
+    if window.index >= LOST:
+        held = signal.copy()
+        lost = slice(window.index + 1 - LOST, window.index + 1)
+        held[:, lost] = signal[:, lost.start - 1 : lost.start]
+        change = f"the last {LOST} {subject.labels.step}s lost, the value before held"
+        yield change, [_with(subject, window, held)]
 
 
 def _of_features(
@@ -133,14 +138,6 @@ def _spread(signal: np.ndarray) -> np.ndarray:
     spread = signal.std(axis=1, keepdims=True)
     flags = np.isin(signal, (0, 1)).all(axis=1, keepdims=True)
     return np.where(flags, 0, spread)
-
-
-def _held(signal: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A tenth of the steps, but not the first, replaced by the last value before them."""
-    lost = random.random(signal.shape[1]) < 0.1
-    lost[0] = False
-    source = np.maximum.accumulate(np.where(lost, 0, np.arange(signal.shape[1])))
-    return signal[:, source]
 
 
 def changes_class(effect: Effect, names: Sequence[str], said: int) -> str | None:
