@@ -1,5 +1,6 @@
 """Which values of the input mattered for the answer, by integrated gradients."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,17 @@ class Influence:
         order = np.argsort(-np.abs(self.values), axis=None)[:count]
         found = np.stack(np.unravel_index(order, self.values.shape), axis=-1)
         return [(self.start + int(t), int(f), float(self.values[t, f])) for t, f in found]
+
+    def groups(self, names: Sequence[str]) -> list[tuple[str, float]]:
+        """The shares of groups of features, the largest first.
+
+        Features that are called "GROUP: NAME" belong together.
+        """
+        shares: dict[str, float] = {}
+        for feature, share in zip(self.features, self.shares, strict=True):
+            group = names[feature].partition(": ")[0]
+            shares[group] = shares.get(group, 0.0) + share
+        return sorted(shares.items(), key=lambda item: -item[1])
 
 
 def influence(subject: Subject, window: Window) -> Influence | None:
