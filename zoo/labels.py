@@ -22,7 +22,8 @@ class Labels:
             if the model takes elapsed times. None if it is not known.
         time_unit: For instance "s"; "" for steps.
         step: What one step is, for instance "beat" or "hour".
-        predicted: What the outputs are in a sentence, for instance "one step later".
+        sentence: The answer in words, with {name} of the explained output and its {value}; "" for
+            a plain one.
         explained: The number of the output that is explained by default.
         picture: Height and width of the pictures that the features are, or None.
     """
@@ -36,6 +37,6 @@ class Labels:
     interval: float | None = None
     time_unit: str = ""
     step: str = "step"
-    predicted: str = ""
+    sentence: str = ""
     explained: int = 0
     picture: tuple[int, int] | None = None

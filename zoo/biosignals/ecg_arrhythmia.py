@@ -249,7 +249,7 @@ _preset = functools.partial(
         outputs=("normal", "supraventricular", "ventricular"),
         kind=CLASSES,
         step="beat",
-        predicted="of this beat",
+        sentence="this beat is {name}, with probability {value}",
     ),
 )
 

@@ -291,7 +291,7 @@ PRESETS = (
             interval=6.0,
             time_unit="h",
             step="measurement",
-            predicted="in hospital, from what is known at this time",
+            sentence="the risk that this patient dies in hospital is {value}",
         ),
     ),
 )

@@ -155,7 +155,7 @@ _preset = functools.partial(
         units=data.UNITS,
         interval=data.INTERVAL,
         time_unit="s",
-        predicted="one step later",
+        sentence="{name} one step later will be {value}",
         explained=data.COLUMNS.index("pitch"),
     ),
     stream_targets=lambda table: next_rows(table, data.COLUMNS),

@@ -167,7 +167,7 @@ PRESETS = (
             features=data.COLUMNS,
             outputs=data.COLUMNS,
             units=data.UNITS,
-            predicted="at the next observation",
+            sentence="{name} at the next observation will be {value}",
             explained=data.COLUMNS.index("pitch"),
         ),
         stream_targets=lambda table: next_rows(table, data.COLUMNS),

@@ -280,7 +280,7 @@ PRESETS = (
             interval=0.08,
             time_unit="s",
             step="picture",
-            predicted="as the driver's action",
+            sentence="the {name} of the driver is {value}",
             picture=(SIDE, SIDE),
         ),
         prepare=prepare,

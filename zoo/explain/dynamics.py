@@ -56,5 +56,5 @@ def unit_of_time(subject: Subject) -> tuple[float, str]:
     A cell without elapsed times counts steps: a step is its unit.
     """
     if subject.labels.interval is None:
-        return 1.0, "steps" if subject.elapsed is None else "units of time"
+        return 1.0, f"{subject.labels.step}s" if subject.elapsed is None else "units of time"
     return subject.labels.interval, subject.labels.time_unit

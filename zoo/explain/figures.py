@@ -74,8 +74,8 @@ def influences(subject: Subject, window: Window, found: Influence) -> str:
     """The features that contributed most: their values, and how much each moved the answer."""
     if subject.labels.picture is not None:
         return _picture(subject, window, found)
-    start = max(0, window.index + 1 - SHOWN_STEPS // 2)
     stop = window.index + 1 if subject.is_sequence else window.length
+    start = max(0, stop - _steps_that_matter(found.values[:stop]))
     names = subject.feature_names[subject.main]
     signal = window.inputs[subject.main].reshape(1, window.length, -1)[:, start:stop]
     values = found.values[None, start:stop]
@@ -83,7 +83,7 @@ def influences(subject: Subject, window: Window, found: Influence) -> str:
     times = subject.times[window.start + start : window.start + stop]
 
     def draw(width: float) -> "Figure":
-        return plot.saliency(
+        figure = plot.saliency(
             signal,
             values,
             names=names,
@@ -93,6 +93,7 @@ def influences(subject: Subject, window: Window, found: Influence) -> str:
             title="",
             size=(width, 1.2 + 1.25 * len(chosen)),
         )
+        return _with_steps(subject, figure)
 
     return both_widths(draw, "The values of the strongest features, and how much each contributed")
 
@@ -112,13 +113,14 @@ def time_constants(subject: Subject, window: Window, found: Dynamics) -> str | N
     shown = values[None, start:stop, chosen] * factor
 
     def draw(width: float) -> "Figure":
-        return plot.time_constants(
+        figure = plot.time_constants(
             shown,
             elapsed=_gaps(times),
             time_unit=unit if subject.labels.time_unit else None,
             title="",
             size=(width, 3.0),
         )
+        return _with_steps(subject, figure)
 
     return both_widths(draw, "Time constants of the neurons over time")
 
@@ -149,13 +151,14 @@ def states(subject: Subject, window: Window, found: Dynamics) -> str:
     times = subject.times[window.start + start : window.start + stop]
 
     def draw(width: float) -> "Figure":
-        return plot.states(
+        figure = plot.states(
             values,
             elapsed=_gaps(times),
             time_unit=subject.labels.time_unit or None,
             title="",
             size=(width, 3.2),
         )
+        return _with_steps(subject, figure)
 
     return both_widths(draw, "States of all neurons over time")
 
@@ -178,12 +181,19 @@ def _picture(subject: Subject, window: Window, found: Influence) -> str:
             left.set_title("the picture")
             right.imshow(picture, cmap="gray", vmin=0, vmax=1, alpha=0.35)
             right.imshow(weights, cmap="PuOr", vmin=-largest, vmax=largest, alpha=0.75)
-            right.set_title("purple raises the answer, orange lowers it")
+            right.set_title("contributions")
             for axis in (left, right):
                 axis.set_axis_off()
         return figure
 
     return both_widths(draw, "The picture, and the pixels that contributed most")
+
+
+def _steps_that_matter(values: np.ndarray) -> int:
+    """Twice the number of last steps that hold 95 % of the contributions, at least 24."""
+    by_step = np.abs(values).sum(axis=1)[::-1].cumsum()
+    held = int(np.searchsorted(by_step, 0.95 * by_step[-1])) + 1
+    return min(max(2 * held, 24), SHOWN_STEPS)
 
 
 def _around(subject: Subject) -> tuple[int, int]:
@@ -197,6 +207,13 @@ def _gaps(times: np.ndarray) -> np.ndarray | None:
     if len(times) < 2:
         return None
     return np.diff(times, prepend=0.0)[None].clip(0)
+
+
+def _with_steps(subject: Subject, figure: "Figure") -> "Figure":
+    """A figure whose lowest axis names the steps, where their times are not known."""
+    if not subject.labels.time_unit:
+        figure.axes[-1].set_xlabel(subject.labels.step)
+    return figure
 
 
 def _time_label(subject: Subject) -> str:

@@ -122,7 +122,10 @@ def _mattered(subject: Subject, found: Findings) -> str:
             "it with."
         )
     if subject.labels.picture is not None:
-        sentence = "The figure shows how much each pixel of this picture moved the answer."
+        sentence = (
+            "Right: how much each pixel of this picture moved the answer; purple ones raised it, "
+            "orange ones lowered it."
+        )
         return _paragraph(sentence) + figures.influences(subject, found.window, contributions)
     named = contributions.groups(subject.feature_names[subject.main])
     listed = _listed([f"{name} ({words.percent(share)})" for name, share in named[:3]])
@@ -256,7 +259,7 @@ def _neurons(subject: Subject, found: Findings, known: Neurons) -> str:
         fades = "below 0: it forgets disturbances" if known.exponent < 0 else "they may grow"
         sentences.append(
             f"Its largest Lyapunov exponent is {words.number(known.exponent / factor)} per "
-            f"{unit.rstrip('s') if unit == 'steps' else unit}, {fades}."
+            f"{unit.removesuffix('s')}, {fades}."
         )
     headings = ("neuron", "answer without it", "follows (correlation)", f"time constant ({unit})")
     return (

@@ -240,7 +240,6 @@ def _feature_names(graph: ModelGraph, labels: Labels) -> dict[str, tuple[str, ..
 
 
 def _labels_of_columns(columns: Columns) -> Labels:
-    ahead = f"{columns.horizon} rows later" if columns.horizon != 1 else "one row later"
     return Labels(
         features=columns.features,
         outputs=columns.outputs,
@@ -250,10 +249,19 @@ def _labels_of_columns(columns: Columns) -> Labels:
         interval=1.0 if columns.longest is not None else columns.interval,
         time_unit=columns.time_unit,
         step="row",
-        predicted=f"of {columns.targets[0]}"
-        if columns.classes
-        else (ahead if columns.horizon else "at this row"),
+        sentence=_sentence(columns),
     )
+
+
+def _sentence(columns: Columns) -> str:
+    if columns.classes:
+        # A name of the user may hold braces.
+        target = columns.targets[0].replace("{", "{{").replace("}", "}}")
+        return f"{target} is {{name}}, with probability {{value}}"
+    if not columns.horizon:
+        return "{name} is {value}"
+    rows = "one row" if columns.horizon == 1 else f"{columns.horizon} rows"
+    return f"{{name}} {rows} later will be {{value}}"
 
 
 def _targets(found: Any, columns: Columns) -> np.ndarray | None:

@@ -117,9 +117,12 @@ class Subject:
 
     @property
     def times(self) -> np.ndarray:
-        """The time of each step from the start of the sequence, in `labels.time_unit`."""
+        """The time of each step from the start of the sequence, in `labels.time_unit`.
+
+        Without a unit of time, the number of the step, from 1.
+        """
         interval = self.labels.interval or 1.0
         if self.elapsed in self.inputs:
             gaps = self.inputs[self.elapsed].reshape(-1).astype("float64") * interval
             return np.cumsum(gaps) - gaps[0]
-        return np.arange(self.length) * interval
+        return np.arange(self.length) * interval + (not self.labels.time_unit)

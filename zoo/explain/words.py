@@ -3,7 +3,15 @@
 import numpy as np
 
 from zoo.explain.subject import Answer, Subject
-from zoo.labels import CLASSES, RISK
+from zoo.labels import CLASSES, NUMBERS, RISK
+
+# Keeps a number and its unit in one line.
+SPACE = "\u00a0"
+_PLAIN = {
+    NUMBERS: "{name} is {value}",
+    RISK: "{name} is {value}",
+    CLASSES: "the class is {name}, with probability {value}",
+}
 
 
 def number(value: float) -> str:
@@ -18,10 +26,10 @@ def number(value: float) -> str:
 def percent(share: float) -> str:
     """A share in percent; at the ends as "over 99 %" and "under 1 %"."""
     if 0.995 < share < 1:
-        return "over 99 %"
+        return f"over 99{SPACE}%"
     if 0 < share < 0.005:
-        return "under 1 %"
-    return f"{100 * share:.0f} %"
+        return f"under 1{SPACE}%"
+    return f"{100 * share:.0f}{SPACE}%"
 
 
 def quantity(answer: Answer, value: float, index: int | None = None) -> str:
@@ -30,17 +38,18 @@ def quantity(answer: Answer, value: float, index: int | None = None) -> str:
     if answer.is_probability:
         return percent(value)
     unit = answer.units[index]
-    return f"{number(value)} {unit}".strip()
+    return f"{number(value)}{SPACE}{unit}".strip()
 
 
 def difference(answer: Answer, value: float) -> str:
     """A change of the explained output with its sign and unit."""
     if answer.is_probability:
         points = 100 * value
-        return f"{points:+.0f} points" if abs(points) >= 0.5 else f"{points:+.1f} points"
+        digits = 0 if abs(points) >= 0.5 else 1
+        return f"{points:+.{digits}f}{SPACE}points"
     unit = answer.units[answer.explained]
     sign = "+" if value > 0 else "-" if value < 0 else ""
-    return f"{sign}{number(abs(value))} {unit}".strip()
+    return f"{sign}{number(abs(value))}{SPACE}{unit}".strip()
 
 
 def place(subject: Subject, index: int) -> str:
@@ -54,15 +63,11 @@ def place(subject: Subject, index: int) -> str:
 
 def said(subject: Subject) -> str:
     """What the model said at the explained step, in one sentence."""
-    answer, outputs = subject.answer, subject.said
-    name, value = answer.names[answer.explained], outputs[answer.explained]
-    where = f"At {place(subject, subject.step_index)} of {subject.length:,}"
-    later = f" {subject.labels.predicted}".rstrip()
-    if answer.kind == CLASSES:
-        return f"{where}, the class{later} is {name}, with probability {percent(value)}."
-    if answer.kind == RISK:
-        return f"{where}, the {name}{later} is {percent(value)}."
-    return f"{where}, {name}{later} is {quantity(answer, value)}."
+    answer = subject.answer
+    sentence = subject.labels.sentence or _PLAIN[answer.kind]
+    value = quantity(answer, subject.said[answer.explained])
+    text = sentence.format(name=answer.names[answer.explained], value=value)
+    return f"At {place(subject, subject.step_index)} of {subject.length:,}, {text}."
 
 
 def truth(subject: Subject) -> str:

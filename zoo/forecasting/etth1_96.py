@@ -240,7 +240,7 @@ PRESETS = (
             interval=1.0,
             time_unit="d",
             step="day",
-            predicted="in deviations from the mean of its variable",
+            sentence="the value {name} will be {value} deviations from its mean",
             explained=23,
         ),
         to_table=hours_of,

@@ -302,7 +302,7 @@ PRESETS = (
             interval=1.0,
             time_unit="h",
             step="hour",
-            predicted="in this hour",
+            sentence="the traffic of this hour is {value}",
         ),
         stream_targets=lambda table: (table[data.TARGET][:, None] - MEAN_VOLUME) / VOLUME_DEVIATION,
     ),
