@@ -163,6 +163,25 @@ def states(subject: Subject, window: Window, found: Dynamics) -> str:
     return both_widths(draw, "States of all neurons over time")
 
 
+def phase_portrait(found: Dynamics, neurons: tuple[int, int]) -> str | None:
+    """The path of two neurons, and where they would go; None if the cell has no such field."""
+
+    def draw(width: float) -> "Figure":
+        return plot.phase_portrait(
+            found.recording.cell,
+            found.recording["inputs"],
+            neurons=neurons,
+            elapsed=found.recording.get("elapsed"),
+            title="",
+            size=(width, min(width, 5.0)),
+        )
+
+    try:
+        return both_widths(draw, "The path of two neurons, and where they would go")
+    except ValueError:
+        return None
+
+
 _PREDICTED: dict[str, Any] = {"color": style.BLUE, "linestyle": (0, (4, 1))}
 
 
@@ -211,14 +230,18 @@ def _gaps(times: np.ndarray) -> np.ndarray | None:
 
 def _with_steps(subject: Subject, figure: "Figure") -> "Figure":
     """A figure whose lowest axis names the steps, where their times are not known."""
-    if not subject.labels.time_unit:
-        figure.axes[-1].set_xlabel(subject.labels.step)
+    if not subject.labels.time_unit and subject.elapsed is None:
+        for axis in figure.axes:
+            if axis.get_xlabel() == "time":
+                axis.set_xlabel(subject.labels.step)
     return figure
 
 
 def _time_label(subject: Subject) -> str:
     unit = subject.labels.time_unit
-    return f"time ({unit})" if unit else subject.labels.step
+    if unit:
+        return f"time ({unit})"
+    return subject.labels.step if subject.elapsed is None else "time"
 
 
 def _svg(figure: "Figure", name: str) -> str:

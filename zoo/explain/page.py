@@ -235,6 +235,7 @@ def _wiring(subject: Subject, found: Findings) -> str:
 
 def _neurons(subject: Subject, found: Findings, known: Neurons) -> str:
     factor, unit = unit_of_time(subject)
+    one_unit = unit if subject.labels.time_unit else unit.replace("units", "unit").removesuffix("s")
     rows = [
         (
             str(neuron.number),
@@ -259,14 +260,35 @@ def _neurons(subject: Subject, found: Findings, known: Neurons) -> str:
         fades = "below 0: it forgets disturbances" if known.exponent < 0 else "they may grow"
         sentences.append(
             f"Its largest Lyapunov exponent is {words.number(known.exponent / factor)} per "
-            f"{unit.removesuffix('s')}, {fades}."
+            f"{one_unit}, {fades}."
         )
-    headings = ("neuron", "answer without it", "follows (correlation)", f"time constant ({unit})")
+    headings = (
+        "neuron",
+        "change of the answer without it",
+        "follows (correlation)",
+        f"time constant ({unit})",
+    )
     return (
         _paragraph(*sentences)
         + figures.states(subject, found.window, found.dynamics)
         + _table(headings, rows)
+        + _pair(found, known)
     )
+
+
+def _pair(found: Findings, known: Neurons) -> str:
+    """The phase portrait of the two strongest neurons."""
+    if len(known.strongest) < 2:
+        return ""
+    first, second = (neuron.number - 1 for neuron in known.strongest[:2])
+    figure = figures.phase_portrait(found.dynamics, (first, second))
+    if figure is None:
+        return ""
+    sentence = (
+        f"Neurons {first + 1} and {second + 1} over the sequence, and where they would go if the "
+        "last input stayed."
+    )
+    return _paragraph(sentence) + figure
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
