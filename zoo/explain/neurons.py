@@ -21,7 +21,7 @@ class Neuron:
     """One neuron.
 
     Attributes:
-        number: Its number, from 1.
+        number: Its number, from 0, as in the figures.
         effect: The change of the explained output without it.
         follows: The feature that its state is most correlated with, and the correlation.
         time_constant: The median of its time constant; None if the cell has none.
@@ -68,7 +68,7 @@ def neurons(subject: Subject, window: Window, found: Dynamics) -> Neurons:
     constants = found.time_constants
     strongest = tuple(
         Neuron(
-            int(i) + 1,
+            int(i),
             float(effects[i]),
             _follows(subject, window, states[:, i]),
             None if constants is None else float(np.nanmedian(constants[:, i])),
