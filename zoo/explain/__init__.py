@@ -1,0 +1,1 @@
+"""`lnn explain`: one page about a prediction of a model."""

@@ -1,0 +1,76 @@
+"""The data of the playground: the signal, the answers of Keras, sliders and names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from zoo.explain.playground.changes import Feature
+from zoo.explain.playground.embedding import float32
+from zoo.explain.playground.sliders import Slider
+from zoo.explain.subject import Subject
+
+# Longer lists of numbers of a single answer are a curve.
+MOST_NUMBERS_OVER_TIME = 24
+
+
+def rows_of(subject: Subject) -> dict[str, np.ndarray]:
+    """The inputs of the explained sequence by name, each (time, columns)."""
+    return {
+        name: np.asarray(values[0], "float32").reshape(values.shape[1], -1)
+        for name, values in subject.inputs.items()
+    }
+
+
+def elapsed_column(subject: Subject) -> tuple[str, int] | None:
+    """The input and the column of elapsed times; None if the model takes none."""
+    if subject.elapsed is None:
+        return None
+    if subject.elapsed == "last_feature":
+        name = next(iter(subject.inputs))
+        return name, int(np.prod(subject.inputs[name].shape[2:])) - 1
+    return subject.elapsed, 0
+
+
+def features_of(subject: Subject, rows: Mapping[str, np.ndarray]) -> list[Feature]:
+    """All features that the page can change, which are all numbers but the elapsed times."""
+    elapsed = elapsed_column(subject)
+    return [
+        Feature(input_name, column, name, unit, spread_of(rows[input_name][:, column]))
+        for input_name, names in subject.feature_names.items()
+        for column, (name, unit) in enumerate(
+            zip(names, subject.units[input_name], strict=True)
+        )
+        if (input_name, column) != elapsed
+    ]
+
+
+def spread_of(values: np.ndarray) -> float:
+    """The standard deviation of a feature; of a constant one, a tenth of its size, or 1."""
+    known = values[np.isfinite(values)].astype("float64")
+    if not len(known):
+        return 1.0
+    deviation = float(known.std())
+    size = float(np.abs(known).max())
+    return deviation if deviation > 1e-6 * size else size / 10 or 1.0
+
+
+def json_data(
+    rows: Mapping[str, np.ndarray],
+    features: Sequence[Feature],
+    elapsed: tuple[str, int] | None,
+    sliders: Sequence[Slider],
+) -> dict[str, Any]:
+    """The signal and the sliders, as `page/playground.js` takes them."""
+    names = list(rows)
+    return {
+        "inputs": [
+            {"name": name, "columns": values.shape[1], "values": float32(values)}
+            for name, values in rows.items()
+        ],
+        "length": len(next(iter(rows.values()))),
+        "features": [{**asdict(f), "input": names.index(f.input)} for f in features],
+        "elapsed": elapsed and {"input": names.index(elapsed[0]), "column": elapsed[1]},
+        "sliders": [asdict(slider) | {"start": slider.start} for slider in sliders],
+    }
