@@ -1,30 +1,24 @@
 """`section`: the playground as a piece of HTML without external resources."""
 
-from dataclasses import replace
 from html import escape
 from importlib import resources
 from typing import Any
 
-import numpy as np
-
-from export import Step
 from export.text_templates import fill
 from zoo.explain.playground import runtime_files
 from zoo.explain.playground.embedding import float32, packed, script_json
-from zoo.explain.playground.linear_answers import as_matrix
 from zoo.explain.playground.page_data import (
     MOST_NUMBERS_OVER_TIME,
+    answer_format,
     elapsed_column,
-    features_of,
     json_data,
-    rows_of,
+    picture_format,
 )
-from zoo.explain.playground.sliders import sliders
-from zoo.explain.playground.step_file import step_file
-from zoo.explain.playground.window import states_before, window_around
+from zoo.explain.playground.sources import Source, file_source, precomputed_source
 from zoo.explain.subject import Subject
 
 PACKAGE = "zoo.explain.playground"
+# In this order, each uses earlier ones.
 SCRIPTS = (
     "unpack",
     "random_numbers",
@@ -38,58 +32,91 @@ SCRIPTS = (
 )
 
 
+def section(subject: Subject) -> str:
+    """Return the playground of a model and a sequence.
+
+    The page runs the model's float32 .tflite file of one step on each change of the signal. If the
+    model has no such file, the page holds answers that Keras computes beforehand; if these are
+    too many, the section is a sentence that says so.
+
+    Args:
+        subject: The model and the sequence.
+
+    Returns:
+        A piece of HTML with its own style, data and scripts, about 2 MB with the interpreter.
+    """
+    try:
+        source = _source(subject)
+    except (ValueError, RuntimeError) as error:
+        return (
+            '<section class="playground" id="playground" data-state="missing">'
+            f"<h2>Try it: change the signal</h2><p>There is no playground. {escape(str(error))}"
+            "</p></section>"
+        )
+    return fill(
+        PACKAGE,
+        "playground.html",
+        style=page_file("playground.css"),
+        introduction=escape(_introduction(source, subject)),
+        data=script_json(_data(subject, source)),
+        runtime=_runtime(source),
+        scripts="\n".join(page_file(f"{name}.js") for name in SCRIPTS),
+    )
+
+
 def page_file(name: str) -> str:
     """The text of one of the page's scripts and style sheets."""
     return (resources.files(PACKAGE) / "page" / name).read_text("utf-8")
 
 
-def section(subject: Subject) -> str:
-    rows = rows_of(subject)
-    step = subject.step
-    file = step_file(step, step.outputs[0])
-    window = window_around(subject.step_index, rows, step)
-    states = states_before(window.start, file.content, step, rows)
-    for state, wired in zip(step.states, file.wiring["states"], strict=True):
-        wired["initial"] = float32(states[state.name])
-    keras = np.asarray(subject.model.predict([subject.inputs[n] for n in step.inputs], verbose=0))[0]
-    cut = {n: v[window.start : window.stop] for n, v in rows.items()}
-    features = features_of(subject, cut)
-    matrix, offset = as_matrix(subject.answer.to_real, file.wiring["outputs"])
-    every = step.outputs[0] in step.sequences
-    if every:
-        keras = keras[window.start : window.stop]
-    data = json_data(cut, features, elapsed_column(subject), sliders(sampling="x"))
-    data |= {
-        "keras": float32(keras),
-        "precomputed": None,
-        "wiring": file.wiring,
-        "rows": step.rows,
-        "explained": subject.step_index - window.start,
-        "first": window.start,
-        "across": not every and file.wiring["outputs"] > MOST_NUMBERS_OVER_TIME,
+def _source(subject: Subject) -> Source:
+    if subject.step is None:
+        return precomputed_source(subject, "it has no form of one time step.")
+    try:
+        return file_source(subject, subject.step)
+    except (ValueError, RuntimeError) as error:
+        return precomputed_source(subject, str(error).splitlines()[0])
+
+
+def _introduction(source: Source, subject: Subject) -> str:
+    total = next(iter(subject.inputs.values())).shape[1]
+    cut = ""
+    if source.window.length < total:
+        cut = (
+            f" The page holds {source.window.length} of the {total:,} steps; the model has read "
+            "the steps before them."
+        )
+    return (
+        "Move a slider, and see the answer to the changed signal and to the original one. "
+        f"Everything is computed in this page.{cut}"
+    )
+
+
+def _data(subject: Subject, source: Source) -> dict[str, Any]:
+    outputs = source.keras.shape[-1]
+    data = json_data(source.rows, source.features, elapsed_column(subject), source.sliders)
+    return {
+        **data,
+        **source.data,
+        "keras": float32(source.keras),
+        "explained": subject.step_index - source.window.start,
+        "first": source.window.start,
+        "across": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
         "signal": 0,
         "shown": 0,
-        "source": "The answers come from the float32 file.",
-        "picture": {"input": 0, "width": 32, "height": 32, "low": 0, "high": 1} if "lane" in subject.name else None,
-        "format": {
-            "kind": subject.answer.kind,
-            "names": list(subject.answer.names),
-            "units": list(subject.answer.units),
-            "matrix": float32(matrix),
-            "offset": float32(offset),
-            "outputs": file.wiring["outputs"],
-        },
+        "source": source.sentence,
+        "picture": picture_format(subject, source.rows),
+        "format": answer_format(subject, outputs),
     }
-    runtime = "".join(
+
+
+def _runtime(source: Source) -> str:
+    """The interpreter and the file that it runs, as script elements."""
+    if source.file is None:
+        return ""
+    contents = {"file": source.file, "program": runtime_files.program()}
+    elements = [
         f'<script type="application/gzip" data-part="{name}">{packed(content)}</script>'
-        for name, content in (("file", file.content), ("program", runtime_files.program()))
-    )
-    return fill(
-        PACKAGE,
-        "playground.html",
-        style=page_file("playground.css"),
-        introduction="intro",
-        data=script_json(data),
-        runtime=runtime + f"<script>{runtime_files.loader()}</script>",
-        scripts="\n".join(page_file(f"{n}.js") for n in SCRIPTS),
-    )
+        for name, content in contents.items()
+    ]
+    return "\n".join([*elements, f"<script>{runtime_files.loader()}</script>"])

@@ -53,7 +53,7 @@ def sliders(coarse: bool = False, sampling: str = "") -> tuple[Slider, ...]:
             "dropped",
             "Dropped samples",
             "This share of the samples is lost; the value before is held.",
-            _range(0, 95, 100, every * 2 + every % 2 * 3),
+            _range(0, 19, 20, every),
         ),
         Slider("rate", "Sampling rate", sampling, RATES),
     )

@@ -83,20 +83,28 @@ function shortPercent(probability) {
 }
 
 /**
- * The largest difference of two sequences of outputs, relative to the spread of the first.
+ * The largest difference of two sequences of outputs, relative to the range of each output in the
+ * first. A single row of outputs has one range.
  *
- * @param {Float32Array} expected
+ * @param {Float32Array} expected Row by row.
  * @param {Float32Array} received
+ * @param {number} outputs Number of outputs.
  * @returns {number}
  */
-function relativeDifference(expected, received) {
-  let [low, high, difference] = [Infinity, -Infinity, 0];
-  expected.forEach((value, index) => {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-    // Not a number in one of them only must not pass.
-    const distance = Object.is(value, received[index]) ? 0 : Math.abs(value - received[index]);
-    difference = distance <= difference ? difference : distance;
-  });
-  return difference / (high - low || Math.abs(high) || 1);
+function relativeDifference(expected, received, outputs) {
+  const groups = expected.length > outputs ? outputs : 1;
+  let largest = 0;
+  for (let group = 0; group < groups; group++) {
+    let [low, high, difference] = [Infinity, -Infinity, 0];
+    for (let index = group; index < expected.length; index += groups) {
+      const value = expected[index];
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+      const distance = Object.is(value, received[index]) ? 0 : Math.abs(value - received[index]);
+      // Not a number in one of them only is larger than any number.
+      difference = Number.isNaN(distance) ? Infinity : Math.max(difference, distance);
+    }
+    largest = Math.max(largest, difference / (high - low || Math.abs(high) || 1));
+  }
+  return largest;
 }

@@ -7,7 +7,7 @@
  */
 
 const SVG = "http://www.w3.org/2000/svg";
-const CHART_HEIGHT = 190;
+const CHART_HEIGHT = 180;
 const MARGIN = { left: 52, right: 10, top: 8, bottom: 34 };
 
 function svgElement(name, attributes, text) {

@@ -37,6 +37,9 @@ async function startRunner(part, wiring) {
   return StepRunner.start(program, file, wiring);
 }
 
+/** Rounding explains differences below this, relative to the range of the answers. */
+const LARGEST_DIFFERENCE = 1e-3;
+
 class Playground {
   constructor(section, part, data, source) {
     Object.assign(this, { section, part, data, source });
@@ -77,14 +80,17 @@ class Playground {
     return { inputs, at, raw, answers };
   }
 
-  /** A sentence on the difference between this page and Keras. */
+  /** Sentences on where the answers come from, and on their difference from those of Keras. */
   proof(raw) {
-    const { keras, source } = this.data;
-    const difference = relativeDifference(keras, raw.subarray(raw.length - keras.length));
+    const { keras, source, format, precomputed } = this.data;
+    const last = raw.subarray(raw.length - keras.length);
+    const difference = relativeDifference(keras, last, format.outputs);
     this.section.dataset.difference = difference;
-    if (this.data.precomputed) return source;
-    const bound = difference < 1e-12 ? "0" : difference.toExponential(1);
-    return `${source} On the original signal it differs from Keras by at most ${bound} of the range of the answers.`;
+    if (precomputed) return source;
+    const bound = difference ? difference.toExponential(1) : "0";
+    const compared = `On the original signal, its answers differ from those of Keras by at most ${bound} of their range.`;
+    const warning = "This browser computes other answers than Keras: do not rely on them.";
+    return [source, compared, difference < LARGEST_DIFFERENCE ? "" : warning].join(" ");
   }
 
   createControls() {
