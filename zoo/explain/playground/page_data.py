@@ -81,7 +81,7 @@ def predictions(subject: Subject, rows: Mapping[str, np.ndarray]) -> np.ndarray:
 def keras_predict(model: Any, inputs: list[np.ndarray]) -> np.ndarray:
     """The first output of a model, as one batch."""
     packed: Any = inputs[0] if len(inputs) == 1 else inputs
-    if isinstance(model.input, dict):
+    if isinstance(getattr(model, "input", None), dict):
         packed = dict(zip(model.input, inputs, strict=True))
     outputs = model.predict_on_batch(packed)
     while isinstance(outputs, dict | list | tuple):

@@ -53,10 +53,12 @@ class Answers {
 function comparison(format, original, changed, shown, range) {
   if (format.kind === "classes") return classComparison(format, original, changed);
   const unit = format.units[shown] ? ` ${format.units[shown]}` : "";
-  const [before, after] = [original[shown], changed[shown]].map((x) => shortNumber(x, range));
+  const [before, after] = [original[shown], changed[shown]].map((value) =>
+    Number.isFinite(value) ? shortNumber(value, range) + unit : "not a number",
+  );
   const name = format.names[shown];
-  if (before === after) return `${name}: ${after}${unit}, as on the original signal.`;
-  return `${name}: ${after}${unit} instead of ${before}${unit}.`;
+  if (before === after) return `${name}: ${after}, as on the original signal.`;
+  return `${name}: ${after} instead of ${before}.`;
 }
 
 function classComparison(format, original, changed) {

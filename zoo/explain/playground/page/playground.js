@@ -40,6 +40,9 @@ async function startRunner(part, wiring) {
 /** Rounding explains differences below this, relative to the range of the answers. */
 const LARGEST_DIFFERENCE = 1e-3;
 
+/** A chart that shows steps closer together is hard to read. */
+const PIXELS_PER_STEP = 4;
+
 class Playground {
   constructor(section, part, data, source) {
     Object.assign(this, { section, part, data, source });
@@ -110,7 +113,7 @@ class Playground {
     }
     part("controls").addEventListener("input", (event) => this.controlMoved(event));
     part("controls").addEventListener("reset", () => setTimeout(() => this.schedule(), 0));
-    for (const name of ["signal", "output", "step"]) {
+    for (const name of ["signal", "output", "step", "whole"]) {
       part(name).addEventListener("input", () => this.draw());
     }
     part("signal-figure").hidden = Boolean(data.picture);
@@ -228,14 +231,30 @@ class Playground {
   }
 
   drawOverTime(name, title, line, read) {
-    drawChart(this.part(name), {
+    const parent = this.part(name);
+    const [from, to] = this.shownSteps(read, parent.clientWidth);
+    const within = ({ style, at, values }) => {
+      const inside = (_, index) => at[index] >= from && at[index] <= to;
+      return { style, at: at.filter(inside), values: values.filter(inside) };
+    };
+    drawChart(parent, {
       title: `${title}: original and changed signal over time`,
-      lines: [line("original", this.original), line("changed", this.changed)],
+      lines: [within(line("original", this.original)), within(line("changed", this.changed))],
       mark: read + this.data.first,
       across: "step",
-      from: this.data.first,
-      to: this.data.first + this.data.length - 1,
+      from,
+      to,
     });
+  }
+
+  /** First and last step of the charts: those around the step that is read, or all. */
+  shownSteps(read, width) {
+    const { first, length } = this.data;
+    const count = Math.floor(width / PIXELS_PER_STEP);
+    this.part("whole-choice").hidden = length <= count;
+    if (length <= count || this.part("whole").checked) return [first, first + length - 1];
+    const start = Math.min(Math.max(0, read - Math.floor(count / 2)), length - count);
+    return [first + start, first + start + count - 1];
   }
 
   /** All numbers of one answer, for models that predict a whole curve. */
