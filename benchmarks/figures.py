@@ -56,8 +56,8 @@ TEXTS = {
     "time_constants": "How fast neurons follow their input, here the first 12 of the preset.",
     "phase_portrait": "Two neurons of an LTCCell under a slow oscillation, and where they would go "
     "if the last input stayed.",
-    "saliency": "The values of the input that mattered for the pitch one step later, by gradient "
-    "times deviation from the mean.",
+    "saliency": "The values of the input that mattered for the pitch one step later, by integrated "
+    "gradients from the mean of each feature.",
     "history": "A training of an LTCCell with 8 neurons on sines.",
     "calibration": "Whether predicted intervals hold as many values as they should. Here those of "
     "a LEFCell that starts as a moving average of a series whose level jumps.",
@@ -107,14 +107,13 @@ def _wired() -> Any:
 
 
 def _saliency(model: Any, inputs: np.ndarray, output: int) -> np.ndarray:
-    """Gradient of the sum of an output's values, times the deviation from the mean."""
-    import tensorflow
+    """Contributions to the sum of an output over time, against the mean of each feature."""
 
-    x = tensorflow.constant(inputs)
-    with tensorflow.GradientTape() as tape:
-        tape.watch(x)
-        value = tensorflow.reduce_sum(model(x)[..., output])
-    return tape.gradient(value, x).numpy() * (inputs - inputs.mean(axis=1, keepdims=True))
+    def target(outputs: Any) -> Any:
+        return keras.ops.sum(outputs[..., output], axis=1)
+
+    mean = inputs.mean(axis=1, keepdims=True)
+    return inspect.integrated_gradients(model, inputs, target, baseline=mean)
 
 
 def _greatest(weights: np.ndarray) -> list[int]:

@@ -24,6 +24,7 @@ __all__ = [
     "LAST_FEATURE",
     "LONGEST",
     "append",
+    "are_appended",
     "backwards",
     "from_timestamps",
     "in_device_file",
@@ -31,6 +32,7 @@ __all__ = [
     "require_valid",
     "split",
     "validate",
+    "with_appended",
     "without_checks",
 ]
 
@@ -40,6 +42,7 @@ LAST_FEATURE = "last_feature"
 LONGEST = 1e15
 
 _device_file = contextvars.ContextVar("device_file", default=False)
+_appended = contextvars.ContextVar("appended", default=False)
 
 
 def __dir__() -> list[str]:
@@ -235,6 +238,24 @@ def append(features: Tensor, elapsed: Tensor | float) -> Tensor:
             f"{tuple(features.shape)}; received shape {tuple(times.shape)}."
         )
     return ops.concatenate([features, ops.cast(times, features.dtype)], axis=-1)
+
+
+@contextlib.contextmanager
+def with_appended() -> Iterator[None]:
+    """A context in which each `LiquidRNN` takes the last feature of its inputs as elapsed time.
+
+    For wrappers of layers that pass one tensor on, such as `keras.layers.Bidirectional`.
+    """
+    token = _appended.set(True)
+    try:
+        yield
+    finally:
+        _appended.reset(token)
+
+
+def are_appended() -> bool:
+    """Whether the context `with_appended` is active."""
+    return _appended.get()
 
 
 def split(inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,9 @@ def time_scales(recording: LayerRecording) -> np.ndarray:
         (batch, time, size), the longest first, in the unit of the elapsed times; of a layer
         without elapsed times in steps. Masked steps and steps over no time are NaN.
 
+    Raises:
+        ValueError: `recording` is not that of one layer.
+
     Example:
 
     ```python
@@ -60,6 +63,9 @@ def lyapunov_exponents(recording: LayerRecording) -> np.ndarray:
     Returns:
         (batch, size), the largest first, per unit of elapsed time; of a layer without elapsed
         times per step. Masked steps are skipped; a sequence without valid steps is NaN.
+
+    Raises:
+        ValueError: `recording` is not that of one layer.
 
     Example:
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from lnn_keras.compat import predict
 from lnn_keras.inspect.saliency_inputs import packed
-from lnn_keras.inspect.targets import Target, target_values
+from lnn_keras.inspect.targets import Target, require_target, target_values
 
 
 class ExplainedModel(keras.Model):
@@ -21,6 +21,7 @@ class ExplainedModel(keras.Model):
 
     def __init__(self, model: Any, inputs: Any, target: Target):
         super().__init__(name="explained")
+        require_target(model, inputs, target)
         self._model, self._target = model, target
         # In a function, since Keras would track the structure as parts of the model.
         self._packed = lambda tensors: packed(inputs, tensors)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from lnn_keras.autodiff.vjp import vjp
-from lnn_keras.inspect.recording import LayerRecording
+from lnn_keras.inspect.recording import LayerRecording, Recording
 from lnn_keras.inspect.steps import elapsed_of, step_of
 from lnn_keras.layers.step_inputs import StepInputs
 from lnn_keras.tensors import ops
@@ -28,6 +28,9 @@ def jacobians(recording: LayerRecording) -> np.ndarray:
     Returns:
         (batch, time, size, size), with the number of states as size. Masked steps are NaN.
 
+    Raises:
+        ValueError: `recording` is not that of one layer.
+
     Example:
 
     ```python
@@ -36,6 +39,12 @@ def jacobians(recording: LayerRecording) -> np.ndarray:
     lnn_keras.inspect.jacobians(recording[layer.name]).shape    # (2, 20, 8, 8)
     ```
     """
+    if not isinstance(recording, LayerRecording):
+        names = f", one of {list(recording)}" if isinstance(recording, Recording) else ""
+        raise ValueError(
+            "`recording` must be that of one layer, `lnn_keras.inspect.record(model, inputs)[name]`"
+            f"{names}; received {type(recording).__name__}."
+        )
     states = _previous_states(recording)
     sizes = [state.shape[-1] for state in states]
     batch, length = states[0].shape[:2]

@@ -112,8 +112,8 @@ def _as_arrays(inputs, model):
     if leaves and not any(np.ndim(leaf) for leaf in leaves):
         inputs = np.asarray(inputs)
         leaves = [inputs]
-    lengths = {len(leaf) for leaf in leaves}
-    if len(lengths) != 1 or lengths == {0}:
+    lengths = {len(leaf) for leaf in leaves if np.ndim(leaf)}
+    if len(lengths) != 1 or lengths == {0} or not all(np.ndim(leaf) for leaf in leaves):
         raise ValueError(
             f"The inputs of {model.name!r} must hold the same number of sequences, at least 1; "
             f"received arrays of shapes {[np.shape(leaf) for leaf in leaves]}."

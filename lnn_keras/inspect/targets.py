@@ -4,10 +4,28 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from lnn_keras.tensors import Tensor, ops
 
 Target = int | tuple[int, int] | Callable[[Any], Any] | None
+
+
+def require_target(model: Any, inputs: Any, target: Target) -> None:
+    """Check a target that is no function before the model runs, where Keras would wrap the error.
+
+    Args:
+        model: The model to explain.
+        inputs: Its inputs in their structure, (batch, time, ...).
+        target: The target.
+
+    Raises:
+        ValueError: The target does not fit the outputs.
+    """
+    if callable(target):
+        return
+    symbolic = keras.tree.map_structure(_symbolic, inputs)
+    target_values(model(symbolic, training=False), target)
 
 
 def target_values(outputs: Any, target: Target) -> Tensor:
@@ -56,6 +74,10 @@ def target_values(outputs: Any, target: Target) -> Tensor:
             "(step, number), or a function of the outputs; received None."
         )
     return output[:, _index("number", 0 if number is None else number, size)]
+
+
+def _symbolic(array):
+    return keras.KerasTensor((None, *np.shape(array)[1:]), "float32")
 
 
 def _index(kind, index, size):

@@ -97,8 +97,8 @@ class Bidirectional(keras.layers.Bidirectional):
         *,
         elapsed: Tensor | float | None = None,
     ) -> Any:
-        if elapsed is not None:
-            sequences = ops.cast(sequences, self.input_dtype)
-            # Both layers are built for the features, and take one more as the elapsed time.
-            sequences = elapsed_time.append(sequences, elapsed)
-        return super().call(sequences, initial_state, mask=mask, training=training)
+        if elapsed is None:
+            return super().call(sequences, initial_state, mask=mask, training=training)
+        sequences = elapsed_time.append(ops.cast(sequences, self.input_dtype), elapsed)
+        with elapsed_time.with_appended():
+            return super().call(sequences, initial_state, mask=mask, training=training)

@@ -84,11 +84,12 @@ class LiquidRNN(keras.layers.RNN):
             steps. Keyword only. By default the cell's own. Times beyond 1e15 count as 1e15.
 
     Raises:
-        ValueError: `cell` lacks `project` or `advance`, `elapsed` has another shape or a value
-            that is negative or not finite, `remat` is not one of the values above, the backend or
-            the cell does not support `parallel`, or there is no time step. In a compiled graph,
-            which cannot raise, the outputs are NaN from the step with an invalid elapsed time on;
-            it counts as 0, so that the states stay finite.
+        ValueError: `cell` lacks `project` or `advance`, `sequences` have other features than the
+            layer was built for, `elapsed` has another shape or a value that is negative or not
+            finite, `remat` is not one of the values above, the backend or the cell does not support
+            `parallel`, or there is no time step. In a compiled graph, which cannot raise, the
+            outputs are NaN from the step with an invalid elapsed time on; it counts as 0, so that
+            the states stay finite.
 
     Example:
 
@@ -150,12 +151,22 @@ class LiquidRNN(keras.layers.RNN):
                 f"LiquidRNN {self.name!r} needs at least one time step; received sequences of "
                 f"shape {tuple(sequences.shape)}."
             )
+        self._require_features(sequences)
         # Integers are not converted by `Layer.__call__`.
         sequences = ops.cast(sequences, self.input_dtype)
         if elapsed is not None:
             # `keras.layers.RNN.call` hands one tensor to `inner_loop`, which separates them again.
             sequences = elapsed_time.append(sequences, elapsed)
         return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+
+    def _require_features(self, sequences: Tensor) -> None:
+        """Refuse other features than those of `build`: one more would count as elapsed times."""
+        expected = self._features + elapsed_time.are_appended()
+        if sequences.shape[-1] != expected:
+            raise ValueError(
+                f"LiquidRNN {self.name!r} was built for {self._features} features; received "
+                f"sequences of shape {tuple(sequences.shape)}. Pass elapsed times as `elapsed`."
+            )
 
     def inner_loop(
         self,

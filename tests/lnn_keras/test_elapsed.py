@@ -10,6 +10,7 @@ from gradients import compiled
 from matrix import CELLS, numbers, same
 
 from lnn_keras import (
+    Bidirectional,
     CfCCell,
     CTRNNCell,
     LEFCell,
@@ -98,6 +99,32 @@ def test_each_sample_has_its_elapsed_time(x, elapsed):
 def test_elapsed_of_another_shape_is_refused(shape, x):
     with pytest.raises(ValueError, match=r"`elapsed` must have shape .*received shape"):
         LiquidRNN(LiquidCell(5))(x, elapsed=np.ones(shape, "float32"))
+
+
+LAYERS = {
+    "layer": lambda: LiquidRNN(LiquidCell(3)),
+    "bidirectional": lambda: Bidirectional(LiquidRNN(LiquidCell(3))),
+    "Keras's bidirectional": lambda: keras.layers.Bidirectional(LiquidRNN(LiquidCell(3))),
+}
+
+
+@pytest.mark.parametrize("features", [3, 5])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_one_feature_too_many_is_no_elapsed_time(layer, features, random):
+    model = keras.Sequential([keras.Input((None, 4)), LAYERS[layer]()])
+    x = random.random((2, 6, features)).astype("float32")
+    with pytest.raises(ValueError, match=rf"built for 4 features; received .*\(.*6, {features}\)"):
+        model.predict(x, verbose=0)
+    with pytest.raises(ValueError, match="Pass elapsed times as `elapsed`"):
+        model(x)
+
+
+def test_both_directions_refuse_a_feature_too_many_beside_elapsed_times(x, elapsed):
+    layer = Bidirectional(LiquidRNN(LiquidCell(3)))
+    layer.build((None, None, 3))
+    assert layer(x[..., :3], elapsed=elapsed).shape == (3, 6)
+    with pytest.raises(ValueError, match="built for 3 features"):
+        layer(x, elapsed=elapsed)
 
 
 @pytest.mark.parametrize("value", [-0.5, np.nan, np.inf])

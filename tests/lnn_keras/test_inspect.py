@@ -282,6 +282,8 @@ def test_what_cannot_be_recorded_is_refused():
     with pytest.raises(ValueError, match=r"at least 1; received arrays of shapes \[\(0, 8, 4\)\]"):
         record(model, X[:0])
     recording = record(model, X.tolist())
+    with pytest.raises(ValueError, match=r"at least 1; received arrays of shapes \[\(\)\]"):
+        record(model, "sensors.csv")
     with pytest.raises(KeyError, match="there are"):
         recording["other"]
     with pytest.raises(KeyError, match="it has"):

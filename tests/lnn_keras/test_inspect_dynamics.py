@@ -115,3 +115,12 @@ def test_backwards_layers_multiply_their_steps_in_their_own_order():
     expected = lyapunov_exponents(record(forwards, X[:, ::-1])["forwards"])
     found = lyapunov_exponents(record(backwards, X)["backwards"])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("function", [jacobians, lyapunov_exponents, time_scales])
+def test_the_recording_of_one_layer_is_asked_for(function):
+    layer = lnn_keras.LiquidRNN(lnn_keras.LiquidCell(4), name="layer")
+    with pytest.raises(ValueError, match=r"\[name\]`, one of \['layer'\]; received Recording"):
+        function(record(layer, X))
+    with pytest.raises(ValueError, match=r"one layer.*; received LiquidRNN"):
+        function(layer)

@@ -1,1 +1,1 @@
-"""`lnn explain`: one page about a prediction of a model."""
+"""Explanations of single predictions, as pages for people who know the field, not the model."""
