@@ -32,11 +32,11 @@ def set_width(browser, width):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
-def wait_until(browser, condition):
-    """Wait until a JavaScript expression is true, and return its value."""
+def wait_until(browser, condition, *arguments):
+    """Wait until a JavaScript expression of `arguments` is true, and return its value."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
-        value = browser.execute_script(f"return {condition}")
+        value = browser.execute_script(f"return {condition}", *arguments)
         if value:
             return value
         time.sleep(0.02)

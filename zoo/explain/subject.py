@@ -124,7 +124,7 @@ class Subject:
     def packed(self, arrays: Mapping[str, np.ndarray]) -> Any:
         """Inputs by name in the structure that the model takes."""
         ordered = [arrays[name] for name in self.inputs]
-        if isinstance(self.model.input, dict):
+        if isinstance(getattr(self.model, "input", None), dict):
             return dict(zip(self.model.input, ordered, strict=True))
         return ordered if len(ordered) > 1 else ordered[0]
 

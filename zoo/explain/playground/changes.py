@@ -19,15 +19,22 @@ class Feature:
         input: Name of the model's input that holds it.
         column: Its index in the rows of that input.
         name: Its name in the page.
-        unit: Its unit, or "".
-        spread: The standard deviation of its values, the unit of offset and noise.
+        spread: The standard deviation of its values, the unit of offset and noise. Of a feature
+            with only one value it is a tenth of that.
+        constant: Whether it has only one value. Offset and noise of all features leave it alone.
+        zero: The value that the model takes for a quantity of 0, which no gain changes.
+        scale: The measured quantity is `scale * (value - zero)`.
+        unit: Unit of the quantity, or "".
     """
 
     input: str
     column: int
     name: str
-    unit: str
     spread: float
+    constant: bool = False
+    zero: float = 0.0
+    scale: float = 1.0
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Changes:
     Attributes:
         feature: Index of the only feature that changes, or None for all. Another sampling rate
             always is that of all.
-        gain: Factor of the values.
+        gain: Factor of the quantities.
         offset: Added to the values, in spreads of the feature.
         noise: Standard deviation of normal numbers added to the values, in spreads of the feature.
         dropped: Share of the samples that are replaced by the value before them.
@@ -90,10 +97,10 @@ def changed_inputs(
     new = {name: values.astype("float32") for name, values in inputs.items()}
     for index, feature in enumerate(features):
         if changes.feature is None or changes.feature == index:
+            spread = 0.0 if feature.constant and changes.feature is None else feature.spread
             values = inputs[feature.input][:, feature.column].astype("float64")
-            values = values * changes.gain + feature.spread * (
-                changes.offset + changes.noise * noise[:, index]
-            )
+            values = values * changes.gain + feature.zero * (1 - changes.gain)
+            values = values + spread * (changes.offset + changes.noise * noise[:, index])
             new[feature.input][:, feature.column] = values[held]
     if changes.rate == 1:
         return new

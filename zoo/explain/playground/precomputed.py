@@ -1,6 +1,7 @@
 """Answers at each position of the sliders, for models whose file cannot run in a browser."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ def precomputed(
         if value != slider.values[slider.start]
     ]
     changed = [
-        changed_inputs(rows, features, None, Changes(**{name: value})) for name, value in changes
+        changed_inputs(rows, features, None, replace(Changes(), **{name: value}))
+        for name, value in changes
     ]
     # As one batch, which Keras compiles for once.
     stacked = {

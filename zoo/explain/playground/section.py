@@ -13,6 +13,8 @@ from zoo.explain.playground.page_data import (
     elapsed_column,
     json_data,
     picture_format,
+    shown_number,
+    step_in_words,
 )
 from zoo.explain.playground.sources import Source, file_source, precomputed_source
 from zoo.explain.subject import Subject
@@ -94,18 +96,22 @@ def _introduction(source: Source, subject: Subject) -> str:
 
 def _data(subject: Subject, source: Source) -> dict[str, Any]:
     outputs = source.keras.shape[-1]
+    explained = subject.step_index - source.window.start
+    row = min(explained // source.data["rows"], len(source.keras) - 1)
     data = json_data(source.rows, source.features, elapsed_column(subject), source.sliders)
     return {
         **data,
         **source.data,
         "keras": float32(source.keras),
-        "explained": subject.step_index - source.window.start,
+        "explained": explained,
         "first": source.window.start,
-        "across": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
+        "step": subject.time.step,
+        "across": step_in_words(subject),
+        "curve": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
         "signal": 0,
-        "shown": 0,
+        "shown": shown_number(subject, source.keras[row]),
         "source": source.sentence,
-        "picture": picture_format(subject, source.rows),
+        "picture": picture_format(source.rows),
         "format": answer_format(subject, outputs),
     }
 

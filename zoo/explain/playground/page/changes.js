@@ -3,7 +3,8 @@
  * computes the same numbers in changes.py.
  *
  * @typedef {{name: string, columns: number, values: Float32Array}} Input Values row by row.
- * @typedef {{input: number, column: number, name: string, unit: string, spread: number}} Feature
+ * @typedef {{input: number, column: number, name: string, spread: number, constant: boolean,
+ *   zero: number, scale: number, unit: string}} Feature See changes.py.
  * @typedef {{feature: ?number, gain: number, offset: number, noise: number, dropped: number,
  *   rate: number}} Changes
  */
@@ -67,11 +68,12 @@ class ChangedSignal {
     const { columns, values } = this.inputs[feature.input];
     const count = this.features.length;
     if (changes.noise && !this.noise) this.noise = normalNumbers(NOISE_SEED, this.length * count);
+    const spread = feature.constant && changes.feature === null ? 0 : feature.spread;
+    const shift = feature.zero * (1 - changes.gain);
     for (let step = 0; step < this.length; step++) {
       const noise = changes.noise ? changes.noise * this.noise[held[step] * count + index] : 0;
-      target[step * columns + feature.column] =
-        values[held[step] * columns + feature.column] * changes.gain +
-        feature.spread * (changes.offset + noise);
+      const value = values[held[step] * columns + feature.column] * changes.gain + shift;
+      target[step * columns + feature.column] = value + spread * (changes.offset + noise);
     }
   }
 

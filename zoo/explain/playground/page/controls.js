@@ -65,8 +65,11 @@ function sliderText(name, value, feature) {
   const number = String(Math.round(value * 100) / 100).replace("-", "−");
   if (name === "gain" || name === "rate") return `× ${number}`;
   if (name === "dropped") return `${Math.round(value * 100)} %`;
-  const sign = name === "offset" && value > 0 ? "+" : "";
-  if (!feature || !value) return `${sign}${number} SD`;
+  const sign = value > 0 && name === "offset" ? "+" : "";
+  const deviations = `${sign}${number} SD`;
+  if (!feature || !value) return deviations;
+  const size = Math.abs(feature.scale) * feature.spread;
   const unit = feature.unit ? ` ${feature.unit}` : "";
-  return `${sign}${number} SD = ${sign}${shortNumber(value * feature.spread, feature.spread)}${unit}`;
+  const quantity = `${sign}${shortNumber(value * size, size)}${unit}`;
+  return feature.constant ? quantity : `${deviations} = ${quantity}`;
 }

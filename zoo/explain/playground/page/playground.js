@@ -100,7 +100,8 @@ class Playground {
     const { data, part } = this;
     const names = data.features.map((feature) => feature.name);
     fillList(part("feature"), ["all features", ...names]);
-    part("feature").parentElement.hidden = names.length < 2 || Boolean(data.precomputed);
+    part("feature").parentElement.hidden = 
+      names.length < 2 || Boolean(data.precomputed || data.picture);
     fillList(part("signal"), names);
     part("signal").value = String(data.signal);
     fillList(part("output"), data.format.names);
@@ -108,7 +109,7 @@ class Playground {
     for (const { name, label, help, values, start } of data.sliders) {
       this.addSlider(name, label, help, values.length - 1, start, part("sliders"));
     }
-    if (!data.across && data.length > 1) {
+    if (!data.curve && data.length > 1) {
       this.addSlider("step", "Read at", "", data.length - 1, data.explained, part("step"));
     }
     part("controls").addEventListener("input", (event) => this.controlMoved(event));
@@ -161,6 +162,7 @@ class Playground {
     }
     this.draw();
     this.section.dataset.milliseconds = (performance.now() - began).toFixed(1);
+    this.section.dataset.updates = Number(this.section.dataset.updates || 0) + 1;
   }
 
   showValues() {
@@ -170,7 +172,7 @@ class Playground {
       this.sliders.get(name).show(sliderText(name, changes[name], feature));
     }
     const step = this.sliders.get("step");
-    if (step) step.show(`step ${Number(step.input.value) + this.data.first}`);
+    if (step) step.show(`${this.data.step} ${Number(step.input.value) + this.data.first}`);
   }
 
   /** The sample at which the answers are read, counted in original samples. */
@@ -186,13 +188,13 @@ class Playground {
     const read = this.readAt();
     const before = original.answers.at(this.stepAt(original, read));
     const after = changed.answers.at(this.stepAt(changed, read));
-    const values = data.across ? before : original.answers.over(shown);
+    const values = data.curve ? before : original.answers.over(shown);
     const range = Math.max(...values) - Math.min(...values) || Math.abs(values[0]);
     part("answer").textContent = comparison(data.format, before, after, shown, range);
     if (data.format.kind === "classes") drawClasses(part("classes"), data.format, before, after);
     if (data.picture) this.drawPictures(read);
     else this.drawSignal(Number(part("signal").value), read);
-    if (data.across) this.drawAcross(before, after, shown);
+    if (data.curve) this.drawAcross(before, after, shown);
     else this.drawAnswers(shown, read);
     this.section.answers = changed.raw;
   }
@@ -207,10 +209,11 @@ class Playground {
 
   drawSignal(index, read) {
     const { data } = this;
-    const { input, column, name, unit } = data.features[index];
+    const { input, column, name, unit, zero, scale } = data.features[index];
     const line = (style, { inputs, at }) => {
       const { columns } = data.inputs[input];
-      const values = Float32Array.from(at, (_, step) => inputs[input][step * columns + column]);
+      const quantity = (_, step) => scale * (inputs[input][step * columns + column] - zero);
+      const values = Float32Array.from(at, quantity);
       return { style, at: Float64Array.from(at, (time) => time + data.first), values };
     };
     this.drawOverTime("signal-chart", `${name}${unit ? ` in ${unit}` : ""}`, line, read);
@@ -241,7 +244,7 @@ class Playground {
       title: `${title}: original and changed signal over time`,
       lines: [within(line("original", this.original)), within(line("changed", this.changed))],
       mark: read + this.data.first,
-      across: "step",
+      across: this.data.across,
       from,
       to,
     });
@@ -284,7 +287,7 @@ class Playground {
     };
     draw("original-picture", this.original);
     draw("changed-picture", this.changed);
-    const caption = `The picture at step ${read + this.data.first}: original and changed.`;
+    const caption = `The picture at ${this.data.step} ${read + this.data.first}: original and changed.`;
     this.part("pictures-caption").textContent = caption;
   }
 }
