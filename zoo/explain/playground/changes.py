@@ -21,7 +21,7 @@ class Feature:
         name: Its name in the page.
         spread: The standard deviation of its values, the unit of offset and noise. Of a feature
             with only one value it is a tenth of that.
-        constant: Whether it has only one value. Offset and noise of all features leave it alone.
+        constant: Whether it has only one value. Offset and noise of all features do not change it.
         zero: The value that the model takes for a quantity of 0, which no gain changes.
         scale: The measured quantity is `scale * (value - zero)`.
         unit: Unit of the quantity, or "".

@@ -11,7 +11,7 @@ from export.runtimes.litert import LiteRT
 from export.runtimes.rollout import initial_inputs
 
 MOST_STEPS = 400
-# Numbers of all inputs, which a page of 2.5 MB has room for beside the interpreter.
+# Numbers of all inputs, which a page of 2.5 MB with the interpreter has room for.
 MOST_VALUES = 120_000
 
 
