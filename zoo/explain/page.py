@@ -280,12 +280,12 @@ def _pair(found: Findings, known: Neurons) -> str:
     """The phase portrait of the two strongest neurons."""
     if len(known.strongest) < 2:
         return ""
-    first, second = (neuron.number - 1 for neuron in known.strongest[:2])
+    first, second = (neuron.number for neuron in known.strongest[:2])
     figure = figures.phase_portrait(found.dynamics, (first, second))
     if figure is None:
         return ""
     sentence = (
-        f"Neurons {first + 1} and {second + 1} over the sequence, and where they would go if the "
+        f"Neurons {first} and {second} over the sequence, and where they would go if the "
         "last input stayed."
     )
     return _paragraph(sentence) + figure
