@@ -13,13 +13,13 @@ from export import to_step
 from zoo.explain.playground import section
 from zoo.explain.playground.changes import Changes, Feature, changed_inputs, positions
 from zoo.explain.playground.embedding import packed, script_json
-from zoo.explain.playground.linear_answers import as_matrix
 from zoo.explain.playground.page_data import elapsed_column, features_of, predictions, rows_of
 from zoo.explain.playground.random_numbers import normal, uniform
 from zoo.explain.playground.section import SCRIPTS, page_file
 from zoo.explain.playground.sliders import sliders
 from zoo.explain.playground.window import window_around
 from zoo.explain.subject import Answer, Subject
+from zoo.labels import NUMBERS, Labels
 from zoo.registry import PRESETS
 
 PAGE = (
@@ -83,13 +83,6 @@ def test_scripts_do_not_end_their_element(script):
     assert "</script" not in page_file(f"{script}.js").lower()
 
 
-def test_linear_functions_are_told_from_curves():
-    matrix, offset = as_matrix(lambda x: x[..., :2] * [2.0, 3.0] + 1, 3)
-    np.testing.assert_allclose(matrix, [[2, 0, 0], [0, 3, 0]])
-    np.testing.assert_allclose(offset, [1, 1])
-    assert as_matrix(np.exp, 3) is None
-
-
 def test_all_sliders_start_where_nothing_changes():
     for slider in (*sliders(sampling="skips"), *sliders(coarse=True)):
         assert slider.values[slider.start] == getattr(Changes(), slider.name)
@@ -144,7 +137,14 @@ def preset_subject(name, samples):
 def subject_of(model, step, inputs, elapsed=None, names=str):
     columns = {key: int(np.prod(values.shape[2:])) for key, values in inputs.items()}
     outputs = model.output_shape[-1]
-    answer = Answer("numbers", tuple(map(names, range(outputs))), ("m",) * outputs)
+    answer = Answer(
+        kind=NUMBERS,
+        names=tuple(map(names, range(outputs))),
+        units=("m",) * outputs,
+        scale=np.ones(1),
+        offset=np.zeros(1),
+        explained=0,
+    )
     return Subject(
         name=model.name,
         model=model,
@@ -154,7 +154,11 @@ def subject_of(model, step, inputs, elapsed=None, names=str):
         units={key: ("V",) * n for key, n in columns.items()},
         elapsed=elapsed,
         answer=answer,
+        labels=Labels(),
+        outputs=np.zeros((next(iter(inputs.values())).shape[1], outputs)),
+        targets=None,
         step_index=next(iter(inputs.values())).shape[1] - 1,
+        origin="a test",
     )
 
 

@@ -39,6 +39,7 @@ def explain(
 
     _require_folder(out)
     quiet_imports(("tensorflow",))
+    _start_converter()
     with extra("zoo"):
         import matplotlib.figure  # noqa: F401
     with progress("reading"), extra("export"):
@@ -50,15 +51,27 @@ def explain(
     for remark in subject.notes:
         note(remark)
     with progress("explaining"):
+        from zoo.explain import playground
         from zoo.explain.page import findings, page
 
         found = findings(subject, neurons)
-        text = page(subject, found, _facts(source, subject, input, out, step, sequence, neurons))
+        facts = _facts(source, subject, input, out, step, sequence, neurons)
+        text = page(subject, found, facts, playground.section(subject))
     _write(out, text)
     from zoo.explain import words
 
     say(f"{words.said(subject)} {words.truth(subject)}".strip())
     say(f"written to {out / PAGE}")
+
+
+def _start_converter() -> None:
+    """Load TensorFlow in the process of the converter while this one loads it too."""
+    from zoo.extras import extra
+
+    with extra("export"):
+        from export.converter_process import converter
+
+    converter.start()
 
 
 def _sequences(source: str, path: Path | None, sort: bool, max_rows: int) -> "Sequences":

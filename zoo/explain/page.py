@@ -67,7 +67,7 @@ def page(subject: Subject, found: Findings, facts: Mapping[str, str], playground
         _section("What the model said over time", _over_time(subject)),
         _section("What mattered", _mattered(subject, found)),
         _section("What would change the answer", _effects(subject, found)),
-        _section("Try it", playground, "screen"),
+        playground,
         _section("How fast it reacted", _speed(subject, found)),
         _section("How it is wired", _wiring(subject, found)),
     ]

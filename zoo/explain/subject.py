@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lnn_keras.compat import predict
 from zoo.labels import CLASSES, RISK, Labels
 
 if TYPE_CHECKING:
@@ -81,6 +82,16 @@ class Subject:
     origin: str
     notes: tuple[str, ...] = ()
 
+    def predict(self, inputs: Mapping[str, np.ndarray], batch_size: int = 64) -> np.ndarray:
+        """The outputs of the model for sequences, arrays (sequences, time, ...) by input name."""
+        arrays = [inputs[name] for name in self.inputs]
+        return predict(self.model, arrays if len(arrays) > 1 else arrays[0], batch_size)
+
+    @property
+    def data_inputs(self) -> list[str]:
+        """The names of the inputs that hold features, without that of elapsed times."""
+        return [name for name in self.inputs if name != self.elapsed]
+
     @property
     def length(self) -> int:
         """The number of steps of the sequence."""
@@ -94,7 +105,7 @@ class Subject:
     @property
     def main(self) -> str:
         """The name of the input with the signal: the first that holds no elapsed times."""
-        return next(name for name in self.inputs if name != self.elapsed)
+        return self.data_inputs[0]
 
     @property
     def signal(self) -> np.ndarray:

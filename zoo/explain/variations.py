@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lnn_keras.compat import predict
 from zoo.explain.subject import Subject
 
 # Steps before the explained one that variants differ in, and numbers of all variants at once.
@@ -62,9 +61,10 @@ class Window:
             variants: Inputs by name, (1, steps, ...). All have the same number of steps, which may
                 differ from that of the part; the explained step then is the last one.
         """
-        names = list(self.inputs)
-        arrays = [np.concatenate([variant[name] for variant in variants]) for name in names]
-        outputs = predict(self._subject.model, arrays if len(arrays) > 1 else arrays[0], self.batch)
+        stacked = {
+            name: np.concatenate([variant[name] for variant in variants]) for name in self.inputs
+        }
+        outputs = self._subject.predict(stacked, self.batch)
         if self._subject.is_sequence:
             same = outputs.shape[1] == self.length
             outputs = outputs[:, self.index if same else -1]

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from lnn_keras.elapsed import LAST_FEATURE
 from zoo.explain.playground.changes import Feature
 from zoo.explain.playground.embedding import float32
-from zoo.explain.playground.linear_answers import as_matrix
 from zoo.explain.playground.sliders import Slider
-from zoo.explain.subject import LAST_FEATURE, Subject
+from zoo.explain.subject import Subject
+from zoo.labels import NUMBERS, RISK
 
 # Longer lists of numbers of a single answer are a curve.
 MOST_NUMBERS_OVER_TIME = 24
@@ -52,7 +53,6 @@ def features_of(subject: Subject, rows: Mapping[str, np.ndarray]) -> list[Featur
 
 
 def _feature(subject: Subject, input_name: str, column: int, values: np.ndarray) -> Feature:
-    zero, scale, unit = _quantity(subject, input_name, column)
     deviation, size = _deviation_and_size(values)
     constant = deviation <= 1e-6 * size
     return Feature(
@@ -61,21 +61,8 @@ def _feature(subject: Subject, input_name: str, column: int, values: np.ndarray)
         subject.feature_names[input_name][column],
         spread=(size / 10 or 1.0) if constant else deviation,
         constant=constant,
-        zero=zero,
-        scale=scale,
-        unit=unit,
+        unit=subject.units[input_name][column],
     )
-
-
-def _quantity(subject: Subject, input_name: str, column: int) -> tuple[float, float, str]:
-    """Zero, scale and unit of the measured quantity, see `Feature`."""
-    real = subject.real_values.get((input_name, column))
-    if real is not None:
-        start, end, beyond = (float(real.convert(value)) for value in (0.0, 1.0, 2.0))
-        is_linear = np.isclose(beyond - end, end - start, rtol=1e-4, atol=0)
-        if is_linear and end != start:
-            return -start / (end - start), end - start, real.unit
-    return 0.0, 1.0, subject.units[input_name][column]
 
 
 def _deviation_and_size(values: np.ndarray) -> tuple[float, float]:
@@ -110,18 +97,17 @@ def predictions(subject: Subject, rows: Mapping[str, np.ndarray]) -> np.ndarray:
 def answer_format(subject: Subject, outputs: int) -> dict[str, Any]:
     """Names, units and the way from the model's outputs to real units, for `page/answers.js`."""
     answer = subject.answer
-    linear = as_matrix(answer.to_real, outputs)
-    if linear is None:
-        names, units = [f"output {index + 1}" for index in range(outputs)], [""] * outputs
-        linear = np.eye(outputs), np.zeros(outputs)
-    else:
-        names, units = list(answer.names), list(answer.units)
+    matrix = np.diag(np.broadcast_to(answer.scale, outputs))
+    offset = np.broadcast_to(answer.offset, outputs)
+    kind, units = answer.kind, list(answer.units)
+    if kind == RISK:
+        kind, units, matrix, offset = NUMBERS, ["%"] * outputs, 100 * matrix, 100 * offset
     return {
-        "kind": answer.kind,
-        "names": names,
+        "kind": kind,
+        "names": list(answer.names),
         "units": units,
-        "matrix": float32(linear[0]),
-        "offset": float32(linear[1]),
+        "matrix": float32(matrix),
+        "offset": float32(offset),
         "outputs": outputs,
     }
 
@@ -162,10 +148,10 @@ def picture_format(rows: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
 
 def step_in_words(subject: Subject) -> str:
     """The name of a step with its length, if all are of one length."""
-    time = subject.time
-    if not time.unit or subject.elapsed is not None:
-        return time.step
-    return f"{time.step} of {time.length:g} {time.unit}"
+    labels = subject.labels
+    if not labels.time_unit or labels.interval is None or subject.elapsed is not None:
+        return labels.step
+    return f"{labels.step} of {labels.interval:g} {labels.time_unit}"
 
 
 def shown_number(subject: Subject, outputs: np.ndarray) -> int:
@@ -177,4 +163,4 @@ def shown_number(subject: Subject, outputs: np.ndarray) -> int:
     """
     if subject.answer.kind == "classes":
         return int(outputs.argmax())
-    return min(subject.output_index or 0, len(subject.answer.names) - 1)
+    return subject.answer.explained

@@ -105,7 +105,7 @@ def _data(subject: Subject, source: Source) -> dict[str, Any]:
         "keras": float32(source.keras),
         "explained": explained,
         "first": source.window.start,
-        "step": subject.time.step,
+        "step": subject.labels.step,
         "across": step_in_words(subject),
         "curve": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
         "signal": 0,
