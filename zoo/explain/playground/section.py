@@ -104,7 +104,7 @@ def _data(subject: Subject, source: Source) -> dict[str, Any]:
         **source.data,
         "keras": float32(source.keras),
         "explained": explained,
-        "first": source.window.start,
+        "first": source.window.start + 1,  # Steps are counted from 1.
         "step": subject.labels.step,
         "across": step_in_words(subject),
         "curve": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
