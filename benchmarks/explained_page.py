@@ -5,6 +5,8 @@
 needs Chromium, its driver and selenium (extra `test`).
 """
 
+import io
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +32,9 @@ def main() -> None:
         for argument in ("--headless=new", "--no-sandbox", "--hide-scrollbars"):
             options.add_argument(argument)
         options.add_argument(f"--window-size={WIDTH},4000")
-        browser = webdriver.Chrome(options)
+        # Without them, selenium looks for a browser on the network.
+        options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
+        browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
         try:
             browser.get((Path(folder) / "index.html").as_uri())
             _wait_for_playground(browser)
@@ -55,8 +59,6 @@ def _wait_for_playground(browser) -> None:
 
 
 def _screenshot(browser):
-    import io
-
     from PIL import Image
 
     return Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
