@@ -36,14 +36,22 @@ def elapsed_column(subject: Subject) -> tuple[str, int] | None:
 
 
 def features_of(subject: Subject, rows: Mapping[str, np.ndarray]) -> list[Feature]:
-    """All features that the page can change, which are all numbers but the elapsed times."""
+    """All features that the page can change, which are all numbers but the elapsed times.
+
+    Raises:
+        ValueError: There are none.
+    """
     elapsed = elapsed_column(subject)
     features = [
         _feature(subject, input_name, column, rows[input_name][:, column])
         for input_name in subject.data_inputs
+        # Integers are numbers of words or kinds.
+        if subject.inputs[input_name].dtype.kind == "f"
         for column in range(rows[input_name].shape[1])
         if (input_name, column) != elapsed
     ]
+    if not features:
+        raise ValueError("The model reads integers only, which have no gain, offset or noise.")
     if picture_format(rows) is None:
         return features
     # The grey of a pixel may never change; noise of a camera is equal everywhere.
@@ -85,13 +93,15 @@ def predictions(subject: Subject, rows: Mapping[str, np.ndarray]) -> np.ndarray:
     several = next(iter(rows.values())).ndim == 3
     batches = {name: values if several else values[None] for name, values in rows.items()}
     outputs = subject.predict(
-        {
-            name: values.reshape(*values.shape[:2], *subject.inputs[name].shape[2:])
-            for name, values in batches.items()
-        }
+        {name: _as_input(values, subject.inputs[name]) for name, values in batches.items()}
     )
     outputs = outputs.reshape(len(outputs), -1, outputs.shape[-1])
     return outputs if several else outputs[0]
+
+
+def _as_input(values: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Rows (sequences, time, columns) in the shape and type of an input."""
+    return values.reshape(*values.shape[:2], *own.shape[2:]).astype(own.dtype)
 
 
 def answer_format(subject: Subject, outputs: int) -> dict[str, Any]:
@@ -151,7 +161,7 @@ def step_in_words(subject: Subject) -> str:
     labels = subject.labels
     if not labels.time_unit or labels.interval is None or subject.elapsed is not None:
         return labels.step
-    return f"{labels.step} of {labels.interval:g} {labels.time_unit}"
+    return f"{labels.step} ({labels.interval:g} {labels.time_unit} each)"
 
 
 def shown_number(subject: Subject, outputs: np.ndarray) -> int:

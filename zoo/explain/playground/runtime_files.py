@@ -6,9 +6,9 @@ FOLDER = Path(__file__).parent / "browser_runtime"
 LOADER, PROGRAM = "tflite_web_api_cc.js", "tflite_web_api_cc.wasm.gz"
 
 
-def loader() -> str:
+def loader() -> bytes:
     """The JavaScript that starts the interpreter."""
-    return (FOLDER / LOADER).read_text("utf-8")
+    return (FOLDER / LOADER).read_bytes()
 
 
 def program() -> bytes:

@@ -84,9 +84,10 @@ def _introduction(source: Source, subject: Subject) -> str:
     total = next(iter(subject.inputs.values())).shape[1]
     cut = ""
     if source.window.length < total:
+        step = subject.time.step
         cut = (
-            f" The page holds {source.window.length} of the {total:,} steps; the model has read "
-            "the steps before them."
+            f" It holds {source.window.length} of the {total:,} {step}s; the model has read those "
+            "before them."
         )
     return (
         "Move a slider, and see the answer to the changed signal and to the original one. "
@@ -104,7 +105,8 @@ def _data(subject: Subject, source: Source) -> dict[str, Any]:
         **source.data,
         "keras": float32(source.keras),
         "explained": explained,
-        "first": source.window.start + 1,  # Steps are counted from 1.
+        # People count steps from 1.
+        "first": source.window.start + 1,
         "step": subject.labels.step,
         "across": step_in_words(subject),
         "curve": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
@@ -120,9 +122,12 @@ def _runtime(source: Source) -> str:
     """The interpreter and the file that it runs, as script elements."""
     if source.file is None:
         return ""
-    contents = {"file": source.file, "program": runtime_files.program()}
-    elements = [
+    contents = {
+        "file": source.file,
+        "loader": runtime_files.loader(),
+        "program": runtime_files.program(),
+    }
+    return "\n".join(
         f'<script type="application/gzip" data-part="{name}">{packed(content)}</script>'
         for name, content in contents.items()
-    ]
-    return "\n".join([*elements, f"<script>{runtime_files.loader()}</script>"])
+    )

@@ -88,8 +88,11 @@ def _sampling(subject: Subject, step: Step) -> str:
     if step.window is not None or step.rows > 1:
         return ""
     if subject.elapsed is None:
-        return "Samples are skipped or repeated; the model takes none for the time between them."
-    return "Samples are skipped or repeated, and the model is told the time between them."
+        return (
+            "Samples are skipped or repeated. The model takes no elapsed times: to it, the signal "
+            "becomes faster or slower."
+        )
+    return "Samples are skipped or repeated, and the model gets the time between them."
 
 
 def precomputed_source(subject: Subject, reason: str) -> Source:

@@ -8,7 +8,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const CHART_HEIGHT = 180;
-const MARGIN = { left: 52, right: 10, top: 8, bottom: 34 };
+const MARGIN = { left: 52, right: 18, top: 8, bottom: 34 };
 
 function svgElement(name, attributes, text) {
   const element = document.createElementNS(SVG, name);
@@ -71,11 +71,14 @@ function drawChart(parent, chart) {
     role: "img",
     "aria-label": chart.title,
   });
-  for (const tick of ticks(low, high, 4)) {
+  const levels = ticks(low, high, 4);
+  const distance = levels.length > 1 ? levels[1] - levels[0] : high - low;
+  const digits = Math.max(0, Math.ceil(-Math.log10(distance) - 1e-9));
+  for (const tick of levels) {
     const level = y(tick);
     svg.append(svgElement("line", { class: "grid", x1: MARGIN.left, x2: right, y1: level, y2: level }));
     const place = { x: MARGIN.left - 6, y: level + 4, "text-anchor": "end" };
-    svg.append(svgElement("text", place, shortNumber(tick, high - low)));
+    svg.append(svgElement("text", place, fixedNumber(tick, digits)));
   }
   for (const tick of ticks(chart.from, chart.from + span, width / 90)) {
     if (!Number.isInteger(tick)) continue;
@@ -120,8 +123,11 @@ function pathOf(line, x, y) {
  * @returns {string}
  */
 function shortNumber(value, range) {
-  if (!Number.isFinite(value)) return "missing";
-  const digits = Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(Math.abs(range) || 1))));
-  if (Math.abs(value) >= 1e6 || digits === 6) return value.toPrecision(3);
-  return value.toFixed(Math.min(digits, 6)).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
+  return fixedNumber(value, Math.max(0, Math.ceil(1.5 - Math.log10(range || 1))));
+}
+
+/** A number with so many digits after the point; very large and very small ones in powers of 10. */
+function fixedNumber(value, digits) {
+  if (Math.abs(value) >= 1e6 || digits > 6) return value.toPrecision(3).replace("-", "−");
+  return value.toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
 }

@@ -31,9 +31,12 @@ async function startPlayground(section) {
 }
 
 async function startRunner(part, wiring) {
-  const [program, file] = await Promise.all(
-    ["program", "file"].map((name) => unpackBytes(part(name).textContent)),
+  const [loader, program, file] = await Promise.all(
+    ["loader", "program", "file"].map((name) => unpackBytes(part(name).textContent)),
   );
+  const script = document.createElement("script");
+  script.textContent = new TextDecoder().decode(loader);
+  document.head.append(script);
   return StepRunner.start(program, file, wiring);
 }
 
@@ -104,7 +107,11 @@ class Playground {
       names.length < 2 || Boolean(data.precomputed || data.picture);
     fillList(part("signal"), names);
     part("signal").value = String(data.signal);
-    fillList(part("output"), data.format.names);
+    const isClass = data.format.kind === "classes";
+    fillList(
+      part("output"),
+      data.format.names.map((name) => (isClass ? `probability of “${name}”` : name)),
+    );
     part("output").value = String(data.shown);
     for (const { name, label, help, values, start } of data.sliders) {
       this.addSlider(name, label, help, values.length - 1, start, part("sliders"));
@@ -287,7 +294,7 @@ class Playground {
     };
     draw("original-picture", this.original);
     draw("changed-picture", this.changed);
-    const caption = `The picture at ${this.data.step} ${read + this.data.first}: original and changed.`;
+    const caption = `At ${this.data.step} ${read + this.data.first}: original and changed.`;
     this.part("pictures-caption").textContent = caption;
   }
 }
