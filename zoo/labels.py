@@ -21,7 +21,7 @@ class Labels:
         interval: The time between two steps, in `time_unit`; or that of one unit of elapsed time,
             if the model takes elapsed times. None if it is not known.
         time_unit: For instance "s"; "" for steps.
-        step: What one step is, for instance "beat" or "hour".
+        step: The name of one step, for instance "beat" or "hour".
         sentence: The answer in words, with {name} of the explained output and its {value}; "" for
             a plain one.
         explained: The number of the output that is explained by default.

@@ -34,7 +34,7 @@ def explain(
     sort: Sort = False,
     max_rows: MaxRows = 2_000_000,
 ) -> None:
-    """Write a page about one prediction: what mattered, and what would change it."""
+    """Write a page about one prediction: which values mattered, and the effects of changes."""
     from zoo.extras import extra
 
     _require_folder(out)

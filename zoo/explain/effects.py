@@ -1,4 +1,4 @@
-"""What would change the answer: the model's answers to changed signals."""
+"""Effects: the answers of a model to changed signals."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -61,11 +61,13 @@ def _of_the_whole(subject: Subject, window: Window) -> Iterator[tuple[str, list[
     signal = window.inputs[subject.main]
     spread = _spread(signal)
     random = np.random.default_rng(0)
-    what = "pictures" if subject.labels.picture else "all values"
     if subject.labels.picture is None:
-        yield f"{what} 10 % larger", [_with(subject, window, signal * 1.1)]
-        yield f"{what} 10 % smaller", [_with(subject, window, signal * 0.9)]
-        yield f"{what} higher by half a deviation", [_with(subject, window, signal + 0.5 * spread)]
+        yield "all values 10 % larger", [_with(subject, window, signal * 1.1)]
+        yield "all values 10 % smaller", [_with(subject, window, signal * 0.9)]
+        yield (
+            "all values higher by half a deviation",
+            [_with(subject, window, signal + 0.5 * spread)],
+        )
     else:
         yield "pictures 20 % brighter", [_with(subject, window, signal * 1.2)]
         yield "pictures 20 % darker", [_with(subject, window, signal * 0.8)]

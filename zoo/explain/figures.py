@@ -30,7 +30,7 @@ def both_widths(draw: Callable[[float], "Figure"], caption: str) -> str:
 
     Args:
         draw: Function from the width in inches to the figure.
-        caption: What it shows, for people who do not see it.
+        caption: A description, for people who do not see it.
     """
     forms = "".join(_svg(draw(width), name) for width, name in ((WIDE, "wide"), (NARROW, "narrow")))
     return f'<figure role="img" aria-label="{escape(caption)}">{forms}</figure>'

@@ -1,4 +1,4 @@
-"""The neurons of the recurrent layer: what each follows, and what the answer is without it."""
+"""The neurons of the recurrent layer: the feature that each follows, and the answer without it."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -22,7 +22,7 @@ PACKAGE = "zoo.explain"
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known about a prediction.
+    """The findings about a prediction.
 
     Attributes:
         window: The steps that were varied.
@@ -40,7 +40,7 @@ class Findings:
 
 
 def findings(subject: Subject, with_neurons: bool = False) -> Findings:
-    """Compute all that the page says."""
+    """Compute the content of the page."""
     window = Window(subject)
     found = influence(subject, window)
     recorded = dynamics(subject, window)
@@ -64,7 +64,7 @@ def page(subject: Subject, found: Findings, facts: Mapping[str, str], playground
     """
     style = (resources.files(PACKAGE) / "templates/explanation.css").read_text("utf-8")
     sections = [
-        _section("What the model said over time", _over_time(subject)),
+        _section("The answers over time", _over_time(subject)),
         _section("What mattered", _mattered(subject, found)),
         _section("What would change the answer", _effects(subject, found)),
         playground,

@@ -1,7 +1,8 @@
 """Read a model and one sequence of its inputs as a `Subject`."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,7 +201,7 @@ def _elapsed(graph: ModelGraph) -> str | None:
 def _completed(labels: Labels, model: "keras.Model", graph: ModelGraph) -> Labels:
     """Labels with numbered names where there are none."""
     main = next(value for value in graph.inputs.values() if len(value.shape) > 2)
-    features = int(np.prod(main.shape[2:]))
+    features = _width(main.shape)
     outputs = int(np.prod(model.outputs[0].shape[2:] or model.outputs[0].shape[1:]))
     if len(labels.features) != features:
         numbered = tuple(f"feature {number + 1}" for number in range(features))
@@ -231,12 +232,17 @@ def _feature_names(graph: ModelGraph, labels: Labels) -> dict[str, tuple[str, ..
     """The names of the features of each input; the first one with features has those of labels."""
     names: dict[str, tuple[str, ...]] = {}
     for name, value in graph.inputs.items():
-        width = int(np.prod(value.shape[2:]))
+        width = _width(value.shape)
         if len(value.shape) > 2 and labels.features not in names.values():
             names[name] = labels.features
         else:
             names[name] = (name,) if width == 1 else tuple(f"{name} {i + 1}" for i in range(width))
     return names
+
+
+def _width(shape: Sequence[int | None]) -> int:
+    """The number of features of a row of shape (batch, time, ...)."""
+    return math.prod(size or 1 for size in shape[2:])
 
 
 def _labels_of_columns(columns: Columns) -> Labels:

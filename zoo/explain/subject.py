@@ -133,7 +133,7 @@ class Subject:
         Without a unit of time, the number of the step, from 1.
         """
         interval = self.labels.interval or 1.0
-        if self.elapsed in self.inputs:
+        if self.elapsed is not None and self.elapsed in self.inputs:
             gaps = self.inputs[self.elapsed].reshape(-1).astype("float64") * interval
             return np.cumsum(gaps) - gaps[0]
         return np.arange(self.length) * interval + (not self.labels.time_unit)

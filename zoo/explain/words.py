@@ -62,7 +62,7 @@ def place(subject: Subject, index: int) -> str:
 
 
 def said(subject: Subject) -> str:
-    """What the model said at the explained step, in one sentence."""
+    """The answer at the explained step, in one sentence."""
     answer = subject.answer
     sentence = subject.labels.sentence or _PLAIN[answer.kind]
     value = quantity(answer, subject.said[answer.explained])
@@ -71,7 +71,7 @@ def said(subject: Subject) -> str:
 
 
 def truth(subject: Subject) -> str:
-    """The true value at the explained step, and how far the answer is from it; "" if unknown."""
+    """The true value at the explained step, and the error; "" if it is unknown."""
     found, answer = subject.truth, subject.answer
     if found is None:
         return ""
@@ -94,8 +94,10 @@ def confidence(subject: Subject) -> str:
     if answer.kind == CLASSES:
         order = np.argsort(-subject.said)
         next_class = answer.names[order[1]] if len(order) > 1 else ""
-        second = f" Next: {next_class}, {percent(subject.said[order[1]])}." if next_class else ""
-        share = subject.said[order[0]]
+        second = (
+            f" Next: {next_class}, {percent(float(subject.said[order[1]]))}." if next_class else ""
+        )
+        share = float(subject.said[order[0]])
         words = "sure" if share > 0.9 else "fairly sure" if share > 0.7 else "not sure"
         return f"The model is {words}.{second} These are its own probabilities."
     if answer.kind == RISK:

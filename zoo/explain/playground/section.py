@@ -84,7 +84,7 @@ def _introduction(source: Source, subject: Subject) -> str:
     total = next(iter(subject.inputs.values())).shape[1]
     cut = ""
     if source.window.length < total:
-        step = subject.time.step
+        step = subject.labels.step
         cut = (
             f" It holds {source.window.length} of the {total:,} {step}s; the model has read those "
             "before them."
