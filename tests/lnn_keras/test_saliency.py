@@ -226,3 +226,13 @@ def test_other_arguments_are_refused(liquid):
         temporal_saliency_rescaling(liquid, {"a": X, "b": X}, 0)
     with pytest.raises(ValueError, match="takes one input"):
         temporal_saliency_rescaling(Linear(WEIGHTS), X[..., 0])
+
+
+@pytest.mark.parametrize("method", [integrated_gradients, occlusion])
+def test_baselines_of_several_inputs_have_their_structure(method):
+    features, times = keras.Input((5, 3)), keras.Input((5,))
+    h = lnn_keras.LiquidRNN(lnn_keras.CfCCell(3))(features, elapsed=times)
+    model = keras.Model([features, times], keras.layers.Dense(1)(h))
+    inputs = [X, np.full((2, 5), 0.5, "float32")]
+    found = method(model, inputs, baseline=[np.zeros_like(X), inputs[1]])
+    assert np.abs(found[0]).max() > 1e-3 and np.abs(found[1]).max() < 1e-6
