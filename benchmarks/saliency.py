@@ -120,14 +120,15 @@ difference of attributions, relative to the greatest attribution.
 
 ## Which method
 
-- Take integrated gradients first, as `lnn explain` does. In trained models gates saturate, and
-  gradients there, even times the inputs, are often little better than random numbers, although they
-  are right for the function above.
-- Rescaled integrated gradients find a few salient steps still better, at many times the cost. Where
-  each step matters they are worse, because they leave out half of the steps (`threshold`). Rescaled
-  gradients inherit the faults of gradients.
-- Occlusion is the best where one value decides ("switching state"), and weak where many values say
-  the same, so that the model does not miss one.
+- Take integrated gradients first, as `lnn explain` does. In trained models gates saturate: on "rare
+  time" and "rare feature" gradients, even times the inputs, are far weaker in every layer but
+  LEFCell, and in some layers hardly better than random numbers, although they are right for the
+  function above.
+- Rescaled integrated gradients find a few salient steps still better ("rare time"), at many times
+  the cost. Where many steps matter they are worse, because they leave out half of the steps
+  (`threshold`). Rescaled gradients inherit the faults of gradients.
+- Occlusion is at least as good where one value decides ("switching state"), and weak where many
+  values say the same, so that the model does not miss one.
 
 Repeat:
 
