@@ -36,6 +36,7 @@ from lnn_keras import inspect
 TRAINING, TEST = 2048, 512
 EXPLAINED, QUICK_EXPLAINED = 16, 2
 SEEDS = 3
+BATCH_SIZE = 512  # of the thousands of sequences that rescaling takes
 QUICK_LAYERS, QUICK_EPOCHS = ("CfCCell", "LSTM"), 2
 SCORES = {
     "average precision": "average_precision",
@@ -119,12 +120,15 @@ difference of attributions, relative to the greatest attribution.
 
 ## Which method
 
-- Gradients and their product with the inputs are the weakest where positions matter: they cost one
-  backward pass, and are good for a first look only.
-- Integrated gradients are better in every column of "rare time" and "rare feature", add up to the
-  change of the output, and keep its sign. They are the right default.
-- Temporal saliency rescaling leaves out the steps below its threshold (half of them by default):
-  choose it to find few steps, not where every step matters.
+- Take integrated gradients first, as `lnn explain` does. In trained models gates saturate: on "rare
+  time" and "rare feature" gradients, even times the inputs, are far weaker in every layer but
+  LEFCell, and in some layers hardly better than random numbers, although they are right for the
+  function above.
+- Rescaled integrated gradients find a few salient steps still better ("rare time"), at many times
+  the cost. Where many steps matter they are worse, because they leave out half of the steps
+  (`threshold`). Rescaled gradients inherit the faults of gradients.
+- Occlusion is at least as good where one value decides ("switching state"), and weak where many
+  values say the same, so that the model does not miss one.
 
 Repeat:
 
@@ -146,8 +150,12 @@ METHODS: dict[str, Callable[[Any, np.ndarray, Any], np.ndarray]] = {
     "gradients times inputs": _products,
     "integrated gradients": inspect.integrated_gradients,
     "occlusion": inspect.occlusion,
-    "rescaled integrated gradients": inspect.temporal_saliency_rescaling,
-    "rescaled gradients": partial(inspect.temporal_saliency_rescaling, method=inspect.gradients),
+    "rescaled integrated gradients": partial(
+        inspect.temporal_saliency_rescaling, batch_size=BATCH_SIZE
+    ),
+    "rescaled gradients": partial(
+        inspect.temporal_saliency_rescaling, method=inspect.gradients, batch_size=BATCH_SIZE
+    ),
     "random": _random,
 }
 # Scores by method, of one model or function.
