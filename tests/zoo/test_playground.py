@@ -1,5 +1,6 @@
 """The playground: pages in a headless browser against Keras on the same changed signals."""
 
+import dataclasses
 import json
 import re
 
@@ -10,10 +11,11 @@ from browser import console, open_browser, set_width, wait_until
 
 import zoo
 from export import to_step
+from lnn_keras import LEFCell, LiquidRNN
 from zoo.explain.playground import section
+from zoo.explain.playground.answer_format import answer_format, as_matrix
 from zoo.explain.playground.changes import Changes, Feature, changed_inputs, positions
 from zoo.explain.playground.embedding import packed, script_json
-from zoo.explain.playground.linear_answers import as_matrix
 from zoo.explain.playground.page_data import elapsed_column, features_of, predictions, rows_of
 from zoo.explain.playground.random_numbers import normal, uniform
 from zoo.explain.playground.section import SCRIPTS, page_file
@@ -88,6 +90,30 @@ def test_linear_functions_are_told_from_curves():
     np.testing.assert_allclose(matrix, [[2, 0, 0], [0, 3, 0]])
     np.testing.assert_allclose(offset, [1, 1])
     assert as_matrix(np.exp, 3) is None
+
+
+def gaussians(natural):
+    """The answer of a model whose outputs are the parameters of two Gaussians."""
+
+    def mean(outputs):
+        first, second = outputs[..., 0::2], outputs[..., 1::2]
+        return -first / (2 * second) if natural else first
+
+    def deviation(outputs):
+        first, second = outputs[..., 0::2], outputs[..., 1::2]
+        return np.sqrt(-1 / (2 * second) if natural else second - first**2)
+
+    return Answer("distribution", ("a", "b"), ("m", "m"), mean, deviation)
+
+
+@pytest.mark.parametrize(("natural", "name"), [(True, "natural"), (False, "means")])
+def test_parameters_of_gaussians_are_recognized(natural, name):
+    assert answer_format(gaussians(natural), 4)["gaussian"] == name
+
+
+def test_other_functions_are_shown_as_outputs():
+    answer = Answer("numbers", ("a",), ("m",), lambda outputs: np.exp(outputs[..., :1]))
+    assert answer_format(answer, 2)["names"] == ["output 1", "output 2"]
 
 
 def test_all_sliders_start_where_nothing_changes():
@@ -270,6 +296,25 @@ def test_markup_in_names_is_text(small_model, open_page, random):
     )
     assert options == ["all features", *map(names, range(3))]
     assert not browser.find_elements("tag name", "b")
+
+
+def test_distributions_are_shown_with_their_deviation(open_page, random):
+    inputs = keras.Input((None, 3), name="x")
+    model = keras.Model(inputs, LiquidRNN(LEFCell(2), return_sequences=True)(inputs))
+    rows = {"x": random.normal(size=(1, 20, 3)).astype("float32")}
+    subject = dataclasses.replace(
+        subject_of(model, to_step(model), rows), answer=gaussians(natural=False)
+    )
+    browser = open_page(section(subject))
+    outputs = predictions(subject, rows_of(subject))
+    mean, deviation = (
+        function(outputs)[-1, 0] for function in (subject.answer.to_real, subject.answer.deviation)
+    )
+    text = browser.execute_script("return playground.querySelector('.answer').textContent")
+    shown = [float(x) for x in re.findall(r"-?\d+\.\d+", text.replace("\u2212", "-"))]
+    assert text.startswith("a: ") and "±" in text
+    # The page rounds to one digit or more.
+    np.testing.assert_allclose(shown[:2], [mean, deviation], atol=0.051)
 
 
 def test_models_without_a_step_form_have_precomputed_answers(open_page, random):

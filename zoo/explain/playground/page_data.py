@@ -8,7 +8,6 @@ import numpy as np
 
 from zoo.explain.playground.changes import Feature
 from zoo.explain.playground.embedding import float32
-from zoo.explain.playground.linear_answers import as_matrix
 from zoo.explain.playground.sliders import Slider
 from zoo.explain.subject import LAST_FEATURE, Subject
 
@@ -115,25 +114,6 @@ def predictions(subject: Subject, rows: Mapping[str, np.ndarray]) -> np.ndarray:
 def _as_input(values: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Rows (sequences, time, columns) in the shape and type of an input."""
     return values.reshape(*values.shape[:2], *own.shape[2:]).astype(own.dtype)
-
-
-def answer_format(subject: Subject, outputs: int) -> dict[str, Any]:
-    """Names, units and the way from the model's outputs to real units, for `page/answers.js`."""
-    answer = subject.answer
-    linear = as_matrix(answer.to_real, outputs)
-    if linear is None:
-        names, units = [f"output {index + 1}" for index in range(outputs)], [""] * outputs
-        linear = np.eye(outputs), np.zeros(outputs)
-    else:
-        names, units = list(answer.names), list(answer.units)
-    return {
-        "kind": answer.kind,
-        "names": names,
-        "units": units,
-        "matrix": float32(linear[0]),
-        "offset": float32(linear[1]),
-        "outputs": outputs,
-    }
 
 
 def json_data(

@@ -6,10 +6,10 @@ from typing import Any
 
 from export.text_templates import fill
 from zoo.explain.playground import runtime_files
+from zoo.explain.playground.answer_format import answer_format
 from zoo.explain.playground.embedding import float32, packed, script_json
 from zoo.explain.playground.page_data import (
     MOST_NUMBERS_OVER_TIME,
-    answer_format,
     elapsed_column,
     json_data,
     picture_format,
@@ -114,7 +114,7 @@ def _data(subject: Subject, source: Source) -> dict[str, Any]:
         "shown": shown_number(subject, source.keras[row]),
         "source": source.sentence,
         "picture": picture_format(source.rows),
-        "format": answer_format(subject, outputs),
+        "format": answer_format(subject.answer, outputs),
     }
 
 

@@ -1,7 +1,8 @@
 /**
  * Line charts as inline SVG.
  *
- * @typedef {{style: string, at: ArrayLike<number>, values: ArrayLike<number>}} Line
+ * @typedef {{style: string, at: Float64Array, values: Float64Array,
+ *   deviations: ?Float64Array}} Line Deviations are drawn as a band around the values.
  * @typedef {{title: string, lines: Line[], mark: ?number, across: string, from: number,
  *   to: number}} Chart The horizontal axis is named `across`, and ends at `from` and `to`.
  */
@@ -38,14 +39,13 @@ function ticks(low, high, most) {
 function verticalLimits(lines) {
   let low = Infinity;
   let high = -Infinity;
-  for (const { values } of lines) {
-    for (let index = 0; index < values.length; index++) {
-      const value = values[index];
-      if (Number.isFinite(value)) {
-        low = Math.min(low, value);
-        high = Math.max(high, value);
-      }
-    }
+  for (const { values, deviations } of lines) {
+    values.forEach((value, index) => {
+      if (!Number.isFinite(value)) return;
+      const width = deviations?.[index] || 0;
+      low = Math.min(low, value - width);
+      high = Math.max(high, value + width);
+    });
   }
   if (low > high) return [0, 1];
   const air = (high - low) * 0.05 || Math.abs(high) * 0.1 || 1;
@@ -90,6 +90,13 @@ function drawChart(parent, chart) {
   if (chart.mark !== null) {
     const at = x(chart.mark);
     svg.append(svgElement("line", { class: "mark", x1: at, x2: at, y1: MARGIN.top, y2: bottom }));
+  }
+  for (const { style, at, values, deviations } of chart.lines) {
+    if (!deviations) continue;
+    const upper = Array.from(at, (time, i) => `${x(time)} ${y(values[i] + deviations[i])}`);
+    const lower = Array.from(at, (time, i) => `${x(time)} ${y(values[i] - deviations[i])}`);
+    const outline = [...upper, ...lower.reverse()].filter((point) => !point.includes("NaN"));
+    svg.append(svgElement("polygon", { class: style, points: outline.join(" ") }));
   }
   for (const line of chart.lines) {
     svg.append(svgElement("path", { class: line.style, d: pathOf(line, x, y) }));

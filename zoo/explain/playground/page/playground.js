@@ -193,15 +193,19 @@ class Playground {
     const { data, original, changed, part } = this;
     const shown = Number(part("output").value);
     const read = this.readAt();
-    const before = original.answers.at(this.stepAt(original, read));
-    const after = changed.answers.at(this.stepAt(changed, read));
-    const values = data.curve ? before : original.answers.over(shown);
+    const [before, after] = [original, changed].map((answer) => {
+      const step = this.stepAt(answer, read);
+      return { numbers: answer.answers.at(step), deviations: answer.answers.deviationsAt(step) };
+    });
+    const values = data.curve ? before.numbers : original.answers.over(shown);
     const range = Math.max(...values) - Math.min(...values) || Math.abs(values[0]);
     part("answer").textContent = comparison(data.format, before, after, shown, range);
-    if (data.format.kind === "classes") drawClasses(part("classes"), data.format, before, after);
+    if (data.format.kind === "classes") {
+      drawClasses(part("classes"), data.format, before.numbers, after.numbers);
+    }
     if (data.picture) this.drawPictures(read);
     else this.drawSignal(Number(part("signal").value), read);
-    if (data.curve) this.drawAcross(before, after, shown);
+    if (data.curve) this.drawAcross(before.numbers, after.numbers, shown);
     else this.drawAnswers(shown, read);
     this.section.answers = changed.raw;
   }
@@ -233,7 +237,8 @@ class Playground {
       const times = Float64Array.from(values, (_, step) => {
         return at[(step + 1) * data.rows - 1] + data.first;
       });
-      return { style, at: times, values };
+      const deviations = data.format.gaussian ? answers.deviationsOver(index) : null;
+      return { style, at: times, values, deviations };
     };
     const unit = data.format.units[index];
     const title = `${data.format.names[index]}${unit ? ` in ${unit}` : ""}`;
@@ -243,9 +248,10 @@ class Playground {
   drawOverTime(name, title, line, read) {
     const parent = this.part(name);
     const [from, to] = this.shownSteps(read, parent.clientWidth);
-    const within = ({ style, at, values }) => {
+    const within = ({ style, at, values, deviations }) => {
       const inside = (_, index) => at[index] >= from && at[index] <= to;
-      return { style, at: at.filter(inside), values: values.filter(inside) };
+      const [times, shown, widths] = [at, values, deviations].map((list) => list?.filter(inside));
+      return { style, at: times, values: shown, deviations: widths };
     };
     drawChart(parent, {
       title: `${title}: original and changed signal over time`,
