@@ -265,6 +265,33 @@ def test_the_keyboard_moves_sliders_and_reset_returns_them(half_cheetah, open_pa
     )
 
 
+SLOW_MODEL = """
+    await new Promise((resolve) => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = resolve;
+      channel.port2.postMessage(0);
+    });
+"""
+MOVE_FAST = """
+    const slider = document.getElementById("playground-gain");
+    const moveTo = (position) => {
+      slider.value = position;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    for (let position = 30; position <= 50; position++) setTimeout(moveTo, position, position);
+"""
+
+
+def test_the_last_position_counts_however_fast_a_slider_moves(half_cheetah, open_page):
+    """Events come while the model runs, which lets the page react after each step here."""
+    expected = move(open_page(half_cheetah[1]), Changes(gain=1.5)).tolist()
+    html = half_cheetah[1].replace("CHUNK_MILLISECONDS = 25", "CHUNK_MILLISECONDS = -1")
+    assert html != half_cheetah[1]
+    browser = open_page(html.replace("await nextFrame();", SLOW_MODEL))
+    browser.execute_script(MOVE_FAST)
+    wait_until(browser, "playground.answers.every((x, i) => x === arguments[0][i])", expected)
+
+
 def test_a_phone_shows_the_page_without_scrolling_sideways(half_cheetah, open_page):
     browser = open_page(half_cheetah[1], width=390)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390

@@ -51,7 +51,8 @@ class Playground {
     Object.assign(this, { section, part, data, source });
     this.signal = new ChangedSignal(data.inputs, data.features, data.elapsed, data.length);
     this.sliders = new Map();
-    this.scheduled = false;
+    this.isBusy = false;
+    this.isStale = false;
   }
 
   async start() {
@@ -148,28 +149,27 @@ class Playground {
     this.schedule();
   }
 
-  /** Answer before the next frame, however many events came until then. */
+  /** Answer in the next frame, however many events came until then. */
   schedule() {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    requestAnimationFrame(() => {
-      this.scheduled = false;
-      this.update();
-    });
+    this.showValues();
+    this.isStale = true;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    requestAnimationFrame(() => this.update());
   }
 
+  /** Answer to where the sliders are, until they have not moved meanwhile. */
   async update() {
-    this.showValues();
-    const began = performance.now();
-    try {
+    while (this.isStale) {
+      this.isStale = false;
+      const began = performance.now();
       this.changed = await this.answersTo(this.changes());
-    } catch (error) {
-      if (error instanceof Replaced) return;
-      throw error;
+      this.draw();
+      this.section.dataset.milliseconds = (performance.now() - began).toFixed(1);
+      this.section.dataset.updates = Number(this.section.dataset.updates || 0) + 1;
+      if (this.isStale) await nextFrame();
     }
-    this.draw();
-    this.section.dataset.milliseconds = (performance.now() - began).toFixed(1);
-    this.section.dataset.updates = Number(this.section.dataset.updates || 0) + 1;
+    this.isBusy = false;
   }
 
   showValues() {
