@@ -15,7 +15,7 @@ from lnn_keras import LEFCell, LiquidRNN
 from zoo.explain.playground import section
 from zoo.explain.playground.answer_format import answer_format, as_matrix
 from zoo.explain.playground.changes import Changes, Feature, changed_inputs, positions
-from zoo.explain.playground.embedding import packed, script_json
+from zoo.explain.playground.embedding import packed_float32, script_json
 from zoo.explain.playground.page_data import elapsed_column, features_of, predictions, rows_of
 from zoo.explain.playground.random_numbers import normal, uniform
 from zoo.explain.playground.section import SCRIPTS, page_file
@@ -305,7 +305,7 @@ def test_a_browser_without_webassembly_gets_a_sentence(half_cheetah, open_page):
 
 
 def test_a_file_that_the_interpreter_refuses_gets_a_sentence(half_cheetah, open_page):
-    damaged = packed(b"no model")
+    damaged = packed_float32(b"no model")
     html = re.sub(r'(data-part="file">)[^<]*', rf"\g<1>{damaged}", half_cheetah[1])
     browser = open_page(html)
     status = browser.execute_script("return playground.querySelector('.status').textContent")

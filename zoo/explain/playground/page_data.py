@@ -158,6 +158,12 @@ def step_in_words(subject: Subject) -> str:
     return f"{time.step} ({time.length:g} {time.unit} each)"
 
 
+def first_signal(features: Sequence[Feature], rows: Mapping[str, np.ndarray]) -> int:
+    """Index of the feature that the page shows first: the one with the most different values."""
+    counts = [len(np.unique(rows[f.input][:, f.column])) for f in features]
+    return int(np.argmax(counts))
+
+
 def shown_number(subject: Subject, outputs: np.ndarray) -> int:
     """Index of the number that the page shows first.
 

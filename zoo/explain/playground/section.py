@@ -7,10 +7,11 @@ from typing import Any
 from export.text_templates import fill
 from zoo.explain.playground import runtime_files
 from zoo.explain.playground.answer_format import answer_format
-from zoo.explain.playground.embedding import float32, packed, script_json
+from zoo.explain.playground.embedding import float32, packed, packed_float32, script_json
 from zoo.explain.playground.page_data import (
     MOST_NUMBERS_OVER_TIME,
     elapsed_column,
+    first_signal,
     json_data,
     picture_format,
     shown_number,
@@ -110,7 +111,7 @@ def _data(subject: Subject, source: Source) -> dict[str, Any]:
         "step": subject.time.step,
         "across": step_in_words(subject),
         "curve": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
-        "signal": 0,
+        "signal": first_signal(source.features, source.rows),
         "shown": shown_number(subject, source.keras[row]),
         "source": source.sentence,
         "picture": picture_format(source.rows),
@@ -123,11 +124,11 @@ def _runtime(source: Source) -> str:
     if source.file is None:
         return ""
     contents = {
-        "file": source.file,
-        "loader": runtime_files.loader(),
-        "program": runtime_files.program(),
+        "file": packed_float32(source.file),
+        "loader": packed(runtime_files.loader()),
+        "program": packed(runtime_files.program()),
     }
     return "\n".join(
-        f'<script type="application/gzip" data-part="{name}">{packed(content)}</script>'
+        f'<script type="application/gzip" data-part="{name}">{content}</script>'
         for name, content in contents.items()
     )

@@ -135,6 +135,8 @@ function shortNumber(value, range) {
 
 /** A number with so many digits after the point; very large and very small ones in powers of 10. */
 function fixedNumber(value, digits) {
-  if (Math.abs(value) >= 1e6 || digits > 6) return value.toPrecision(3).replace("-", "−");
-  return value.toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
+  const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const inPowers = Math.abs(value) >= 1e7 || digits > 6;
+  const text = inPowers ? value.toPrecision(3) : value.toLocaleString("en-US", format);
+  return text.replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
 }

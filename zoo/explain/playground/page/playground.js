@@ -32,7 +32,11 @@ async function startPlayground(section) {
 
 async function startRunner(part, wiring) {
   const [loader, program, file] = await Promise.all(
-    ["loader", "program", "file"].map((name) => unpackBytes(part(name).textContent)),
+    [
+      ["loader", unpackBytes],
+      ["program", unpackBytes],
+      ["file", unpackFloat32Bytes],
+    ].map(([name, unpack]) => unpack(part(name).textContent)),
   );
   const script = document.createElement("script");
   script.textContent = new TextDecoder().decode(loader);
