@@ -30,6 +30,9 @@ SCRIPTS = (
     "answers",
     "chart",
     "picture",
+    "class_table",
+    "views",
+    "precomputed_answers",
     "controls",
     "playground",
 )
@@ -82,13 +85,12 @@ def _source(subject: Subject) -> Source:
 
 
 def _introduction(source: Source, subject: Subject) -> str:
-    total = next(iter(subject.inputs.values())).shape[1]
     cut = ""
-    if source.window.length < total:
+    if source.window.length < subject.steps:
         step = subject.time.step
         cut = (
-            f" It holds {source.window.length} of the {total:,} {step}s; the model has read those "
-            "before them."
+            f" It holds {source.window.length} of the {subject.steps:,} {step}s; the model has "
+            "read those before them."
         )
     return (
         "Move a slider, and see the answer to the changed signal and to the original one. "
@@ -98,14 +100,13 @@ def _introduction(source: Source, subject: Subject) -> str:
 
 def _data(subject: Subject, source: Source) -> dict[str, Any]:
     outputs = source.keras.shape[-1]
-    explained = subject.step_index - source.window.start
-    row = min(explained // source.data["rows"], len(source.keras) - 1)
+    row = min(source.explained // source.data["rows"], len(source.keras) - 1)
     data = json_data(source.rows, source.features, elapsed_column(subject), source.sliders)
     return {
         **data,
         **source.data,
         "keras": float32(source.keras),
-        "explained": explained,
+        "explained": source.explained,
         # People count steps from 1.
         "first": source.window.start + 1,
         "step": subject.time.step,

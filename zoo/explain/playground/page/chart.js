@@ -76,7 +76,8 @@ function drawChart(parent, chart) {
   const digits = Math.max(0, Math.ceil(-Math.log10(distance) - 1e-9));
   for (const tick of levels) {
     const level = y(tick);
-    svg.append(svgElement("line", { class: "grid", x1: MARGIN.left, x2: right, y1: level, y2: level }));
+    const ends = { x1: MARGIN.left, x2: right, y1: level, y2: level };
+    svg.append(svgElement("line", { class: "grid", ...ends }));
     const place = { x: MARGIN.left - 6, y: level + 4, "text-anchor": "end" };
     svg.append(svgElement("text", place, fixedNumber(tick, digits)));
   }
