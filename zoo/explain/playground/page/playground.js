@@ -96,12 +96,11 @@ class Playground {
     const difference = relativeDifference(keras, last, format.outputs);
     this.section.dataset.difference = difference;
     if (precomputed) return source;
-    const bound = difference ? difference.toExponential(1) : "0";
-    const compared =
-      "On the original signal, its answers differ from those of Keras by at most " +
-      `${bound} of their range.`;
+    const bound = `differ from those of Keras by at most ${difference.toExponential(1)}`;
+    const compared = difference ? `${bound} of their range.` : "are those of Keras.";
     const warning = "This browser computes other answers than Keras: do not rely on them.";
-    return [source, compared, difference < LARGEST_DIFFERENCE ? "" : warning].join(" ");
+    const sentences = [source, `On the original signal, its answers ${compared}`];
+    return [...sentences, difference < LARGEST_DIFFERENCE ? "" : warning].join(" ").trim();
   }
 
   createControls() {
