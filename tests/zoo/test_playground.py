@@ -305,18 +305,18 @@ def test_markup_in_names_is_text(small_model, open_page, random):
     assert not browser.find_elements("tag name", "b")
 
 
-def test_distributions_are_shown_with_their_deviation(open_page, random):
+@pytest.mark.parametrize(("parameters", "name"), [("mean", "means"), ("natural", "natural")])
+def test_distributions_are_shown_with_their_deviation(parameters, name, open_page, random):
     inputs = keras.Input((None, 3), name="x")
-    model = keras.Model(inputs, LiquidRNN(LEFCell(2), return_sequences=True)(inputs))
+    cell = LEFCell(2, parameters=parameters)
+    model = keras.Model(inputs, LiquidRNN(cell, return_sequences=True)(inputs))
     rows = {"x": random.normal(size=(1, 20, 3)).astype("float32")}
-    subject = dataclasses.replace(
-        subject_of(model, to_step(model), rows), answer=gaussians(natural=False)
-    )
+    subject = subject_of(model, to_step(model), rows)
+    answer = dataclasses.replace(subject.answer, names=("a", "b"), units=("m", "m"), gaussian=name)
+    subject = dataclasses.replace(subject, answer=answer)
     browser = open_page(section(subject))
     outputs = predictions(subject, rows_of(subject))
-    mean, deviation = (
-        function(outputs)[-1, 0] for function in (subject.answer.to_real, subject.answer.deviation)
-    )
+    mean, deviation = (function(outputs)[-1, 0] for function in (answer.to_real, answer.deviations))
     text = browser.execute_script("return playground.querySelector('.answer').textContent")
     shown = [float(x) for x in re.findall(r"-?\d+\.\d+", text.replace("\u2212", "-"))]
     assert text.startswith("a: ") and "±" in text
