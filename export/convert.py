@@ -10,7 +10,7 @@ import numpy as np
 from export.artifact import Artifact
 from export.c.compile import c_model
 from export.calibration import within_range
-from export.converter_process import SAMPLES, Converter
+from export.converter_process import SAMPLES, converter
 from export.forms.form import Form
 from export.forms.names import NEXT
 from export.forms.step import Step
@@ -36,8 +36,6 @@ Samples: TypeAlias = Sequence[dict[str, np.ndarray]]
 CALIBRATION_ROUNDS = 3
 RANGE_SAMPLES = 2000
 STATE_BATCH = 1024
-
-converter = Converter()
 
 
 def artifact(

@@ -95,6 +95,11 @@ class Converter:
             )
 
 
+# The process that all conversions share. Started before Keras is imported, it loads TensorFlow at
+# the same time.
+converter = Converter()
+
+
 def _last_lines(errors):
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
@@ -132,10 +137,18 @@ def _samples(folder: str, signature: str) -> Iterator[tuple[str, dict[str, Any]]
         yield signature, {name: values[index] for name, values in named.items()}
 
 
+def _load_tensorflow():
+    """Import TensorFlow and its converter while no job waits yet."""
+    import tensorflow as tf
+
+    _ = tf.lite.TFLiteConverter
+
+
 def _serve():
     answers = sys.stdout
     # The converter prints to stdout as well, which must carry only answers.
     sys.stdout = sys.stderr
+    _load_tensorflow()
     for line in sys.stdin:
         try:
             run(**json.loads(line))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.data.dataset import Dataset
+from zoo.labels import Labels
 from zoo.training.arrays import Arrays, Inputs
 from zoo.training.metrics import Metric
 from zoo.training.prediction import predict
@@ -98,6 +99,7 @@ class Preset:
             numbers in real units. Default: "output 1", "output 2", ...
         target_columns: Columns of a table with the true values of the columns of `to_table`,
             by which predictions are scored if a file has them.
+        labels: Names and units of the inputs and outputs.
         stream_targets: Function from the columns of a table, `target_columns` included, to the true
             outputs (rows, outputs) of the model, NaN where they are unknown, for `lnn adapt`.
     """
@@ -132,6 +134,7 @@ class Preset:
     from_table: Callable[[dict[str, np.ndarray]], Inputs] | None = None
     to_table: Callable[[np.ndarray], dict[str, np.ndarray]] | None = None
     target_columns: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=Labels)
     stream_targets: Callable[[dict[str, np.ndarray]], np.ndarray] | None = None
 
     @property

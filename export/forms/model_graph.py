@@ -132,7 +132,7 @@ def read_graph(model: keras.Model) -> ModelGraph:
 
     Raises:
         ValueError: The model is not built, is subclassed, calls a layer in training mode, computes
-            in another type than float32, or has weights that are not finite.
+            in another type than float32, has weights that are not finite, or an output (batch,).
     """
     functional = functional_graph(model)
     _require_finite_weights(functional)
@@ -143,6 +143,7 @@ def read_graph(model: keras.Model) -> ModelGraph:
     input_names = names.unique(names.input_names(keys))
     _require_known_sizes(input_names, inputs)
     output_names = names.output_names(functional, input_names)
+    _require_output_axis(output_names, outputs)
     layers = list({id(call.layer): call.layer for call in calls}.values())
     return ModelGraph(
         model=model,
@@ -207,6 +208,15 @@ def _require_known_sizes(input_names: list[str], values: list[Value]) -> None:
             raise ValueError(
                 f"Input {name!r} of shape {value.shape} has an unknown number of features. Rebuild "
                 "the model with keras.Input((time, features)) and load the same weights."
+            )
+
+
+def _require_output_axis(output_names: list[str], values: list[Value]) -> None:
+    for name, value in zip(output_names, values, strict=True):
+        if len(value.shape) < 2:
+            raise ValueError(
+                f"Output {name!r} of shape {value.shape} has no axis after the batch. Add "
+                "keras.layers.Reshape((1,)) behind it, or take x[:, -1:] instead of x[:, -1]."
             )
 
 

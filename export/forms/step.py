@@ -180,9 +180,11 @@ class _StepEvaluator:
             return _last_row(call, args, kwargs)
         if type(call.layer) in EACH_STEP and action is Action.EACH_ROW:
             return _call_each_step(call.layer, args[0], len(call.inputs[0].shape))
+        if action is Action.OF_LAST_ROW:
+            return _call_with_time_axis(call, args, kwargs)
         if action is not Action.EACH_STEP:
             return call.layer(*args, **kwargs)
-        return _call_with_time_axis(call, args, kwargs)
+        return _without_time_axis(call, _call_with_time_axis(call, args, kwargs))
 
 
 def _advance_rnn(call: Call, states, args, kwargs):
@@ -246,7 +248,11 @@ def _call_with_time_axis(call, args, kwargs):
         return ops.expand_dims(tensor, 1)
 
     restored: Any = keras.tree.map_structure(restore, (call.args, call.kwargs), (args, kwargs))
-    outputs = call.layer(*restored[0], **restored[1])
+    return call.layer(*restored[0], **restored[1])
+
+
+def _without_time_axis(call, outputs):
+    """The results of a call for one row, without their time axis."""
     ranks_of_outputs = iter([len(value.shape) for value in call.outputs])
 
     def remove(tensor):

@@ -38,7 +38,8 @@ class Action(enum.Enum):
     CONVOLUTION = "reads a fixed number of past rows"
     EACH_ROW = "acts on each row independently, also on rows without a time axis"
     EACH_STEP = "acts on each row independently, and needs the time axis"
-    LAST_ROW = "takes the last row"
+    LAST_ROW = "returns the last row"
+    OF_LAST_ROW = "computes from the last row"
     NO_TIME = "reads no sequence"
 
 
@@ -154,7 +155,7 @@ def _read_call(call: Call, strides) -> tuple[Action, int | None]:
     if is_convolution(call.layer):
         return Action.CONVOLUTION, stride * call.layer.strides[0]
     action = _probe(call)
-    return action, None if action is Action.LAST_ROW else stride
+    return action, None if action in (Action.LAST_ROW, Action.OF_LAST_ROW) else stride
 
 
 def _rows_per_step(graph, strides):
@@ -204,8 +205,10 @@ def _probe(call: Call) -> Action:
             if 2 not in ranks and all(_acts_without_time_axis(call, s) for s in trials):
                 return Action.EACH_ROW
             return Action.EACH_STEP
-        if all(_takes_last_row(call, sequences) for sequences in trials):
+        if all(_returns_last_row(call, sequences) for sequences in trials):
             return Action.LAST_ROW
+        if all(_reads_last_row(call, sequences) for sequences in trials):
+            return Action.OF_LAST_ROW
         _require_call(call, trials[0])
     raise NoStepFormError(
         f"{call.described} looks at several time steps at once, but a device receives one at a "
@@ -270,7 +273,12 @@ def _acts_without_time_axis(call, sequences):
     return without is not None and _equal([result[:, 0] for result in whole], without, whole)
 
 
-def _takes_last_row(call, sequences):
+def _returns_last_row(call, sequences):
+    whole = _run(call, sequences, lambda x: x)
+    return whole is not None and _equal(whole, [x[:, -1] for x in sequences.values()])
+
+
+def _reads_last_row(call, sequences):
     whole, last = (_run(call, sequences, rows) for rows in (lambda x: x, lambda x: x[:, -1:]))
     return whole is not None and last is not None and _equal(whole, last)
 

@@ -60,7 +60,7 @@ def baselines(inputs: Any, arrays: list[np.ndarray], baseline: Any) -> list[np.n
     Raises:
         ValueError: The baseline does not fit the inputs, or is not finite.
     """
-    if baseline is None or (np.ndim(baseline) == 0 and not keras.tree.is_nested(baseline)):
+    if baseline is None or (not keras.tree.is_nested(baseline) and np.ndim(baseline) == 0):
         values = [0.0 if baseline is None else baseline] * len(arrays)
     elif keras.tree.is_nested(inputs):
         try:

@@ -39,7 +39,8 @@ def wiring(
         wiring_or_cell: A `lnn_keras.wirings.Wiring`, a cell, a recurrent layer, or a model with one
             recurrent layer.
         inputs: Names of the inputs, or their number: required for a bare wiring.
-        outputs: Names of the output neurons.
+        outputs: Names of the output neurons. By default they are numbered, but where all neurons
+            are outputs.
         strongest: How many synapses to draw; by default all up to 1,500, of cells with dense
             kernels the 150 strongest.
         title: Title; "" for none.
@@ -70,6 +71,7 @@ def wiring(
     output_names = arrays.names_of("outputs", outputs, len(graph.outputs), "output")
     limit = MOST_OF_DENSE if graph.dense else MOST_SYNAPSES
     limit = limit if strongest is None else require_at_least(1, "strongest", strongest)
+    units = len(graph.recurrent)
     rows = max(len(graph.sensory), *(len(neurons) for _, neurons in graph.layers))
     default = (8.0, float(np.clip(1.4 + 0.16 * rows, 3.2, 8)))
     with style.new_figure(size, default) as figure:
@@ -89,7 +91,8 @@ def wiring(
             ends = places[[first + neuron for neuron in graph.outputs]]
             # To the right of the arcs of the only layer.
             ends = ends + np.array([0.36 if len(graph.layers) == 1 else 0, 0])
-            _draw_names(axis, ends, output_names, 8, letters)
+            if outputs is not None or len(graph.outputs) < units:
+                _draw_names(axis, ends, output_names, 8, letters)
         elif outputs is not None:
             hidden.append("outputs")
         notes = [graph.note] if graph.note else []
@@ -98,7 +101,6 @@ def wiring(
         if hidden:
             kinds = " and ".join(hidden)
             notes.append(f"Names of {kinds} do not fit at this height; give a taller `size`.")
-        units = len(graph.recurrent)
         default_title = (
             f"{graph.name}: {_counted(len(graph.sensory), 'input')}, {_counted(units, 'neuron')}, "
             f"{_counted(total, 'synapse')}"

@@ -1,13 +1,15 @@
 """The converter's process: a crash becomes an error, and the next conversion works."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from export_models import calibrated, reset_names_and_seeds, sequential
 
 from export.convert import converter
-from export.converter_process import SAMPLES
+from export.converter_process import SAMPLES, Converter
 from export.forms.step import to_step
 from export.graph import tf_graph
 from export.tflite_file.flatbuffer import read_signature
@@ -16,6 +18,7 @@ from lnn_keras import LiquidRNN, NODECell
 INT8 = {"activations": "int8", "weights": "int8"}
 
 
+@pytest.mark.slow  # Two processes load TensorFlow, one after the other.
 def test_a_crash_of_the_converter_is_an_error_and_the_next_one_works(signal, tmp_path):
     """Calibration of a loop crashes the process; a second job starts another."""
     loop = LiquidRNN(NODECell(4, solver="dopri5"), return_sequences=True)
@@ -34,6 +37,24 @@ def test_a_failure_of_the_converter_is_an_error_with_its_message(tmp_path):
         converter.convert(
             str(tmp_path), ["step"], {"activations": "float32", "weights": "int8"}, "nothing"
         )
+
+
+def test_the_process_loads_tensorflow_before_the_first_job():
+    """Commands start it first, and import TensorFlow themselves meanwhile."""
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("needs Linux's list of the files that a process has loaded")
+    started = Converter()
+    started.start()
+    process, _ = started._running()
+    try:
+        end = time.monotonic() + 120
+        loaded = Path(f"/proc/{process.pid}/maps")
+        while "libtensorflow" not in loaded.read_text() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert "libtensorflow" in loaded.read_text()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_threads_convert_one_after_another(tmp_path):

@@ -78,6 +78,18 @@ MODELS = {
     "slices": lambda: functional(
         lambda x: layers.GRU(3, return_sequences=True)(x[:, :, :2])[:, -1, :]
     ),
+    "features of the last step": lambda: functional(
+        lambda x: layers.Add()([layers.Dense(1)(layers.GRU(3)(x)), x[:, -1, -1:]])
+    ),
+    "features of the last step, reversed": lambda: functional(
+        lambda x: layers.GRU(3, return_sequences=True)(x)[:, -1, ::-1]
+    ),
+    "a lambda of the last step": lambda: functional(
+        lambda x: layers.Lambda(lambda t: 2 * t[:, -1] + 1)(layers.GRU(3, return_sequences=True)(x))
+    ),
+    "the last step as a sequence": lambda: functional(
+        lambda x: layers.GRU(3, return_sequences=True)(x)[:, -1:]
+    ),
     "lambda": lambda: sequential(
         layers.Lambda(lambda x: x[..., ::-1] + 1), layers.LSTM(3), layers.Reshape((3, 1))
     ),
@@ -298,3 +310,9 @@ def test_weights_that_are_not_finite_and_unknown_sizes_are_refused(tmp_path):
         for target in ("phone", "micro"):
             with pytest.raises(ValueError, match=message):
                 export.to_tflite(bad, tmp_path / "out", target=target, recipe="float32")
+
+
+def test_an_output_without_an_axis_is_refused(tmp_path):
+    model = functional(lambda x: layers.GRU(3, return_sequences=True)(x)[:, -1, 1])
+    with pytest.raises(ValueError, match=r"of shape \(None,\) has no axis.*Reshape\(\(1,\)\)"):
+        export.to_tflite(model, tmp_path / "out", target="phone", recipe="float32")

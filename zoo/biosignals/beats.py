@@ -22,7 +22,30 @@ BEFORE, AFTER = 48, 60
 # Slices of the window at 120 Hz: P from 0.3 s to 0.075 s before the peak, T until 0.45 s after it.
 WAVES = {"P": slice(12, 39), "QRS": slice(39, 61), "T": slice(61, 102)}
 RECENT = 12
-FEATURES = 35
+_OF_WAVE = (
+    "shape against the usual one",
+    "shape against the beat before",
+    "difference from the usual one",
+    "energy",
+    "energy against the usual one",
+)
+_REFERENCES = (
+    "long mean",
+    "recent mean",
+    "mean of minutes",
+    "median of 12",
+    "second longest of 12",
+)
+# The columns of `features`; RR is the interval between two R peaks.
+FEATURE_NAMES = (
+    *(f"{wave} wave: {name}" for wave in WAVES for name in _OF_WAVE),
+    *("width of QRS", "width of QRS against the usual one"),
+    *("height of the R peak", "height of the R peak against the usual one"),
+    *("range of QRS against the usual one", "highest value of QRS", "lowest value of QRS"),
+    *(f"RR {side} / {name}" for name in _REFERENCES for side in ("before", "after")),
+    *("RR before / RR of the beat before", "RR after / RR before", "irregularity of recent RR"),
+)
+FEATURES = len(FEATURE_NAMES)
 
 
 def features(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:

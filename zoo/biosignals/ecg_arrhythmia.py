@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.biosignals.beats import FEATURES, features
+from zoo.biosignals.beats import FEATURE_NAMES, FEATURES, features
 from zoo.data import mitdb as data
 from zoo.data.column_kinds import NUMBER
 from zoo.extras import extra
+from zoo.labels import CLASSES, Labels
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import Tensor
@@ -243,6 +244,13 @@ _preset = functools.partial(
     loss=weighted_cross_entropy,
     columns={"mlii": NUMBER, "peak": NUMBER},
     from_table=inputs_of,
+    labels=Labels(
+        features=FEATURE_NAMES,
+        outputs=("normal", "supraventricular", "ventricular"),
+        kind=CLASSES,
+        step="beat",
+        sentence="this beat is {name}, with probability {value}",
+    ),
 )
 
 PRESETS = (

@@ -8,8 +8,9 @@ import numpy as np
 
 from zoo.biosignals.severity import DEATH, severity
 from zoo.biosignals.stay_table import COLUMNS, parse_stay
-from zoo.biosignals.vitals import FEATURES, features, features_before_vitals
+from zoo.biosignals.vitals import FEATURE_NAMES, FEATURES, features, features_before_vitals
 from zoo.data import physionet2012 as data
+from zoo.labels import RISK, Labels
 from zoo.preset import Bar, Preset, Samples
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import NamedInputs, Tensor
@@ -283,5 +284,14 @@ PRESETS = (
         export_recipes=("float32", "dynamic"),
         columns=COLUMNS,
         from_table=inputs_of,
+        labels=Labels(
+            features=FEATURE_NAMES,
+            outputs=("risk of death",),
+            kind=RISK,
+            interval=6.0,
+            time_unit="h",
+            step="measurement",
+            sentence="the risk that this patient dies in hospital is {value}",
+        ),
     ),
 )

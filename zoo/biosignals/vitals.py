@@ -72,9 +72,23 @@ CHANNELS = {
     "BUN / Creatinine": Channel(2, 120, 18, 0.5, True),
 }
 SUMMARIES = ("last", "first", "least", "most", "mean", "recent mean", "change", "fresh", "count")
-OTHER_FEATURES, STATIC_FEATURES = 10, 9
 ICU_TYPES = (1, 2, 3, 4)
-FEATURES = len(CHANNELS) * len(SUMMARIES) + OTHER_FEATURES + STATIC_FEATURES
+_OTHERS = (
+    *("urine per hour", "recent urine", "urine: count", "urine known"),
+    *("ventilation: count", "ventilation: fresh", "ventilated"),
+    *("arterial line: count", "measurements: count", "hours since admission"),
+)
+_STATIC = (
+    *("age", "age above 75", "gender", "height", "height known"),
+    *("coronary care", "cardiac surgery recovery", "medical ICU", "surgical ICU"),
+)
+# The columns of `features`.
+FEATURE_NAMES = (
+    *(f"{channel}: {summary}" for channel in CHANNELS for summary in SUMMARIES),
+    *_OTHERS,
+    *_STATIC,
+)
+STATIC_FEATURES, FEATURES = len(_STATIC), len(FEATURE_NAMES)
 # Normalized values are clipped at +-MAX_DEVIATION.
 MAX_DEVIATION = 5.0
 # Time constant of exponential decay, in hours.

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import adapt, bench, data, demo, exports, fit, predict, presets, profile, train
+from zoo.cli import (
+    adapt,
+    bench,
+    data,
+    demo,
+    explain,
+    exports,
+    fit,
+    predict,
+    presets,
+    profile,
+    train,
+)
 
 # Suppresses the notices of TensorFlow that a setting can suppress.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,6 +34,7 @@ app.command()(demo.demo)
 app.command()(fit.fit)
 app.command()(predict.predict)
 app.command()(predict.evaluate)
+app.command()(explain.explain)
 app.command()(exports.export)
 app.command()(exports.verify)
 app.command()(exports.compare)

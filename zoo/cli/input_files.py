@@ -91,6 +91,17 @@ def targets(path: Path, preset: Preset, max_rows: int) -> dict[str, np.ndarray]:
     return column_kinds.checked(table, dict.fromkeys(preset.target_columns, column_kinds.NUMBER))
 
 
+def true_outputs(path: Path, preset: Preset, max_rows: int) -> np.ndarray | None:
+    """The true outputs (1, rows, outputs) of a preset's model in a table; None if it has none."""
+    if preset.stream_targets is None:
+        return None
+    table = tables.read_cells(path, max_rows)
+    if not set(preset.target_columns) <= set(table.frame.columns):
+        return None
+    kinds = {**preset.columns, **dict.fromkeys(preset.target_columns, column_kinds.NUMBER)}
+    return preset.stream_targets(column_kinds.checked(table, kinds))[None]
+
+
 def sample(source: str, name: str) -> Any:
     """A part of the sample data of a preset: "calibration" or "inputs".
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.data import half_cheetah as data
 from zoo.data.column_kinds import NUMBER, next_rows, stacked
+from zoo.labels import Labels
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.metrics import MSE, median_squared_error
@@ -148,6 +149,15 @@ _preset = functools.partial(
     columns=dict.fromkeys(data.COLUMNS, NUMBER),
     from_table=lambda table: stacked(table, data.COLUMNS),
     to_table=lambda predictions: dict(zip(data.COLUMNS, predictions[0].T, strict=True)),
+    labels=Labels(
+        features=data.COLUMNS,
+        outputs=data.COLUMNS,
+        units=data.UNITS,
+        interval=data.INTERVAL,
+        time_unit="s",
+        sentence="{name} one step later will be {value}",
+        explained=data.COLUMNS.index("pitch"),
+    ),
     stream_targets=lambda table: next_rows(table, data.COLUMNS),
 )
 

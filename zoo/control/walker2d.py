@@ -7,6 +7,7 @@ import numpy as np
 
 from zoo.data import walker2d as data
 from zoo.data.column_kinds import DURATION, NUMBER, next_rows, stacked
+from zoo.labels import Labels
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import NamedInputs, Tensor
@@ -162,6 +163,13 @@ PRESETS = (
         columns={**dict.fromkeys(data.COLUMNS, NUMBER), "elapsed": DURATION},
         from_table=inputs_of,
         to_table=lambda predictions: dict(zip(data.COLUMNS, predictions[0].T, strict=True)),
+        labels=Labels(
+            features=data.COLUMNS,
+            outputs=data.COLUMNS,
+            units=data.UNITS,
+            sentence="{name} at the next observation will be {value}",
+            explained=data.COLUMNS.index("pitch"),
+        ),
         stream_targets=lambda table: next_rows(table, data.COLUMNS),
     ),
 )

@@ -17,6 +17,15 @@ COLUMNS = (
     *("z", "pitch", *_JOINTS),
     *("x_velocity", "z_velocity", "pitch_velocity", *(f"{joint}_velocity" for joint in _JOINTS)),
 )
+# Angles in rad, heights in m, and their rates.
+UNITS = {
+    name: ("m/s" if name in ("x_velocity", "z_velocity") else "rad/s")
+    if name.endswith("velocity")
+    else ("m" if name == "z" else "rad")
+    for name in COLUMNS
+}
+# Time between two observations in s.
+INTERVAL = 0.05
 WINDOW = 32
 STRIDE = 10
 # The split of Hasani et al., Liquid Time-constant Networks, AAAI 2021.

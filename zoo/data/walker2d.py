@@ -16,6 +16,13 @@ COLUMNS = (
     *("z", "pitch", *_JOINTS),
     *("x_velocity", "z_velocity", "pitch_velocity", *(f"{joint}_velocity" for joint in _JOINTS)),
 )
+# Angles in rad, heights in m, and their rates.
+UNITS = {
+    name: ("m/s" if name in ("x_velocity", "z_velocity") else "rad/s")
+    if name.endswith("velocity")
+    else ("m" if name == "z" else "rad")
+    for name in COLUMNS
+}
 WINDOW = 64
 STRIDE = 16
 KEEP_PROBABILITY = 0.9

@@ -14,6 +14,7 @@ from zoo.driving.closed_loop import (
     simulate_with_stepper,
     simulation,
 )
+from zoo.labels import Labels
 from zoo.preset import Bar, Preset, Samples
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import NamedInputs, Tensor
@@ -199,6 +200,14 @@ _preset = functools.partial(
     predict_with_stepper=simulate_with_stepper,
     columns=dict.fromkeys(COLUMNS, NUMBER),
     from_table=inputs_of,
+    labels=Labels(
+        features=("spacing", "speed", "relative speed"),
+        outputs=("acceleration",),
+        units={"spacing": "m", "speed": "m/s", "relative speed": "m/s", "acceleration": "m/s²"},
+        interval=1 / data.HERTZ,
+        time_unit="s",
+        sentence="a driver changes the speed by {value}",
+    ),
 )
 
 PRESETS = (

@@ -12,6 +12,7 @@ from zoo.data.car_racing_env import PIXELS, SIDE
 from zoo.data.simulated import Recorded
 from zoo.driving import dagger
 from zoo.driving.evaluation_laps import drive_all, drive_with_stepper, noisy
+from zoo.labels import Labels
 from zoo.preset import Bar, LazySplits, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import Tensor
@@ -273,6 +274,15 @@ PRESETS = (
         dataset=data.DATASET,
         load_splits=load_splits,
         load_samples=load_samples,
+        labels=Labels(
+            features=tuple(f"row {i}, column {j}" for i in range(SIDE) for j in range(SIDE)),
+            outputs=("steering", "pedal"),
+            interval=0.08,
+            time_unit="s",
+            step="picture",
+            sentence="the {name} of the driver is {value}",
+            picture=(SIDE, SIDE),
+        ),
         prepare=prepare,
         recipe=replace(LESSON, epochs=36),
         metrics=_metrics(),

@@ -8,6 +8,7 @@ import numpy as np
 from zoo.data import etth1 as data
 from zoo.data.column_kinds import NUMBER, TIME
 from zoo.forecasting import linear_map
+from zoo.labels import Labels
 from zoo.preset import Bar, Preset, Samples, Splits
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.metrics import MAE, MSE
@@ -233,6 +234,15 @@ PRESETS = (
         export_recipes=("float32", "dynamic"),
         columns={"date": TIME, **dict.fromkeys(data.COLUMNS, NUMBER)},
         from_table=inputs_of,
+        labels=Labels(
+            features=tuple(f"{hour}:00" for hour in range(DAY)),
+            outputs=tuple(f"in {hour + 1} h" for hour in range(HORIZON)),
+            interval=1.0,
+            time_unit="d",
+            step="day",
+            sentence="the value {name} will be {value} deviations from its mean",
+            explained=23,
+        ),
         to_table=hours_of,
     ),
 )

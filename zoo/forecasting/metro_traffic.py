@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.data import metro_traffic as data
+from zoo.labels import Labels
 from zoo.preset import Bar, Preset, Samples
 from zoo.recurrent_layer import recurrent, require_cell
 from zoo.training.arrays import NamedInputs, Tensor
@@ -46,7 +47,18 @@ WEATHER = (
     "Squall",
     "Thunderstorm",
 )
-FEATURES = 168 + 2 * len(HOLIDAYS) + len(BETWEEN_HOLIDAYS) + len(WEATHER) + 4 + 24 + 7
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+FEATURE_NAMES = (
+    *(f"{day} {hour}:00" for day in _DAYS for hour in range(24)),
+    *HOLIDAYS,
+    *(f"day after {name}" for name in HOLIDAYS),
+    *(f"month {month}, day {day}" for month, day in BETWEEN_HOLIDAYS),
+    *WEATHER,
+    *("temperature", "rain", "snow", "cloud cover"),
+    *(f"{hour}:00 of any day" for hour in range(24)),
+    *_DAYS,
+)
+FEATURES = len(FEATURE_NAMES)
 # Mean and standard deviation of the whole series, as the protocol defines.
 MEAN_VOLUME, VOLUME_DEVIATION = 3259.8184, 1986.8400
 
@@ -281,6 +293,17 @@ PRESETS = (
         from_table=inputs_of,
         to_table=volumes_of,
         target_columns=(data.TARGET,),
+        labels=Labels(
+            features=FEATURE_NAMES,
+            outputs=(data.TARGET,),
+            units={data.TARGET: "vehicles/h"},
+            scale=(VOLUME_DEVIATION,),
+            offset=(MEAN_VOLUME,),
+            interval=1.0,
+            time_unit="h",
+            step="hour",
+            sentence="the traffic of this hour is {value}",
+        ),
         stream_targets=lambda table: (table[data.TARGET][:, None] - MEAN_VOLUME) / VOLUME_DEVIATION,
     ),
 )

@@ -1,0 +1,1 @@
+"""`lnn explain`: a page about one prediction of a model."""

@@ -1,0 +1,310 @@
+"""Read a model and one sequence of its inputs as a `Subject`."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from export import Step, to_step
+from export.data import as_arrays
+from export.forms.model_graph import ModelGraph, read_graph
+from export.forms.rnn_layers import cells_of, is_rnn
+from lnn_keras.compat import predict
+from lnn_keras.elapsed import LAST_FEATURE
+from zoo import registry
+from zoo.explain.subject import Answer, Subject
+from zoo.hub import store
+from zoo.labels import CLASSES, Labels
+from zoo.readers.files import FileError, reason, shown
+from zoo.tables import fitted as fitted_models
+from zoo.tables import samples
+from zoo.tables.columns import Columns
+from zoo.training.prediction import require_finite
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequences:
+    """The inputs that a file holds, and their true outputs.
+
+    Attributes:
+        inputs: Inputs of the model, as `export.to_tflite` takes them.
+        targets: True outputs (sequences, ...) in the units of the model; None if unknown.
+        origin: The file, in words.
+        notes: Remarks for the reader.
+    """
+
+    inputs: Any
+    targets: np.ndarray | None
+    origin: str
+    notes: tuple[str, ...] = ()
+
+
+def labels_of(source: str) -> Labels:
+    """The labels of a preset or of a model that was fitted to a table; empty ones for others."""
+    if source in registry.PRESETS:
+        return registry.PRESETS[source].labels
+    columns = fitted_models.columns_of(source)
+    return Labels() if columns is None else _labels_of_columns(columns)
+
+
+def bundled(source: str) -> Sequences:
+    """The sample that a preset or a fitted model ships with.
+
+    Raises:
+        ValueError: It ships none.
+    """
+    found = {} if Path(source).suffix == ".keras" else store.samples(source)
+    if "inputs" not in found:
+        raise FileError(f"{shown(source)} ships no sample; give the inputs in a file with --input.")
+    targets = found.get("targets")
+    return Sequences(found["inputs"], targets, f"the sample of {source}")
+
+
+def rows_of_table(path: Path, columns: Columns, sort: bool, max_rows: int) -> Sequences:
+    """The sequences of a table for a fitted model, with the targets if the table has them."""
+    table, found, notes = fitted_models.read_for(
+        columns, path, with_targets=False, sort=sort, max_rows=max_rows
+    )
+    targets = _targets(found, columns)
+    return Sequences(samples.inputs(found), targets, table.name, tuple(notes))
+
+
+def subject_of(
+    source: str,
+    given: Sequences,
+    sequence: int | None = None,
+    step: int | None = None,
+) -> Subject:
+    """A model with one of the given sequences, and the step to explain.
+
+    Args:
+        source: The model: name, folder or address of a preset, or a .keras file.
+        given: The sequences.
+        sequence: The number of the sequence, from 1; by default the first.
+        step: The number of the step, from 1; by default the last one, for classes the last one
+            whose class is not the most common one.
+
+    Raises:
+        ValueError: The model cannot run on the sequences, or has no recurrent layer; there is no
+            such sequence or step.
+        NotFiniteError: A prediction is NaN or infinite.
+    """
+    model = store.load(source)
+    graph, form = _forms(model, source)
+    arrays = as_arrays(graph, given.inputs, given.origin)
+    count = len(next(iter(arrays.values())))
+    chosen = _index("sequence", 1 if sequence is None else sequence, count)
+    inputs = {name: array[chosen : chosen + 1] for name, array in arrays.items()}
+    notes = list(given.notes)
+    if count > 1 and sequence is None:
+        notes.append(f"{given.origin} holds {count:,} sequences; this is the first (--sequence N).")
+    length = next(iter(inputs.values())).shape[1]
+    at_each_step = _has_outputs_at_each_step(model)
+    targets = None if given.targets is None else _targets_of(given.targets, chosen, count)
+    if step is not None:
+        last = _index("step", step, length)
+        if not at_each_step and last + 1 < length:
+            # Such a model speaks after its last step.
+            inputs = {name: array[:, : last + 1] for name, array in inputs.items()}
+            length, targets = last + 1, None
+    labels = _completed(labels_of(source), model, graph)
+    answer = _answer(labels, model)
+    outputs = predict(model, _ordered(inputs, graph), 1)[0]
+    require_finite(outputs[None], shown(source))
+    outputs = answer.to_real(outputs.reshape((length, -1) if at_each_step else -1))
+    if targets is not None:
+        targets = _real_targets(targets, outputs.shape, answer)
+    index = length - 1 if step is None else min(step, length) - 1
+    if step is None and at_each_step and answer.kind == CLASSES:
+        index = _last_unusual(outputs)
+    if answer.kind == CLASSES:
+        at = outputs[index] if at_each_step else outputs
+        answer = dataclasses.replace(answer, explained=int(np.argmax(at)))
+    names = _feature_names(graph, labels)
+    return Subject(
+        name=Path(source).name if source not in registry.PRESETS else source,
+        model=model,
+        step=form,
+        inputs=inputs,
+        feature_names=names,
+        units={
+            name: tuple(labels.units.get(feature, "") for feature in features)
+            for name, features in names.items()
+        },
+        elapsed=_elapsed(graph),
+        answer=answer,
+        labels=labels,
+        outputs=outputs,
+        targets=targets,
+        step_index=index,
+        origin=given.origin,
+        notes=tuple(notes),
+    )
+
+
+def _forms(model: "keras.Model", source: str) -> tuple[ModelGraph, Step | None]:
+    """The graph of a model, and its step form if it has one."""
+    try:
+        graph = read_graph(model)
+    except ValueError as error:
+        raise ValueError(f"{shown(source)} cannot be explained: {reason(error)}.") from error
+    layers = [call.layer for call in graph.calls]
+    if not any(is_rnn(layer) or _holds_rnn(layer) for layer in layers):
+        kinds = sorted({type(layer).__name__ for layer in layers})
+        raise ValueError(
+            f"{shown(source)} has no recurrent layer to look into; it has {', '.join(kinds)}. "
+            "Layers that can be explained: LiquidRNN, keras.layers.RNN, LSTM and GRU, also within "
+            "Bidirectional."
+        )
+    try:
+        return graph, to_step(model)
+    except ValueError:
+        return graph, None
+
+
+def _holds_rnn(layer: Any) -> bool:
+    inner = [getattr(layer, name, None) for name in ("forward_layer", "layer")]
+    return any(part is not None and is_rnn(part) for part in inner)
+
+
+def _has_outputs_at_each_step(model: "keras.Model") -> bool:
+    outputs = model.outputs
+    if len(outputs) != 1:
+        raise ValueError(
+            f"{model.name!r} has {len(outputs)} outputs; a page explains a model with one output "
+            "tensor. Build a model of the output in question: keras.Model(inputs, output)."
+        )
+    return len(outputs[0].shape) > 2
+
+
+def _ordered(inputs: Mapping[str, np.ndarray], graph: ModelGraph) -> Any:
+    arrays = [inputs[name] for name in graph.inputs]
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _elapsed(graph: ModelGraph) -> str | None:
+    """How a model takes elapsed times."""
+    for name, value in graph.inputs.items():
+        if len(value.shape) == 2:
+            return name
+    cells = [cell for call in graph.calls if is_rnn(call.layer) for cell in cells_of(call.layer)]
+    takes = any(getattr(cell, "elapsed", None) == LAST_FEATURE for cell in cells)
+    return LAST_FEATURE if takes else None
+
+
+def _completed(labels: Labels, model: "keras.Model", graph: ModelGraph) -> Labels:
+    """Labels with numbered names where there are none."""
+    main = next(value for value in graph.inputs.values() if len(value.shape) > 2)
+    features = _width(main.shape)
+    outputs = int(np.prod(model.outputs[0].shape[2:] or model.outputs[0].shape[1:]))
+    if len(labels.features) != features:
+        numbered = tuple(f"feature {number + 1}" for number in range(features))
+        labels = dataclasses.replace(labels, features=numbered, picture=None)
+    if len(labels.outputs) != outputs:
+        numbered = tuple(f"output {number + 1}" for number in range(outputs))
+        labels = dataclasses.replace(labels, outputs=numbered, scale=(1.0,), offset=(0.0,))
+    explained = min(labels.explained, outputs - 1)
+    return dataclasses.replace(labels, explained=explained)
+
+
+def _answer(labels: Labels, model: "keras.Model") -> Answer:
+    kind = labels.kind
+    last = getattr(model.layers[-1], "activation", None)
+    if kind == "numbers" and getattr(last, "__name__", "") == "softmax":
+        kind = CLASSES
+    return Answer(
+        kind=kind,
+        names=labels.outputs,
+        units=tuple(labels.units.get(name, "") for name in labels.outputs),
+        scale=np.asarray(labels.scale),
+        offset=np.asarray(labels.offset),
+        explained=labels.explained,
+    )
+
+
+def _feature_names(graph: ModelGraph, labels: Labels) -> dict[str, tuple[str, ...]]:
+    """The names of the features of each input; the first one with features has those of labels."""
+    names: dict[str, tuple[str, ...]] = {}
+    for name, value in graph.inputs.items():
+        width = _width(value.shape)
+        if len(value.shape) > 2 and labels.features not in names.values():
+            names[name] = labels.features
+        else:
+            names[name] = (name,) if width == 1 else tuple(f"{name} {i + 1}" for i in range(width))
+    return names
+
+
+def _width(shape: Sequence[int | None]) -> int:
+    """The number of features of a row of shape (batch, time, ...)."""
+    return math.prod(size or 1 for size in shape[2:])
+
+
+def _labels_of_columns(columns: Columns) -> Labels:
+    return Labels(
+        features=columns.features,
+        outputs=columns.outputs,
+        kind=CLASSES if columns.classes else "numbers",
+        units=columns.units,
+        # Elapsed times are in the unit of the times of the table.
+        interval=1.0 if columns.longest is not None else columns.interval,
+        time_unit=columns.time_unit,
+        step="row",
+        sentence=_sentence(columns),
+    )
+
+
+def _sentence(columns: Columns) -> str:
+    if columns.classes:
+        # A name of the user may hold braces.
+        target = columns.targets[0].replace("{", "{{").replace("}", "}}")
+        return f"{target} is {{name}}, with probability {{value}}"
+    if not columns.horizon:
+        return "{name} is {value}"
+    rows = "one row" if columns.horizon == 1 else f"{columns.horizon} rows"
+    return f"{{name}} {rows} later will be {{value}}"
+
+
+def _targets(found: Any, columns: Columns) -> np.ndarray | None:
+    from zoo.tables.sequences import has_target, stacked
+
+    if not any(has_target(sequence.targets).any() for sequence in found):
+        return None
+    targets = stacked(found)[1]
+    if not columns.classes:
+        return targets
+    shares = np.eye(len(columns.classes))[targets]
+    return np.where(targets[..., None] < 0, np.nan, shares)
+
+
+def _targets_of(targets: np.ndarray, chosen: int, count: int) -> np.ndarray:
+    """The targets of one sequence, which are without an axis of sequences if there is only one."""
+    targets = np.asarray(targets, "float64")
+    return targets[chosen] if count > 1 or targets.shape[0] == 1 else targets
+
+
+def _real_targets(targets: np.ndarray, shape: tuple[int, ...], answer: Answer) -> np.ndarray | None:
+    if targets.size != np.prod(shape):
+        return None
+    return answer.to_real(targets.reshape(shape))
+
+
+def _last_unusual(outputs: np.ndarray) -> int:
+    """The last step whose class is not the most common one; the last one without any."""
+    classes = outputs.argmax(axis=-1)
+    common = np.bincount(classes).argmax()
+    unusual = np.flatnonzero(classes != common)
+    return int(unusual[-1]) if len(unusual) else len(classes) - 1
+
+
+def _index(kind: str, number: int, count: int) -> int:
+    if not 1 <= number <= count:
+        raise ValueError(
+            f"`--{kind}` must be from 1 to {count}, the number of {kind}s; received {number}."
+        )
+    return number - 1
