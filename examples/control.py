@@ -26,7 +26,7 @@ x, y = half_cheetah.windows(half_cheetah.traces("train"))
 test_x, test_y = half_cheetah.windows(half_cheetah.traces("test"))
 
 # %% [markdown]
-# Observations have different units, so the model normalizes them, and restores the units at the end.
+# Observations have different units: the model normalizes them, and restores the units at the end.
 
 # %%
 normalize, restore = keras.layers.Normalization(), keras.layers.Normalization(invert=True)

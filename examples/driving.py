@@ -23,6 +23,7 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # Recorded events are cut into windows of six seconds; the target is the change of speed per second.
 
+
 # %%
 def windows(events: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Inputs (windows, time, 4), and accelerations (windows, time, 1) in m/s^2."""
