@@ -2,8 +2,8 @@
 # # Biosignals: normal and ventricular heartbeats
 #
 # A liquid network reads the samples around each heartbeat of patients that it has never seen, and
-# becomes a file for a microcontroller. `python examples/biosignals.py` takes minutes, with `--quick`
-# seconds. Not a medical device.
+# becomes a file for a microcontroller. `python examples/biosignals.py` takes minutes, with
+# `--quick` seconds. Not a medical device.
 
 # %%
 import os

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Forecasting: the traffic of a highway in three hours
 #
-# A liquid network reads the traffic, the weather and the clock of an interstate hour by hour, with the
-# gaps of the recording as elapsed times, and becomes a file for a phone or a gateway.
+# A liquid network reads the traffic, the clouds and the clock of an interstate hour by hour, with
+# the gaps of the recording as elapsed times, and becomes a file for a phone or a gateway.
 # `python examples/forecasting.py` takes minutes, with `--quick` seconds.
 
 # %%
