@@ -145,12 +145,13 @@ def cell_rows() -> Iterator[str]:
             for units in c_models.UNITS:
                 model = models[name, units]
                 found = measured(model, recipe, calibration=calibration, evaluation=evaluation)
-                cells += _cost_cells(found)
+                cells += cost_cells(found)
             yield table_row(name, *cells)
         yield ""
 
 
-def _cost_cells(found: Measured) -> list[str]:
+def cost_cells(found: Measured) -> list[str]:
+    """Instructions, flash, RAM and error of a model on an M4, bold if the error is too large."""
     tolerance = RECIPES[found.report.recipe].tolerance + found.result.rounding
     error = percent(found.error)
     profile = found.profiles["m4"]
@@ -223,7 +224,7 @@ def _metric_cells(preset: Any, expected: float, value: float) -> list[str]:
 
 
 def _preset_costs(found: Measured) -> list[str]:
-    costs = _cost_cells(found)
+    costs = cost_cells(found)
     return [costs[-1], *costs[:-1]]
 
 
