@@ -44,7 +44,7 @@ SECTION = """\
 ## Response
 
 ![The outputs of four neurons rise under a pulse of the input and decay after it; samples at random
-times lie beside the lines of even samples](../figures/cells/{page}.svg)
+times lie near the lines of even samples](../figures/cells/{page}.svg)
 
 The first {neurons} outputs with default initial values, while all inputs are 1 between {start:g}
 and {stop:g} units of time, and -1 before and after. Lines: sampled every {interval:g}. Dots: the

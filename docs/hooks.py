@@ -21,7 +21,7 @@ def on_files(files, config):
         text = card.read_text("utf-8")
         if (ROOT / "docs" / picture).exists():
             heading, _, rest = text.partition("\n")
-            shown = f"![A prediction of {name} beside the true values](../{picture})"
+            shown = f"![A prediction of {name} with the true values](../{picture})"
             text = f"{heading}\n\n{shown}\n{rest}"
         files.append(File.generated(config, f"zoo/{name}.md", content=text))
     return files

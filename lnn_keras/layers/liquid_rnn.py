@@ -125,7 +125,7 @@ class LiquidRNN(keras.layers.RNN):
         *,
         elapsed_shape: Any = None,
     ) -> None:
-        self._features = sequences_shape[-1]
+        self._features: Any = sequences_shape[-1]
         super().build(sequences_shape, initial_state_shape)
 
     def compute_output_shape(
