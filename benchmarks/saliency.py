@@ -121,7 +121,7 @@ difference of attributions, relative to the greatest attribution.
 ## Which method
 
 - Take integrated gradients first, as `lnn explain` does. In trained models gates saturate: on "rare
-  time" and "rare feature" gradients, even times the inputs, are far weaker in every layer but
+  time" and "rare feature" gradients, even times the inputs, are weaker in every layer, least so in
   LEFCell, and in some layers hardly better than random numbers, although they are right for the
   function above.
 - Rescaled integrated gradients find a few salient steps still better ("rare time"), at many times
