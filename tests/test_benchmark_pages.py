@@ -21,6 +21,7 @@ PAGES = {
     "long_sequences": "long-sequences.md",
     "own_tables": "own-data.md",
     "parallel": "parallel.md",
+    "saliency": "saliency.md",
     "speed": "speed.md",
     "defaults": "defaults.md",
     "zoo": "zoo.md",

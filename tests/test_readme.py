@@ -9,7 +9,7 @@ import pytest
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 # The two commands that install the package are stages of .ci/run.
-INSTALLS = re.findall(r"^    (python -m venv .*)$", README, re.M)
+INSTALLS = re.findall(r"^    (python -m venv .* && .*)$", README, re.M)
 
 
 def blocks(language: str) -> list[str]:

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from lnn_keras.argument_checks import require_fraction
-from lnn_keras.inspect.gradients import gradients
+from lnn_keras.inspect.integrated_gradients import integrated_gradients
 from lnn_keras.inspect.saliency_inputs import baselines, checked_inputs
 from lnn_keras.inspect.targets import Target
+
+MOST_VALUES = 2**24  # inputs of one call of a method: 64 MiB
+INTEGRATION_STEPS = 8
 
 
 def temporal_saliency_rescaling(
@@ -28,14 +31,15 @@ def temporal_saliency_rescaling(
 
     with A the attributions of `method`, whose maps of recurrent models tend to smear features of
     salient steps. A step is relevant if its time relevance is at least the quantile `threshold`
-    of the sequence. It takes time + relevant steps * features runs of the method.
+    of the sequence. It takes 1 + time + relevant steps * features runs of the method. In trained
+    models, whose gates saturate, plain gradients miss the salient values (docs/saliency.md).
 
     Args:
         model: A Keras model or layer.
         inputs: Its input (batch, time, features).
         target: The explained output, as of `gradients`.
-        method: Function (model, inputs, target, batch_size=) -> attributions; `gradients` by
-            default.
+        method: Function (model, inputs, target, batch_size=) -> attributions; by default
+            `integrated_gradients` of 8 steps from the baseline.
         baseline: Inputs without information: by default 0; a number or an array.
         threshold: Quantile of the time relevance from which a step is relevant, in [0, 1).
         batch_size: The number of sequences that are computed at once.
@@ -68,23 +72,47 @@ def temporal_saliency_rescaling(
         )
     (array,), (start,) = arrays, baselines(arrays[0], arrays, baseline)
     threshold = require_fraction("threshold", threshold)
-    method = gradients if method is None else method
+
+    def attributed(sequences: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        if method is None:
+            return integrated_gradients(
+                model, sequences, target, starts, INTEGRATION_STEPS, batch_size
+            )
+        return np.asarray(method(model, sequences, target, batch_size=batch_size))
+
+    whole = attributed(array, start)
+    every_step = np.nonzero(np.ones(array.shape[:2], bool))
+    time = _changes(attributed, array, start, whole, every_step).reshape(array.shape[:2])
+    relevant = time >= np.quantile(time, threshold, axis=1, keepdims=True)
+    features = np.nonzero(np.broadcast_to(relevant[..., None], array.shape))
     found = np.zeros(array.shape, "float32")
-    for number, (x, x0) in enumerate(zip(array, start, strict=True)):
-        # All steps, then all features of the relevant steps, each as one batch of variants.
-        steps = [np.arange(len(x)) == step for step in range(len(x))]
-        time = _changes(method, model, target, x, x0, [step[:, None] for step in steps], batch_size)
-        relevant = np.flatnonzero(time >= np.quantile(time, threshold))
-        features = np.eye(x.shape[1], dtype=bool)
-        masks = [steps[step][:, None] & feature for step in relevant for feature in features]
-        changes = _changes(method, model, target, x, x0, masks, batch_size)
-        found[number, relevant] = changes.reshape(len(relevant), -1) * time[relevant, None]
-    return found
+    found[features] = _changes(attributed, array, start, whole, features)
+    return found * time[..., None]
 
 
-def _changes(method, model, target, x, x0, masks, batch_size):
-    """How much the attributions change when x is x0 where each mask holds (masks,)."""
-    variants = np.stack([x, *(np.where(mask, x0, x) for mask in masks)])
-    attributions = np.asarray(method(model, variants, target, batch_size=batch_size))
-    changes = np.abs(attributions[1:] - attributions[:1])
-    return changes.reshape(len(masks), -1).sum(axis=1)
+def _changes(
+    attributed: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    array: np.ndarray,
+    start: np.ndarray,
+    whole: np.ndarray,
+    places: tuple[np.ndarray, ...],
+) -> np.ndarray:
+    """How much the attributions of a sequence change without its values at each place (places,).
+
+    Args:
+        attributed: Function from sequences and their baselines to attributions.
+        array: The sequences (batch, time, features).
+        start: Their baselines.
+        whole: Their attributions.
+        places: Numbers of sequences, of steps and, for single values, of features; each (places,).
+    """
+    found = []
+    # Many places at once, since each call of a method compiles a function for the model.
+    count = max(1, MOST_VALUES // array[0].size)
+    for first in range(0, len(places[0]), count):
+        sequence, *inner = (numbers[first : first + count] for numbers in places)
+        variants, starts = array[sequence], start[sequence]
+        variants[(np.arange(len(variants)), *inner)] = start[(sequence, *inner)]
+        changes = np.abs(attributed(variants, starts) - whole[sequence])
+        found.append(changes.sum(axis=(1, 2)))
+    return np.concatenate(found)

@@ -37,7 +37,7 @@ SANITIZE = ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-r
     ("recipe", "on_integers"),
     [(recipe, False) for recipe in RECIPES] + [("int16x8", True), ("int16", True)],
 )
-@pytest.mark.parametrize("name", ["liquid-elapsed", "gru"])
+@pytest.mark.parametrize("name", [pytest.param("liquid-elapsed", marks=pytest.mark.slow), "gru"])
 def test_adversarial_inputs_are_defined_behaviour(name, recipe, on_integers, tmp_path):
     """100,000 steps of random numbers, ends of the range, constants, NaN and infinity."""
     (source,) = sources(name, [recipe], prefix="m").values()

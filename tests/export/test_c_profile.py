@@ -75,7 +75,10 @@ def test_boards_without_float_link_helper_routines(on_board):
     assert fast.notes == ()
 
 
-@pytest.mark.parametrize("board", DEVICES)
+@pytest.mark.parametrize(
+    "board",
+    [b if b == "m4" else pytest.param(b, marks=pytest.mark.slow) for b in DEVICES],
+)
 def test_instructions_are_exact(board, tmp_path):
     """A loop of 20,000 instructions more is 20,000 instructions more."""
     require_tools(board)

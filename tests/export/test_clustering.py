@@ -72,6 +72,7 @@ def test_an_int8_file_keeps_clusters(waves):
         assert max(len(np.unique(row)) for row in kernel) <= 8
 
 
+@pytest.mark.slow
 def test_compressed_files_are_smaller(waves):
     layer = layers.LSTM(32, return_sequences=True)
     model = compiled(sequential(layer, outputs=4, features=4))

@@ -18,6 +18,7 @@ from lnn_keras import LiquidRNN, NODECell
 INT8 = {"activations": "int8", "weights": "int8"}
 
 
+@pytest.mark.slow  # Two processes load TensorFlow, one after the other.
 def test_a_crash_of_the_converter_is_an_error_and_the_next_one_works(signal, tmp_path):
     """Calibration of a loop crashes the process; a second job starts another."""
     loop = LiquidRNN(NODECell(4, solver="dopri5"), return_sequences=True)

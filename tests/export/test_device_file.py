@@ -164,6 +164,7 @@ def test_an_impossible_file_is_refused(content, random):
         DeviceFile(content, mixed, "toy", "own")
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.skipif(not shutil.which("cmake"), reason="no CMake here")
 def test_cmake_takes_a_target_or_a_folder_and_names_missing_parts(content, random, tmp_path):

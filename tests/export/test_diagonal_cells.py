@@ -20,6 +20,7 @@ def stack(waves):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["int8", "int16x8"])
 def test_integer_files_of_a_trained_stack(recipe, stack, waves, tmp_path):
     """Errors and metric are within the tolerances of the recipe on every runtime."""

@@ -33,7 +33,7 @@ def folded(signal):
     ("recipe", "name"),
     [
         ("int8", "gru"),
-        ("int16x8", "ltc"),
+        pytest.param("int16x8", "ltc", marks=pytest.mark.slow),
         pytest.param("int8", "ltc", marks=pytest.mark.slow),
         pytest.param("int16x8", "gru", marks=pytest.mark.slow),
     ],

@@ -113,7 +113,7 @@ def after_dense(layer):
     return lambda hidden: layer(layers.Dense(5, kernel_initializer="orthogonal")(hidden))
 
 
-@pytest.mark.parametrize("recipe", ["int8", "int16x8"])
+@pytest.mark.parametrize("recipe", ["int8", pytest.param("int16x8", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "functions",
     [

@@ -24,7 +24,12 @@ upstreams = st.lists(
 
 
 @pytest.mark.parametrize(
-    ("name", "method"), [("exact", "sgd"), ("exact", "rmsprop"), ("ltc", "rmsprop")]
+    ("name", "method"),
+    [
+        pytest.param("exact", "sgd", marks=pytest.mark.slow),
+        ("exact", "rmsprop"),
+        ("ltc", "rmsprop"),
+    ],
 )
 def test_parameters_stay_within_the_trust_region(name, method):
     cell = built(CELLS[name]())

@@ -1,5 +1,7 @@
 """Saliency methods: finite differences, completeness, known attributions, bad inputs."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -97,7 +99,7 @@ class Product(keras.layers.Layer):
 
 def test_temporal_rescaling_finds_the_steps_and_features_of_a_product():
     x = np.abs(X) + 0.5
-    found = temporal_saliency_rescaling(Product(), x, threshold=0.4)
+    found = temporal_saliency_rescaling(Product(), x, method=gradients, threshold=0.4)
     assert found.shape == x.shape
     # Without step 1, the gradient by step 3 changes by x[1]; so time = feature = |x|.
     for step, other in ((1, 3), (3, 1)):
@@ -106,6 +108,41 @@ def test_temporal_rescaling_finds_the_steps_and_features_of_a_product():
     salient = np.zeros_like(x, dtype=bool)
     salient[:, [1, 3], 0] = True
     assert (found[salient] > 0).all() and not found[~salient].any()
+
+
+def test_temporal_rescaling_takes_integrated_gradients_from_the_baseline_by_default():
+    x = np.abs(X) + 0.5
+    baseline = np.stack([np.full((5, 3), 0.2), np.full((5, 3), 0.4)])
+    found = temporal_saliency_rescaling(Product(), x, baseline=baseline, threshold=0.4)
+    # Contributions to x1 x3 from b: (x1 - b)(x3 + b)/2 and (x3 - b)(x1 + b)/2.
+    b = baseline[:, 0, 0]
+    for step, other in ((1, 3), (3, 1)):
+        own, rest = x[:, step, 0] - b, x[:, other, 0]
+        # Without the step its own contribution is gone, and the other's (rest - b)(own + 2 b)/2
+        # becomes (rest - b) b.
+        change = own * (rest + b) / 2 + (rest - b) * own / 2
+        np.testing.assert_allclose(found[:, step, 0], change**2, rtol=1e-4)
+    assert not found[..., 1:].any() and not found[:, [0, 2, 4]].any()
+
+
+def test_temporal_rescaling_calls_its_method_three_times_however_many_sequences(monkeypatch):
+    """Each call compiles a function, which takes longer than to run it."""
+    calls = []
+
+    def method(model, inputs, target, batch_size):
+        calls.append(len(inputs))
+        return gradients(model, inputs, target, batch_size=batch_size)
+
+    x = RANDOM.normal(size=(6, 5, 3)).astype("float32")
+    found = temporal_saliency_rescaling(Product(), x, method=method, baseline=0.2, threshold=0.7)
+    # All sequences, their 5 steps, and the 3 features of the 2 steps that matter.
+    assert calls == [6, 6 * 5, 6 * 2 * 3]
+    # The package has a function of the module's name.
+    module = importlib.import_module("lnn_keras.inspect.temporal_saliency_rescaling")
+    monkeypatch.setattr(module, "MOST_VALUES", 7 * x[0].size)
+    in_parts = temporal_saliency_rescaling(Product(), x, method=method, baseline=0.2, threshold=0.7)
+    assert max(calls[3:]) == 7
+    np.testing.assert_array_equal(in_parts, found)
 
 
 @pytest.mark.parametrize("method", METHODS)

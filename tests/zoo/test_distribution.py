@@ -58,6 +58,7 @@ def test_four_devices_train_like_one(jax_runs, jax_processes):
     np.testing.assert_allclose(losses(four), losses(one), **ROUNDING)
 
 
+@pytest.mark.slow  # tests/zoo/test_distribution_command.py trains with two processes, too.
 def test_two_processes_train_like_one_device(jax_runs, jax_processes, free_address, tmp_path):
     """They connect over loopback; only the first writes checkpoints, both return the losses."""
     one, _ = jax_runs

@@ -237,7 +237,8 @@ def test_the_page_in_a_browser(browser, preset_page, width):
     )
     assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
     figures = browser.execute_script(
-        "return [...document.querySelectorAll('figure[role=img]')].map(e => e.getBoundingClientRect().height)"
+        "return [...document.querySelectorAll('figure[role=img]')]"
+        ".map(e => e.getBoundingClientRect().height)"
     )
     assert len(figures) >= 3 and min(figures) > 100
     assert console(browser) == []

@@ -1,5 +1,6 @@
 """The playground: pages in a headless browser against Keras on the same changed signals."""
 
+import dataclasses
 import json
 import re
 
@@ -10,9 +11,10 @@ from browser import console, open_browser, set_width, wait_until
 
 import zoo
 from export import to_step
+from lnn_keras import LEFCell, LiquidRNN
 from zoo.explain.playground import section
 from zoo.explain.playground.changes import Changes, Feature, changed_inputs, positions
-from zoo.explain.playground.embedding import packed, script_json
+from zoo.explain.playground.embedding import packed_float32, script_json
 from zoo.explain.playground.page_data import elapsed_column, features_of, predictions, rows_of
 from zoo.explain.playground.random_numbers import normal, uniform
 from zoo.explain.playground.section import SCRIPTS, page_file
@@ -243,6 +245,33 @@ def test_the_keyboard_moves_sliders_and_reset_returns_them(half_cheetah, open_pa
     )
 
 
+SLOW_MODEL = """
+    await new Promise((resolve) => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = resolve;
+      channel.port2.postMessage(0);
+    });
+"""
+MOVE_FAST = """
+    const slider = document.getElementById("playground-gain");
+    const moveTo = (position) => {
+      slider.value = position;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    for (let position = 30; position <= 50; position++) setTimeout(moveTo, position, position);
+"""
+
+
+def test_the_last_position_counts_however_fast_a_slider_moves(half_cheetah, open_page):
+    """Events come while the model runs, which lets the page react after each step here."""
+    expected = move(open_page(half_cheetah[1]), Changes(gain=1.5)).tolist()
+    html = half_cheetah[1].replace("CHUNK_MILLISECONDS = 25", "CHUNK_MILLISECONDS = -1")
+    assert html != half_cheetah[1]
+    browser = open_page(html.replace("await nextFrame();", SLOW_MODEL))
+    browser.execute_script(MOVE_FAST)
+    wait_until(browser, "playground.answers.every((x, i) => x === arguments[0][i])", expected)
+
+
 def test_a_phone_shows_the_page_without_scrolling_sideways(half_cheetah, open_page):
     browser = open_page(half_cheetah[1], width=390)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
@@ -256,7 +285,7 @@ def test_a_browser_without_webassembly_gets_a_sentence(half_cheetah, open_page):
 
 
 def test_a_file_that_the_interpreter_refuses_gets_a_sentence(half_cheetah, open_page):
-    damaged = packed(b"no model")
+    damaged = packed_float32(b"no model")
     html = re.sub(r'(data-part="file">)[^<]*', rf"\g<1>{damaged}", half_cheetah[1])
     browser = open_page(html)
     status = browser.execute_script("return playground.querySelector('.status').textContent")
@@ -274,6 +303,25 @@ def test_markup_in_names_is_text(small_model, open_page, random):
     )
     assert options == ["all features", *map(names, range(3))]
     assert not browser.find_elements("tag name", "b")
+
+
+@pytest.mark.parametrize(("parameters", "name"), [("mean", "means"), ("natural", "natural")])
+def test_distributions_are_shown_with_their_deviation(parameters, name, open_page, random):
+    inputs = keras.Input((None, 3), name="x")
+    cell = LEFCell(2, parameters=parameters)
+    model = keras.Model(inputs, LiquidRNN(cell, return_sequences=True)(inputs))
+    rows = {"x": random.normal(size=(1, 20, 3)).astype("float32")}
+    subject = subject_of(model, to_step(model), rows)
+    answer = dataclasses.replace(subject.answer, names=("a", "b"), units=("m", "m"), gaussian=name)
+    subject = dataclasses.replace(subject, answer=answer)
+    browser = open_page(section(subject))
+    outputs = predictions(subject, rows_of(subject))
+    mean, deviation = (function(outputs)[-1, 0] for function in (answer.to_real, answer.deviations))
+    text = browser.execute_script("return playground.querySelector('.answer').textContent")
+    shown = [float(x) for x in re.findall(r"-?\d+\.\d+", text.replace("\u2212", "-"))]
+    assert text.startswith("a: ") and "±" in text
+    # The page rounds to one digit or more.
+    np.testing.assert_allclose(shown[:2], [mean, deviation], atol=0.051)
 
 
 def test_models_without_a_step_form_have_precomputed_answers(open_page, random):

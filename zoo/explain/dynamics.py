@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
 from lnn_keras import inspect
@@ -31,6 +32,15 @@ class Dynamics:
     def cell(self) -> str:
         """The class of the cell."""
         return type(self.recording.cell).__name__
+
+    @property
+    def units(self) -> int:
+        """The number of neurons."""
+        cell = self.recording.cell
+        sizes = keras.tree.flatten(cell.state_size)
+        units = getattr(cell, "units", sizes[0])
+        # The state of a CTGRUCell or a LEFCell has several numbers for each neuron.
+        return units if isinstance(units, int) and sizes[0] % units == 0 else sizes[0]
 
     @property
     def time_constants(self) -> np.ndarray | None:

@@ -58,6 +58,13 @@ def answers(subject: Subject) -> str | None:
                 look = style.SERIES[place] if subject.answer.kind == CLASSES else _PREDICTED
                 name = subject.answer.names[output]
                 axis.plot(times, subject.outputs[start:stop, output], label=name, **look)
+            if subject.deviations is not None:
+                number = subject.answer.explained
+                middle = subject.outputs[start:stop, number]
+                half = 2 * subject.deviations[start:stop, number]
+                axis.fill_between(
+                    times, middle - half, middle + half, color=style.SKY, alpha=0.4, linewidth=0
+                )
             axis.axvline(subject.times[subject.step_index], color=style.PURPLE, linewidth=1)
             value = subject.said[subject.answer.explained]
             axis.plot(subject.times[subject.step_index], value, "o", color=style.PURPLE, ms=6)

@@ -67,7 +67,8 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     number, index = subject.answer.explained, window.index
 
     def target(outputs: Any) -> Any:
-        return outputs[:, index, number] if subject.is_sequence else outputs[:, number]
+        at = outputs[:, index] if subject.is_sequence else outputs
+        return subject.answer.value(at, number)
 
     steps = PATH if arrays[main].size <= _MANY else PATH // 2
     structured = (arrays, baseline) if len(arrays) > 1 else (arrays[0], baseline[0])
@@ -75,8 +76,7 @@ def influence(subject: Subject, window: Window) -> Influence | None:
         subject.model, structured[0], target, baseline=structured[1], steps=steps, batch_size=steps
     )
     found = found[main] if len(arrays) > 1 else found
-    scale = np.broadcast_to(subject.answer.scale, (number + 1,))[number]
-    values = np.asarray(found[0], "float64").reshape(window.length, -1) * scale
+    values = np.asarray(found[0], "float64").reshape(window.length, -1)
     total = np.abs(values).sum()
     if not total > 0:
         return None

@@ -57,7 +57,9 @@ def neurons(subject: Subject, window: Window, found: Dynamics) -> Neurons:
     arrays: Any = list(window.inputs.values())
     inputs = arrays if len(arrays) > 1 else arrays[0]
     states = _states(found)
-    count = states.shape[-1]
+    count = found.units
+    # A neuron of a LEFCell has a state for each parameter of its distribution, one after the other.
+    states = states[:, :: max(1, states.shape[-1] // count)]
     knocked = list(range(min(count, MOST_KNOCKED_OUT)))
     outputs = inspect.knock_out(subject.model, inputs, layer=found.layer, neurons=knocked)
     at = outputs[:, 0, window.index] if subject.is_sequence else outputs[:, 0]

@@ -246,8 +246,8 @@ def _neurons(subject: Subject, found: Findings, known: Neurons) -> str:
         for neuron in known.strongest
     ]
     sentences = [
-        f"The layer has {known.count:,} neurons. Each was held at 0 for the whole sequence; the "
-        f"table has the {len(rows)} that changed the answer most."
+        f"The layer has {known.count:,} neuron{'s' * (known.count != 1)}. Each was held at 0 for "
+        f"the whole sequence; the table has the {len(rows)} that changed the answer most."
     ]
     if known.knocked_out < known.count:
         sentences.append(f"Only the first {known.knocked_out:,} were held at 0.")

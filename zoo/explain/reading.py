@@ -12,6 +12,7 @@ from export import Step, to_step
 from export.data import as_arrays
 from export.forms.model_graph import ModelGraph, read_graph
 from export.forms.rnn_layers import cells_of, is_rnn
+from lnn_keras import LEFCell
 from lnn_keras.compat import predict
 from lnn_keras.elapsed import LAST_FEATURE
 from zoo import registry
@@ -115,9 +116,10 @@ def subject_of(
             length, targets = last + 1, None
     labels = _completed(labels_of(source), model, graph)
     answer = _answer(labels, model)
-    outputs = predict(model, _ordered(inputs, graph), 1)[0]
-    require_finite(outputs[None], shown(source))
-    outputs = answer.to_real(outputs.reshape((length, -1) if at_each_step else -1))
+    raw = predict(model, _ordered(inputs, graph), 1)[0]
+    require_finite(raw[None], shown(source))
+    raw = raw.reshape((length, -1) if at_each_step else -1)
+    outputs = answer.to_real(raw)
     if targets is not None:
         targets = _real_targets(targets, outputs.shape, answer)
     index = length - 1 if step is None else min(step, length) - 1
@@ -144,6 +146,7 @@ def subject_of(
         targets=targets,
         step_index=index,
         origin=given.origin,
+        deviations=answer.deviations(raw),
         notes=tuple(notes),
     )
 
@@ -203,6 +206,7 @@ def _completed(labels: Labels, model: "keras.Model", graph: ModelGraph) -> Label
     main = next(value for value in graph.inputs.values() if len(value.shape) > 2)
     features = _width(main.shape)
     outputs = int(np.prod(model.outputs[0].shape[2:] or model.outputs[0].shape[1:]))
+    outputs = outputs // 2 if _gaussian(model) else outputs
     if len(labels.features) != features:
         numbered = tuple(f"feature {number + 1}" for number in range(features))
         labels = dataclasses.replace(labels, features=numbered, picture=None)
@@ -225,7 +229,16 @@ def _answer(labels: Labels, model: "keras.Model") -> Answer:
         scale=np.asarray(labels.scale),
         offset=np.asarray(labels.offset),
         explained=labels.explained,
+        gaussian=_gaussian(model),
     )
+
+
+def _gaussian(model: "keras.Model") -> str | None:
+    """The parameters of the Gaussians that a model of a LEFCell returns; None for other models."""
+    cell = getattr(model.layers[-1], "cell", None)
+    if not isinstance(cell, LEFCell) or cell.family != "gaussian" or cell.variances:
+        return None
+    return "natural" if cell.parameters == "natural" else "means"
 
 
 def _feature_names(graph: ModelGraph, labels: Labels) -> dict[str, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Answer:
         scale: The real value of one unit of each output.
         offset: The real value of each output at 0.
         explained: The number of the output that is explained.
+        gaussian: None; or, if two outputs are the parameters of a Gaussian for each name, "natural"
+            or "means", of y and y^2.
     """
 
     kind: str
@@ -34,10 +36,28 @@ class Answer:
     scale: np.ndarray
     offset: np.ndarray
     explained: int
+    gaussian: str | None = None
+
+    def value(self, outputs: Any, index: int) -> Any:
+        """The quantity of a name in real units (...), of outputs (..., outputs) or a tensor."""
+        if self.gaussian == "natural":
+            return -outputs[..., 2 * index] / (2 * outputs[..., 2 * index + 1])
+        if self.gaussian == "means":
+            return outputs[..., 2 * index]
+        scale, offset = (np.broadcast_to(x, len(self.names)) for x in (self.scale, self.offset))
+        return outputs[..., index] * float(scale[index]) + float(offset[index])
 
     def to_real(self, outputs: np.ndarray) -> np.ndarray:
-        """Outputs (..., outputs) in real units."""
-        return np.asarray(outputs, "float64") * self.scale + self.offset
+        """The quantities of all names (..., names), of outputs (..., outputs)."""
+        outputs = np.asarray(outputs, "float64")
+        return np.stack([self.value(outputs, i) for i in range(len(self.names))], axis=-1)
+
+    def deviations(self, outputs: np.ndarray) -> np.ndarray | None:
+        """The standard deviations of Gaussians (..., names); None for other outputs."""
+        if self.gaussian is None:
+            return None
+        first, second = (np.asarray(outputs, "float64")[..., i::2] for i in (0, 1))
+        return np.sqrt(-1 / (2 * second) if self.gaussian == "natural" else second - first**2)
 
     @property
     def is_probability(self) -> bool:
@@ -61,6 +81,7 @@ class Subject:
         labels: The labels of the preset, or those made from a table.
         outputs: The outputs of the model in real units: (time, outputs), or (outputs,) if it
             returns those after the last step only.
+        deviations: The standard deviations of `outputs` that the model predicts; None without any.
         targets: True values of the shape of `outputs`, NaN where unknown; None without any.
         step_index: The step that is explained.
         origin: The file of the inputs, in words.
@@ -80,6 +101,7 @@ class Subject:
     targets: np.ndarray | None
     step_index: int
     origin: str
+    deviations: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def predict(self, inputs: Mapping[str, np.ndarray], batch_size: int = 64) -> np.ndarray:

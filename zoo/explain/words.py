@@ -102,6 +102,13 @@ def confidence(subject: Subject) -> str:
         return f"The model is {words}.{second} These are its own probabilities."
     if answer.kind == RISK:
         return "This is the probability that the model gives."
+    if subject.deviations is not None:
+        at = subject.deviations[subject.step_index] if subject.is_sequence else subject.deviations
+        deviation = float(at[answer.explained])
+        return (
+            f"The model's own interval: within ± {quantity(answer, 2 * deviation)} in 95 of 100 "
+            "cases."
+        )
     targets = subject.targets
     if targets is not None and subject.is_sequence:
         errors = (subject.outputs - targets)[:, answer.explained]

@@ -11,7 +11,6 @@ from zoo.explain.playground.changes import Feature
 from zoo.explain.playground.embedding import float32
 from zoo.explain.playground.sliders import Slider
 from zoo.explain.subject import Subject
-from zoo.labels import NUMBERS, RISK
 
 # Longer lists of numbers of a single answer are a curve.
 MOST_NUMBERS_OVER_TIME = 24
@@ -104,24 +103,6 @@ def _as_input(values: np.ndarray, own: np.ndarray) -> np.ndarray:
     return values.reshape(*values.shape[:2], *own.shape[2:]).astype(own.dtype)
 
 
-def answer_format(subject: Subject, outputs: int) -> dict[str, Any]:
-    """Names, units and the way from the model's outputs to real units, for `page/answers.js`."""
-    answer = subject.answer
-    matrix = np.diag(np.broadcast_to(answer.scale, outputs))
-    offset = np.broadcast_to(answer.offset, outputs)
-    kind, units = answer.kind, list(answer.units)
-    if kind == RISK:
-        kind, units, matrix, offset = NUMBERS, ["%"] * outputs, 100 * matrix, 100 * offset
-    return {
-        "kind": kind,
-        "names": list(answer.names),
-        "units": units,
-        "matrix": float32(matrix),
-        "offset": float32(offset),
-        "outputs": outputs,
-    }
-
-
 def json_data(
     rows: Mapping[str, np.ndarray],
     features: Sequence[Feature],
@@ -162,6 +143,12 @@ def step_in_words(subject: Subject) -> str:
     if not labels.time_unit or labels.interval is None or subject.elapsed is not None:
         return labels.step
     return f"{labels.step} ({labels.interval:g} {labels.time_unit} each)"
+
+
+def first_signal(features: Sequence[Feature], rows: Mapping[str, np.ndarray]) -> int:
+    """Index of the feature that the page shows first: the one with the most different values."""
+    counts = [len(np.unique(rows[f.input][:, f.column])) for f in features]
+    return int(np.argmax(counts))
 
 
 def shown_number(subject: Subject, outputs: np.ndarray) -> int:

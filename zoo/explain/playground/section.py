@@ -6,11 +6,12 @@ from typing import Any
 
 from export.text_templates import fill
 from zoo.explain.playground import runtime_files
-from zoo.explain.playground.embedding import float32, packed, script_json
+from zoo.explain.playground.answer_format import answer_format
+from zoo.explain.playground.embedding import float32, packed, packed_float32, script_json
 from zoo.explain.playground.page_data import (
     MOST_NUMBERS_OVER_TIME,
-    answer_format,
     elapsed_column,
+    first_signal,
     json_data,
     picture_format,
     shown_number,
@@ -29,6 +30,9 @@ SCRIPTS = (
     "answers",
     "chart",
     "picture",
+    "class_table",
+    "views",
+    "precomputed_answers",
     "controls",
     "playground",
 )
@@ -81,13 +85,12 @@ def _source(subject: Subject) -> Source:
 
 
 def _introduction(source: Source, subject: Subject) -> str:
-    total = next(iter(subject.inputs.values())).shape[1]
     cut = ""
-    if source.window.length < total:
+    if source.window.length < subject.length:
         step = subject.labels.step
         cut = (
-            f" It holds {source.window.length} of the {total:,} {step}s; the model has read those "
-            "before them."
+            f" It holds {source.window.length} of the {subject.length:,} {step}s; the model has "
+            "read those before them."
         )
     return (
         "Move a slider, and see the answer to the changed signal and to the original one. "
@@ -97,24 +100,23 @@ def _introduction(source: Source, subject: Subject) -> str:
 
 def _data(subject: Subject, source: Source) -> dict[str, Any]:
     outputs = source.keras.shape[-1]
-    explained = subject.step_index - source.window.start
-    row = min(explained // source.data["rows"], len(source.keras) - 1)
+    row = min(source.explained // source.data["rows"], len(source.keras) - 1)
     data = json_data(source.rows, source.features, elapsed_column(subject), source.sliders)
     return {
         **data,
         **source.data,
         "keras": float32(source.keras),
-        "explained": explained,
+        "explained": source.explained,
         # People count steps from 1.
         "first": source.window.start + 1,
         "step": subject.labels.step,
         "across": step_in_words(subject),
         "curve": len(source.keras) == 1 and outputs > MOST_NUMBERS_OVER_TIME,
-        "signal": 0,
+        "signal": first_signal(source.features, source.rows),
         "shown": shown_number(subject, source.keras[row]),
         "source": source.sentence,
         "picture": picture_format(source.rows),
-        "format": answer_format(subject, outputs),
+        "format": answer_format(subject.answer, outputs),
     }
 
 
@@ -123,11 +125,11 @@ def _runtime(source: Source) -> str:
     if source.file is None:
         return ""
     contents = {
-        "file": source.file,
-        "loader": runtime_files.loader(),
-        "program": runtime_files.program(),
+        "file": packed_float32(source.file),
+        "loader": packed(runtime_files.loader()),
+        "program": packed(runtime_files.program()),
     }
     return "\n".join(
-        f'<script type="application/gzip" data-part="{name}">{packed(content)}</script>'
+        f'<script type="application/gzip" data-part="{name}">{content}</script>'
         for name, content in contents.items()
     )

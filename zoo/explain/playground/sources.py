@@ -29,6 +29,7 @@ class Source:
         features: The features that the page can change.
         sliders: The sliders.
         window: The part of the sequence that the page holds.
+        explained: Index of the explained sample in it.
         keras: The answers of Keras to the original signal, (time, outputs), or (1, outputs) if the
             model answers once.
         sentence: Where the answers come from, for the page.
@@ -40,6 +41,7 @@ class Source:
     features: list[Feature]
     sliders: tuple[Slider, ...]
     window: Window
+    explained: int
     keras: np.ndarray
     sentence: str
     data: dict[str, Any]
@@ -59,8 +61,11 @@ def file_source(subject: Subject, step: Step) -> Source:
     """
     file = step_file(step, step.outputs[0])
     rows = rows_of(subject)
-    window = window_around(subject.step_index, rows, step)
+    is_each_step = step.outputs[0] in step.sequences
+    explained = subject.step_index if is_each_step else subject.length - 1
+    window = window_around(explained, rows, step)
     keras = predictions(subject, rows)
+    keras = keras.reshape(subject.length // step.rows if is_each_step else 1, -1)
     states = states_before(window.start, file.content, step, rows)
     wired = [
         {**state, "initial": float32(states[named.name])}
@@ -73,7 +78,8 @@ def file_source(subject: Subject, step: Step) -> Source:
         features=features_of(subject, cut),
         sliders=sliders(sampling=_sampling(subject, step)),
         window=window,
-        keras=keras[first:last] if len(keras) > 1 else keras,
+        explained=explained - window.start,
+        keras=keras[first:last] if is_each_step else keras,
         sentence=(
             "The answers come from the float32 .tflite file that export makes, which runs in this "
             "page."
@@ -114,7 +120,8 @@ def precomputed_source(subject: Subject, reason: str) -> Source:
         rows=rows,
         features=features,
         sliders=coarse,
-        window=Window(0, len(next(iter(rows.values())))),
+        window=Window(0, subject.length),
+        explained=subject.step_index,
         keras=keras,
         sentence=(
             f"The model's file cannot run in a page: {reason} The answers to each change of all "

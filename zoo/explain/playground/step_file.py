@@ -1,5 +1,6 @@
 """The .tflite file of one time step that the page runs, and how its inputs and outputs connect."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,7 +58,7 @@ def step_file(step: Step, output: str) -> StepFile:
             for state in step.states
         ],
         "output": outputs[output].position,
-        "outputs": step.graph.outputs[output].shape[-1],
+        "outputs": math.prod(outputs[output].shape[1:]),
         "window": step.window,
     }
     return StepFile(content, wiring)

@@ -2,8 +2,9 @@
  * Answers of the model in real units, and sentences about them.
  *
  * @typedef {{kind: string, names: string[], units: string[], matrix: Float32Array,
- *   offset: Float32Array, outputs: number}} AnswerFormat A row of numbers in real units is
- *   `matrix` (names x outputs, row by row) times an output of the model, plus `offset`.
+ *   offset: Float32Array, gaussian: ?string, outputs: number}} AnswerFormat A row of numbers in
+ *   real units is `matrix` (names x outputs, row by row) times an output of the model, plus
+ *   `offset`; or the means of Gaussians, whose parameters are pairs of outputs.
  */
 
 /** Answers after each step, in real units. */
@@ -13,19 +14,37 @@ class Answers {
    * @param {AnswerFormat} format
    */
   constructor(raw, format) {
-    const { outputs, names, matrix, offset } = format;
-    this.count = names.length;
-    this.steps = raw.length / outputs;
+    this.count = format.names.length;
+    this.steps = raw.length / format.outputs;
     this.values = new Float64Array(this.steps * this.count);
+    /** The standard deviations of distributions; of other answers, 0. */
+    this.deviations = new Float64Array(this.steps * this.count);
     for (let step = 0; step < this.steps; step++) {
-      for (let row = 0; row < this.count; row++) {
-        let sum = offset[row];
-        for (let column = 0; column < outputs; column++) {
-          const factor = matrix[row * outputs + column];
-          if (factor) sum += factor * raw[step * outputs + column];
-        }
-        this.values[step * this.count + row] = sum;
+      const row = raw.subarray(step * format.outputs, (step + 1) * format.outputs);
+      if (format.gaussian) this.setGaussians(step, row, format.gaussian === "natural");
+      else this.setNumbers(step, row, format);
+    }
+  }
+
+  setNumbers(step, row, { matrix, offset, outputs }) {
+    for (let index = 0; index < this.count; index++) {
+      let sum = offset[index];
+      for (let column = 0; column < outputs; column++) {
+        const factor = matrix[index * outputs + column];
+        if (factor) sum += factor * row[column];
       }
+      this.values[step * this.count + index] = sum;
+    }
+  }
+
+  /** The parameters are the natural ones, or the means of y and y². */
+  setGaussians(step, row, natural) {
+    for (let index = 0; index < this.count; index++) {
+      const [first, second] = [row[2 * index], row[2 * index + 1]];
+      const place = step * this.count + index;
+      this.values[place] = natural ? -first / (2 * second) : first;
+      const variance = natural ? -1 / (2 * second) : second - first * first;
+      this.deviations[place] = Math.sqrt(Math.max(0, variance));
     }
   }
 
@@ -34,9 +53,19 @@ class Answers {
     return this.values.subarray(step * this.count, (step + 1) * this.count);
   }
 
+  /** The standard deviations of one step. */
+  deviationsAt(step) {
+    return this.deviations.subarray(step * this.count, (step + 1) * this.count);
+  }
+
   /** One number at all steps. */
   over(index) {
     return Float64Array.from({ length: this.steps }, (_, step) => this.at(step)[index]);
+  }
+
+  /** The standard deviations of one number at all steps. */
+  deviationsOver(index) {
+    return Float64Array.from({ length: this.steps }, (_, step) => this.deviationsAt(step)[index]);
   }
 }
 
@@ -44,18 +73,21 @@ class Answers {
  * A sentence that compares the answers to the original and the changed signal.
  *
  * @param {AnswerFormat} format
- * @param {Float64Array} original
- * @param {Float64Array} changed
+ * @param {{numbers: Float64Array, deviations: Float64Array}} original
+ * @param {{numbers: Float64Array, deviations: Float64Array}} changed
  * @param {number} shown Index of the number that the page shows.
  * @param {number} range Difference of the greatest and the least of these numbers.
  * @returns {string}
  */
 function comparison(format, original, changed, shown, range) {
-  if (format.kind === "classes") return classComparison(format, original, changed);
+  if (format.kind === "classes") return classComparison(format, original.numbers, changed.numbers);
   const unit = format.units[shown] ? ` ${format.units[shown]}` : "";
-  const [before, after] = [original[shown], changed[shown]].map((value) =>
-    Number.isFinite(value) ? shortNumber(value, range) + unit : "not a number",
-  );
+  const [before, after] = [original, changed].map(({ numbers, deviations }) => {
+    const value = numbers[shown];
+    if (!Number.isFinite(value)) return "not a number";
+    const deviation = format.gaussian ? ` ± ${shortNumber(deviations[shown], range)}` : "";
+    return shortNumber(value, range) + deviation + unit;
+  });
   const name = format.names[shown];
   if (before === after) return `${name}: ${after}, as on the original signal.`;
   return `${name}: ${after} instead of ${before}.`;

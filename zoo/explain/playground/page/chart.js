@@ -1,7 +1,8 @@
 /**
  * Line charts as inline SVG.
  *
- * @typedef {{style: string, at: ArrayLike<number>, values: ArrayLike<number>}} Line
+ * @typedef {{style: string, at: Float64Array, values: Float64Array,
+ *   deviations: ?Float64Array}} Line Deviations are drawn as a band around the values.
  * @typedef {{title: string, lines: Line[], mark: ?number, across: string, from: number,
  *   to: number}} Chart The horizontal axis is named `across`, and ends at `from` and `to`.
  */
@@ -38,14 +39,13 @@ function ticks(low, high, most) {
 function verticalLimits(lines) {
   let low = Infinity;
   let high = -Infinity;
-  for (const { values } of lines) {
-    for (let index = 0; index < values.length; index++) {
-      const value = values[index];
-      if (Number.isFinite(value)) {
-        low = Math.min(low, value);
-        high = Math.max(high, value);
-      }
-    }
+  for (const { values, deviations } of lines) {
+    values.forEach((value, index) => {
+      if (!Number.isFinite(value)) return;
+      const width = deviations?.[index] || 0;
+      low = Math.min(low, value - width);
+      high = Math.max(high, value + width);
+    });
   }
   if (low > high) return [0, 1];
   const air = (high - low) * 0.05 || Math.abs(high) * 0.1 || 1;
@@ -76,7 +76,8 @@ function drawChart(parent, chart) {
   const digits = Math.max(0, Math.ceil(-Math.log10(distance) - 1e-9));
   for (const tick of levels) {
     const level = y(tick);
-    svg.append(svgElement("line", { class: "grid", x1: MARGIN.left, x2: right, y1: level, y2: level }));
+    const ends = { x1: MARGIN.left, x2: right, y1: level, y2: level };
+    svg.append(svgElement("line", { class: "grid", ...ends }));
     const place = { x: MARGIN.left - 6, y: level + 4, "text-anchor": "end" };
     svg.append(svgElement("text", place, fixedNumber(tick, digits)));
   }
@@ -90,6 +91,13 @@ function drawChart(parent, chart) {
   if (chart.mark !== null) {
     const at = x(chart.mark);
     svg.append(svgElement("line", { class: "mark", x1: at, x2: at, y1: MARGIN.top, y2: bottom }));
+  }
+  for (const { style, at, values, deviations } of chart.lines) {
+    if (!deviations) continue;
+    const upper = Array.from(at, (time, i) => `${x(time)} ${y(values[i] + deviations[i])}`);
+    const lower = Array.from(at, (time, i) => `${x(time)} ${y(values[i] - deviations[i])}`);
+    const outline = [...upper, ...lower.reverse()].filter((point) => !point.includes("NaN"));
+    svg.append(svgElement("polygon", { class: style, points: outline.join(" ") }));
   }
   for (const line of chart.lines) {
     svg.append(svgElement("path", { class: line.style, d: pathOf(line, x, y) }));
@@ -128,6 +136,8 @@ function shortNumber(value, range) {
 
 /** A number with so many digits after the point; very large and very small ones in powers of 10. */
 function fixedNumber(value, digits) {
-  if (Math.abs(value) >= 1e6 || digits > 6) return value.toPrecision(3).replace("-", "−");
-  return value.toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
+  const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const inPowers = Math.abs(value) >= 1e7 || digits > 6;
+  const text = inPowers ? value.toPrecision(3) : value.toLocaleString("en-US", format);
+  return text.replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
 }

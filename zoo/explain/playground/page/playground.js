@@ -32,7 +32,11 @@ async function startPlayground(section) {
 
 async function startRunner(part, wiring) {
   const [loader, program, file] = await Promise.all(
-    ["loader", "program", "file"].map((name) => unpackBytes(part(name).textContent)),
+    [
+      ["loader", unpackBytes],
+      ["program", unpackBytes],
+      ["file", unpackFloat32Bytes],
+    ].map(([name, unpack]) => unpack(part(name).textContent)),
   );
   const script = document.createElement("script");
   script.textContent = new TextDecoder().decode(loader);
@@ -43,15 +47,14 @@ async function startRunner(part, wiring) {
 /** Rounding explains differences below this, relative to the range of the answers. */
 const LARGEST_DIFFERENCE = 1e-3;
 
-/** A chart that shows steps closer together is hard to read. */
-const PIXELS_PER_STEP = 4;
-
 class Playground {
   constructor(section, part, data, source) {
     Object.assign(this, { section, part, data, source });
     this.signal = new ChangedSignal(data.inputs, data.features, data.elapsed, data.length);
+    this.views = new Views(part, data);
     this.sliders = new Map();
-    this.scheduled = false;
+    this.isBusy = false;
+    this.isStale = false;
   }
 
   async start() {
@@ -93,24 +96,30 @@ class Playground {
     const difference = relativeDifference(keras, last, format.outputs);
     this.section.dataset.difference = difference;
     if (precomputed) return source;
-    const bound = difference ? difference.toExponential(1) : "0";
-    const compared = `On the original signal, its answers differ from those of Keras by at most ${bound} of their range.`;
+    const bound = `differ from those of Keras by at most ${difference.toExponential(1)}`;
+    const compared = difference ? `${bound} of their range.` : "are those of Keras.";
     const warning = "This browser computes other answers than Keras: do not rely on them.";
-    return [source, compared, difference < LARGEST_DIFFERENCE ? "" : warning].join(" ");
+    const sentences = [source, `On the original signal, its answers ${compared}`];
+    return [...sentences, difference < LARGEST_DIFFERENCE ? "" : warning].join(" ").trim();
   }
 
   createControls() {
     const { data, part } = this;
     const names = data.features.map((feature) => feature.name);
     fillList(part("feature"), ["all features", ...names]);
-    part("feature").parentElement.hidden = 
+    part("feature").parentElement.hidden =
       names.length < 2 || Boolean(data.precomputed || data.picture);
-    fillList(part("signal"), names);
+    fillList(
+      part("signal"),
+      data.features.map(({ name, unit }) => withUnit(name, unit)),
+    );
     part("signal").value = String(data.signal);
     const isClass = data.format.kind === "classes";
     fillList(
       part("output"),
-      data.format.names.map((name) => (isClass ? `probability of “${name}”` : name)),
+      data.format.names.map((name, index) =>
+        isClass ? `probability of “${name}”` : withUnit(name, data.format.units[index]),
+      ),
     );
     part("output").value = String(data.shown);
     for (const { name, label, help, values, start } of data.sliders) {
@@ -124,8 +133,6 @@ class Playground {
     for (const name of ["signal", "output", "step", "whole"]) {
       part(name).addEventListener("input", () => this.draw());
     }
-    part("signal-figure").hidden = Boolean(data.picture);
-    part("pictures").hidden = !data.picture;
   }
 
   addSlider(name, label, help, last, start, parent) {
@@ -148,28 +155,27 @@ class Playground {
     this.schedule();
   }
 
-  /** Answer before the next frame, however many events came until then. */
+  /** Answer in the next frame, however many events came until then. */
   schedule() {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    requestAnimationFrame(() => {
-      this.scheduled = false;
-      this.update();
-    });
+    this.showValues();
+    this.isStale = true;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    requestAnimationFrame(() => this.update());
   }
 
+  /** Answer to where the sliders are, until they have not moved meanwhile. */
   async update() {
-    this.showValues();
-    const began = performance.now();
-    try {
+    while (this.isStale) {
+      this.isStale = false;
+      const began = performance.now();
       this.changed = await this.answersTo(this.changes());
-    } catch (error) {
-      if (error instanceof Replaced) return;
-      throw error;
+      this.draw();
+      this.section.dataset.milliseconds = (performance.now() - began).toFixed(1);
+      this.section.dataset.updates = Number(this.section.dataset.updates || 0) + 1;
+      if (this.isStale) await nextFrame();
     }
-    this.draw();
-    this.section.dataset.milliseconds = (performance.now() - began).toFixed(1);
-    this.section.dataset.updates = Number(this.section.dataset.updates || 0) + 1;
+    this.isBusy = false;
   }
 
   showValues() {
@@ -190,156 +196,12 @@ class Playground {
 
   draw() {
     this.showValues();
-    const { data, original, changed, part } = this;
-    const shown = Number(part("output").value);
-    const read = this.readAt();
-    const before = original.answers.at(this.stepAt(original, read));
-    const after = changed.answers.at(this.stepAt(changed, read));
-    const values = data.curve ? before : original.answers.over(shown);
-    const range = Math.max(...values) - Math.min(...values) || Math.abs(values[0]);
-    part("answer").textContent = comparison(data.format, before, after, shown, range);
-    if (data.format.kind === "classes") drawClasses(part("classes"), data.format, before, after);
-    if (data.picture) this.drawPictures(read);
-    else this.drawSignal(Number(part("signal").value), read);
-    if (data.curve) this.drawAcross(before, after, shown);
-    else this.drawAnswers(shown, read);
-    this.section.answers = changed.raw;
-  }
-
-  /** The last step of an answer at or before a time. */
-  stepAt(answer, read) {
-    let step = answer.answers.steps - 1;
-    const last = (index) => answer.at[index * this.data.rows + this.data.rows - 1];
-    while (step > 0 && last(step) > read) step -= 1;
-    return step;
-  }
-
-  drawSignal(index, read) {
-    const { data } = this;
-    const { input, column, name, unit, zero, scale } = data.features[index];
-    const line = (style, { inputs, at }) => {
-      const { columns } = data.inputs[input];
-      const quantity = (_, step) => scale * (inputs[input][step * columns + column] - zero);
-      const values = Float32Array.from(at, quantity);
-      return { style, at: Float64Array.from(at, (time) => time + data.first), values };
-    };
-    this.drawOverTime("signal-chart", `${name}${unit ? ` in ${unit}` : ""}`, line, read);
-  }
-
-  drawAnswers(index, read) {
-    const { data } = this;
-    const line = (style, { answers, at }) => {
-      const values = answers.over(index);
-      const times = Float64Array.from(values, (_, step) => {
-        return at[(step + 1) * data.rows - 1] + data.first;
-      });
-      return { style, at: times, values };
-    };
-    const unit = data.format.units[index];
-    const title = `${data.format.names[index]}${unit ? ` in ${unit}` : ""}`;
-    this.drawOverTime("answer-chart", title, line, read);
-  }
-
-  drawOverTime(name, title, line, read) {
-    const parent = this.part(name);
-    const [from, to] = this.shownSteps(read, parent.clientWidth);
-    const within = ({ style, at, values }) => {
-      const inside = (_, index) => at[index] >= from && at[index] <= to;
-      return { style, at: at.filter(inside), values: values.filter(inside) };
-    };
-    drawChart(parent, {
-      title: `${title}: original and changed signal over time`,
-      lines: [within(line("original", this.original)), within(line("changed", this.changed))],
-      mark: read + this.data.first,
-      across: this.data.across,
-      from,
-      to,
+    this.views.draw(this.original, this.changed, {
+      output: Number(this.part("output").value),
+      signal: Number(this.part("signal").value),
+      read: this.readAt(),
+      whole: this.part("whole").checked,
     });
+    this.section.answers = this.changed.raw;
   }
-
-  /** First and last step of the charts: those around the step that is read, or all. */
-  shownSteps(read, width) {
-    const { first, length } = this.data;
-    const count = Math.floor(width / PIXELS_PER_STEP);
-    this.part("whole-choice").hidden = length <= count;
-    if (length <= count || this.part("whole").checked) return [first, first + length - 1];
-    const start = Math.min(Math.max(0, read - Math.floor(count / 2)), length - count);
-    return [first + start, first + start + count - 1];
-  }
-
-  /** All numbers of one answer, for models that predict a whole curve. */
-  drawAcross(before, after, shown) {
-    const at = Float64Array.from(before, (_, index) => index + 1);
-    drawChart(this.part("answer-chart"), {
-      title: "All outputs, for the original and the changed signal",
-      lines: [
-        { style: "original", at, values: before },
-        { style: "changed", at, values: after },
-      ],
-      mark: shown + 1,
-      across: "output",
-      from: 1,
-      to: before.length,
-    });
-  }
-
-  drawPictures(read) {
-    const { picture } = this.data;
-    const pixels = picture.width * picture.height;
-    const draw = (name, { inputs, at }) => {
-      let sample = at.length - 1;
-      while (sample > 0 && at[sample] > read) sample -= 1;
-      const values = inputs[picture.input].subarray(sample * pixels, (sample + 1) * pixels);
-      drawPicture(this.part(name), values, picture);
-    };
-    draw("original-picture", this.original);
-    draw("changed-picture", this.changed);
-    const caption = `At ${this.data.step} ${read + this.data.first}: original and changed.`;
-    this.part("pictures-caption").textContent = caption;
-  }
-}
-
-/** Answers that were computed beforehand, for models whose file cannot run in a browser. */
-class PrecomputedAnswers {
-  /**
-   * @param {{original: Float32Array, changed: Object<string, [number, Float32Array][]>}} answers
-   *   By name of a slider, its values with the answers to them.
-   */
-  constructor(answers) {
-    this.answers = answers;
-  }
-
-  async run(inputs, steps, changes) {
-    for (const [name, answers] of Object.entries(this.answers.changed)) {
-      const found = answers.find(([value]) => value === changes[name]);
-      if (found) return found[1];
-    }
-    return this.answers.original;
-  }
-}
-
-/** A table of the probabilities of all classes, with bars. */
-function drawClasses(table, format, before, after) {
-  table.hidden = false;
-  const cell = (tag, text) => {
-    const element = document.createElement(tag);
-    element.textContent = text;
-    return element;
-  };
-  const heading = document.createElement("tr");
-  heading.append(...["class", "original", "changed"].map((text) => cell("th", text)));
-  const rows = format.names.map((name, index) => {
-    const row = document.createElement("tr");
-    row.append(cell("th", name));
-    [before, after].forEach((answer, column) => {
-      const data = cell("td", shortPercent(answer[index]));
-      const bar = document.createElement("span");
-      bar.className = column ? "bar changed" : "bar original";
-      bar.style.width = `${100 * Math.min(1, Math.max(0, answer[index] || 0))}%`;
-      data.append(bar);
-      row.append(data);
-    });
-    return row;
-  });
-  table.replaceChildren(heading, ...rows);
 }

@@ -8,9 +8,6 @@
  *   values of an answer. After a window of steps, the states start again.
  */
 
-/** A rollout that a newer one replaced. */
-class Replaced extends Error {}
-
 class StepRunner {
   /**
    * Start the interpreter, which takes some tenths of a second.
@@ -43,36 +40,30 @@ class StepRunner {
   constructor(interpreter, wiring) {
     this.interpreter = interpreter;
     this.wiring = wiring;
-    this.newest = 0;
     const list = (vector) => Array.from({ length: vector.size() }, (_, i) => vector.get(i));
     this.inputs = list(interpreter.GetInputs());
     this.outputs = list(interpreter.GetOutputs());
   }
 
   /**
-   * Run all steps of a sequence; the browser draws in between.
+   * Run all steps of a sequence; the page can react in between, but must not start another one.
    *
    * @param {Float32Array[]} inputs The values of each data input, row by row.
    * @param {number} length Number of steps.
    * @returns {Promise<Float32Array>} The answer after each step.
-   * @throws {Replaced} Another rollout was started meanwhile.
    */
   async run(inputs, length) {
-    const rollout = ++this.newest;
     const answers = new Float32Array(length * this.wiring.outputs);
-    // The memory of the interpreter belongs to one rollout: the states are kept here.
     const states = this.wiring.states.map((state) => state.initial.slice());
-    let step = 0;
-    for (;;) {
-      const pause = performance.now() + CHUNK_MILLISECONDS;
-      while (step < length && performance.now() < pause) {
-        this.runStep(inputs, states, step, length, answers);
-        step += 1;
+    let pause = performance.now() + CHUNK_MILLISECONDS;
+    for (let step = 0; step < length; step++) {
+      if (performance.now() > pause) {
+        await nextFrame();
+        pause = performance.now() + CHUNK_MILLISECONDS;
       }
-      if (step >= length) return answers;
-      await nextFrame();
-      if (rollout !== this.newest) throw new Replaced();
+      this.runStep(inputs, states, step, length, answers);
     }
+    return answers;
   }
 
   runStep(inputs, states, step, length, answers) {

@@ -13,6 +13,24 @@ async function unpackBytes(text) {
 }
 
 /**
+ * Decode bytes that are mostly float32 numbers: all first bytes come first, and so on.
+ *
+ * @param {string} text
+ * @returns {Promise<Uint8Array>}
+ */
+async function unpackFloat32Bytes(text) {
+  const sorted = await unpackBytes(text);
+  const numbers = Math.floor(sorted.length / 4);
+  const bytes = sorted.slice();
+  for (let index = 0; index < numbers; index++) {
+    for (let byte = 0; byte < 4; byte++) {
+      bytes[4 * index + byte] = sorted[byte * numbers + index];
+    }
+  }
+  return bytes;
+}
+
+/**
  * Replace each {"float32": text} within embedded JSON by a Float32Array.
  *
  * @param {*} value
@@ -21,7 +39,7 @@ async function unpackBytes(text) {
 async function unpackArrays(value) {
   if (Array.isArray(value)) return Promise.all(value.map(unpackArrays));
   if (value === null || typeof value !== "object") return value;
-  if ("float32" in value) return new Float32Array((await unpackBytes(value.float32)).buffer);
+  if ("float32" in value) return new Float32Array((await unpackFloat32Bytes(value.float32)).buffer);
   const entries = await Promise.all(
     Object.entries(value).map(async ([key, item]) => [key, await unpackArrays(item)]),
   );
