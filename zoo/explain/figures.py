@@ -14,7 +14,7 @@ from zoo.explain.dynamics import Dynamics, unit_of_time
 from zoo.explain.influence import Influence
 from zoo.explain.subject import Subject
 from zoo.explain.variations import Window
-from zoo.labels import CLASSES
+from zoo.labels import CLASSES, NUMBERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +23,8 @@ WIDE, NARROW = 7.4, 4.2
 # Steps that are shown before the explained one, and neurons.
 SHOWN_STEPS, SHOWN_NEURONS, SHOWN_SYNAPSES = 120, 16, 60
 MOST_NAMES = 40
+# Outputs that are drawn as a curve; fewer are a table.
+FEWEST_OF_CURVE = 13
 
 
 def both_widths(draw: Callable[[float], "Figure"], caption: str) -> str:
@@ -37,72 +39,89 @@ def both_widths(draw: Callable[[float], "Figure"], caption: str) -> str:
 
 
 def answers(subject: Subject) -> str | None:
-    """The model's answers over time, with true values if they are known."""
-    if not subject.is_sequence or subject.length < 2:
+    """The answers of the model, with true values if they are known; None for one number."""
+    if not has_answers(subject):
         return None
-    start, stop = _around(subject)
-    times = subject.times[start:stop]
-    shown = (
-        range(len(subject.answer.names))
-        if subject.answer.kind == CLASSES
-        else [subject.answer.explained]
-    )
+    caption = "The answers of the model, and the true ones if they are known"
+    return both_widths(lambda width: answers_figure(subject, width), caption)
 
-    def draw(width: float) -> "Figure":
-        with style.new_figure((width, 2.6), (width, 2.6)) as figure:
-            axis = figure.subplots()
-            if subject.targets is not None and subject.answer.kind != CLASSES:
-                true = subject.targets[start:stop, subject.answer.explained]
-                axis.plot(times, true, color="0.45", linewidth=2.2, label="true")
-            for place, output in enumerate(list(shown)[: len(style.SERIES)]):
-                look = style.SERIES[place] if subject.answer.kind == CLASSES else _PREDICTED
-                name = subject.answer.names[output]
-                axis.plot(times, subject.outputs[start:stop, output], label=name, **look)
-            if subject.deviations is not None:
-                number = subject.answer.explained
-                middle = subject.outputs[start:stop, number]
-                half = 2 * subject.deviations[start:stop, number]
-                axis.fill_between(
-                    times, middle - half, middle + half, color=style.SKY, alpha=0.4, linewidth=0
-                )
-            axis.axvline(subject.times[subject.step_index], color=style.PURPLE, linewidth=1)
-            value = subject.said[subject.answer.explained]
-            axis.plot(subject.times[subject.step_index], value, "o", color=style.PURPLE, ms=6)
-            unit = subject.answer.units[subject.answer.explained]
-            axis.set_ylabel("probability" if subject.answer.is_probability else unit)
-            axis.set_xlabel(_time_label(subject))
-            style.set_legend(axis)
-        return figure
 
-    return both_widths(draw, "The answers of the model over time; a dot marks the explained one")
+def has_answers(subject: Subject) -> bool:
+    """Whether a model gives more than one number: at each step, or for each output."""
+    if subject.is_sequence:
+        return subject.length > 1
+    return len(subject.answer.names) >= FEWEST_OF_CURVE and subject.answer.kind == NUMBERS
+
+
+def answers_figure(subject: Subject, width: float) -> "Figure":
+    """The answers over time; of a model that answers once, over the numbers of its outputs.
+
+    Args:
+        subject: The prediction, for which `has_answers` is true.
+        width: Width in inches.
+    """
+    answer, number = subject.answer, subject.answer.explained
+    if subject.is_sequence:
+        part = slice(*_around(subject))
+        x, at = subject.times[part], subject.times[subject.step_index]
+        shown = range(len(answer.names)) if answer.kind == CLASSES else [number]
+        lines = {answer.names[i]: subject.outputs[part, i] for i in shown}
+        targets = None if subject.targets is None else subject.targets[part, number]
+        spread = None if subject.deviations is None else subject.deviations[part, number]
+    else:
+        x, at = np.arange(1, len(answer.names) + 1), number + 1
+        lines, targets, spread = {"predicted": subject.outputs}, subject.targets, subject.deviations
+    with style.new_figure((width, 2.6), (width, 2.6)) as figure:
+        axis = figure.subplots()
+        if targets is not None and answer.kind != CLASSES:
+            axis.plot(x, targets, color="0.45", linewidth=2.2, label="true")
+        for place, (name, values) in enumerate(list(lines.items())[: len(style.SERIES)]):
+            look = style.SERIES[place] if answer.kind == CLASSES else _PREDICTED
+            axis.plot(x, values, label=name, **look)
+            if spread is not None:
+                band = {"color": style.SKY, "alpha": 0.4, "linewidth": 0}
+                axis.fill_between(x, values - 2 * spread, values + 2 * spread, **band)
+        axis.axvline(at, color=style.PURPLE, linewidth=1)
+        axis.plot(at, subject.said[number], "o", color=style.PURPLE, markersize=6)
+        axis.set_ylabel("probability" if answer.is_probability else answer.units[number])
+        outputs = f"outputs: {answer.names[0]} ... {answer.names[-1]}"
+        axis.set_xlabel(_time_label(subject) if subject.is_sequence else outputs)
+        style.set_legend(axis)
+    return figure
 
 
 def influences(subject: Subject, window: Window, found: Influence) -> str:
     """The features that contributed most: their values, and how much each moved the answer."""
     if subject.labels.picture is not None:
         return _picture(subject, window, found)
+    caption = "The values of the strongest features, and how much each contributed"
+    return both_widths(lambda width: influences_figure(subject, window, found, width), caption)
+
+
+def influences_figure(subject: Subject, window: Window, found: Influence, width: float) -> "Figure":
+    """The strongest features, and how much each of their values moved the answer.
+
+    Args:
+        subject: The prediction.
+        window: The steps that were varied.
+        found: The contributions.
+        width: Width in inches.
+    """
     stop = window.index + 1 if subject.is_sequence else window.length
     start = max(0, stop - _steps_that_matter(found.values[:stop]))
-    names = subject.feature_names[subject.main]
     signal = window.inputs[subject.main].reshape(1, window.length, -1)[:, start:stop]
-    values = found.values[None, start:stop]
     chosen = list(found.features[: min(3, signal.shape[-1])])
-    times = subject.times[window.start + start : window.start + stop]
-
-    def draw(width: float) -> "Figure":
-        figure = plot.saliency(
-            signal,
-            values,
-            names=names,
-            features=chosen,
-            elapsed=_gaps(times),
-            time_unit=subject.labels.time_unit or None,
-            title="",
-            size=(width, 1.2 + 1.25 * len(chosen)),
-        )
-        return _with_steps(subject, figure)
-
-    return both_widths(draw, "The values of the strongest features, and how much each contributed")
+    figure = plot.saliency(
+        signal,
+        found.values[None, start:stop],
+        names=subject.feature_names[subject.main],
+        features=chosen,
+        elapsed=_gaps(subject.times[window.start + start : window.start + stop]),
+        time_unit=subject.labels.time_unit or None,
+        title="",
+        size=(width, 1.2 + 1.25 * len(chosen)),
+    )
+    return _with_steps(subject, figure)
 
 
 def time_constants(subject: Subject, window: Window, found: Dynamics) -> str | None:

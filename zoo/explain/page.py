@@ -18,6 +18,7 @@ from zoo.explain.variations import Window
 from zoo.labels import CLASSES
 
 PACKAGE = "zoo.explain"
+MOST_ROWS = 12
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def page(subject: Subject, found: Findings, facts: Mapping[str, str], playground
     """
     style = (resources.files(PACKAGE) / "templates/explanation.css").read_text("utf-8")
     sections = [
-        _section("The answers over time", _over_time(subject)),
+        _section("The answers", _over_time(subject)),
         _section("What mattered", _mattered(subject, found)),
         _section("What would change the answer", _effects(subject, found)),
         playground,
@@ -108,9 +109,11 @@ def _over_time(subject: Subject) -> str:
         return ""
     rows = [
         (name, words.quantity(answer, subject.said[index], index))
-        for index, name in enumerate(answer.names[:12])
+        for index, name in enumerate(answer.names[:MOST_ROWS])
     ]
-    more = f"The first 12 of {len(answer.names)} outputs." if len(answer.names) > 12 else ""
+    more = ""
+    if len(answer.names) > MOST_ROWS:
+        more = f"The first {MOST_ROWS} of {len(answer.names)} outputs."
     return _table(("output", "value"), rows) + _paragraph(more)
 
 
