@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: formulas as MathML, and a page for each preset from its card."""
+"""Hooks of the documentation site: formulas as MathML, pages of presets, and no other hosts."""
 
 import html
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).parent.parent
 # The generic form of pymdownx.arithmatex.
@@ -30,6 +31,12 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     """Point links to the cards of presets to their pages on the site."""
     return re.sub(r"\]\(\.\./zoo/\w+/([\w-]+)/card\.md", r"](zoo/\1.md", markdown)
+
+
+def on_post_page(output, page, config):
+    """Load the script for searches without a server from the site, not from another host."""
+    own = get_relative_url("assets/iframe-worker/shim.js", page.url)
+    return output.replace("https://unpkg.com/iframe-worker/shim", own)
 
 
 def on_page_content(content, page, config, files):
