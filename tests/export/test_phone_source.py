@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -175,3 +176,15 @@ def test_swift_parses(dtype, tmp_path):
     path = tmp_path / "LiquidModel.swift"
     path.write_text(source_files("phone", phone_file(dtype))[path.name])
     subprocess.run(["swiftc", "-parse", str(path)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("kotlinc"), reason="no Kotlin compiler here")
+@pytest.mark.parametrize("dtype", ["int8", "int16", "float32"])
+def test_kotlin_compiles(dtype, tmp_path):
+    """With Kotlin 2, for instance `npm install kotlin-compiler`; 1.3 does not know the language."""
+    (tmp_path / KOTLIN).write_text(source_files("phone", phone_file(dtype))[KOTLIN])
+    stub = Path(__file__).parent / "stubs/Interpreter.kt"
+    command = ["kotlinc", tmp_path / KOTLIN, stub, "-Werror", "-d", tmp_path / "model.jar"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
