@@ -57,7 +57,7 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     Elapsed times and further inputs are held as they are.
 
     Returns:
-        None if no value differs from its mean, so that nothing can be compared.
+        None if no value moved the answer, or if the gradients are not finite.
     """
     arrays = list(window.inputs.values())
     names = list(window.inputs)
@@ -78,7 +78,7 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     found = found[main] if len(arrays) > 1 else found
     values = np.asarray(found[0], "float64").reshape(window.length, -1)
     total = np.abs(values).sum()
-    if not total > 0:
+    if not (total > 0 and np.isfinite(total)):
         return None
     by_feature = np.abs(values).sum(axis=0) / total
     order = np.argsort(-by_feature)

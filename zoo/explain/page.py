@@ -117,6 +117,8 @@ def _over_time(subject: Subject) -> str:
 def _mattered(subject: Subject, found: Findings) -> str:
     contributions = found.influence
     if contributions is None:
+        if np.ptp(subject.signal, axis=0).any():
+            return _paragraph("No value moved the answer from that for a typical signal.")
         return _paragraph(
             "The signal does not change over the sequence, so there is no typical value to compare "
             "it with."
@@ -139,10 +141,10 @@ def _mattered(subject: Subject, found: Findings) -> str:
     )
     method = (
         "Computed by integrated gradients: each value against the mean of its feature over the "
-        f"last {found.window.length:,} {subject.labels.step}s."
+        f"last {words.count(found.window.length, subject.labels.step)}."
     )
     return (
-        _paragraph(f"Most of the answer came from {listed}.", single)
+        _paragraph(f"Largest shares of the answer: {listed}.", single)
         + figures.influences(subject, found.window, contributions)
         + f'<p class="note">{escape(method)}</p>'
     )
@@ -222,8 +224,8 @@ def _wiring(subject: Subject, found: Findings) -> str:
     units = recorded.recording["inputs"].shape[-1]
     others = f" Further recurrent layers: {', '.join(recorded.others)}." if recorded.others else ""
     sentence = (
-        f"The recurrent layer {recorded.layer} is a {recorded.cell} that reads "
-        f"{units:,} values.{others}"
+        f"The recurrent layer {recorded.layer} has {words.count(recorded.units, 'neuron')} "
+        f"({recorded.cell}) and reads {words.count(units, 'value')}.{others}"
     )
     figure = figures.wiring(subject, recorded)
     if figure is None:
@@ -240,17 +242,18 @@ def _neurons(subject: Subject, found: Findings, known: Neurons) -> str:
         (
             str(neuron.number),
             words.difference(subject.answer, neuron.effect),
-            f"{neuron.follows[0]} ({neuron.follows[1]:+.2f})",
+            f"{neuron.follows[0]} ({neuron.follows[1]:+.2f})" if neuron.follows[1] else "-",
             "-" if neuron.time_constant is None else words.number(neuron.time_constant * factor),
         )
         for neuron in known.strongest
     ]
+    held = (
+        "Each" if known.knocked_out == known.count else f"Each of the first {known.knocked_out:,}"
+    )
     sentences = [
-        f"The layer has {known.count:,} neuron{'s' * (known.count != 1)}. Each was held at 0 for "
-        f"the whole sequence; the table has the {len(rows)} that changed the answer most."
+        f"The layer has {words.count(known.count, 'neuron')}. {held} was held at 0 for the whole "
+        f"sequence; the table has the {len(rows)} that changed the answer most."
     ]
-    if known.knocked_out < known.count:
-        sentences.append(f"Only the first {known.knocked_out:,} were held at 0.")
     if known.slowest is not None:
         sentences.append(
             f"The longest time scale of the layer at this {subject.labels.step} is "

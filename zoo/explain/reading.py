@@ -98,6 +98,7 @@ def subject_of(
     """
     model = store.load(source)
     graph, form = _forms(model, source)
+    _require_explainable(model, graph, source)
     arrays = as_arrays(graph, given.inputs, given.origin)
     count = len(next(iter(arrays.values())))
     chosen = _index("sequence", 1 if sequence is None else sequence, count)
@@ -116,9 +117,8 @@ def subject_of(
             length, targets = last + 1, None
     labels = _completed(labels_of(source), model, graph)
     answer = _answer(labels, model)
-    raw = predict(model, _ordered(inputs, graph), 1)[0]
-    require_finite(raw[None], shown(source))
-    raw = raw.reshape((length, -1) if at_each_step else -1)
+    raw = _outputs(model, _ordered(inputs, graph), length if at_each_step else 1, source)
+    raw = raw if at_each_step else raw[0]
     outputs = answer.to_real(raw)
     if targets is not None:
         targets = _real_targets(targets, outputs.shape, answer)
@@ -157,14 +157,6 @@ def _forms(model: "keras.Model", source: str) -> tuple[ModelGraph, Step | None]:
         graph = read_graph(model)
     except ValueError as error:
         raise ValueError(f"{shown(source)} cannot be explained: {reason(error)}.") from error
-    layers = [call.layer for call in graph.calls]
-    if not any(is_rnn(layer) or _holds_rnn(layer) for layer in layers):
-        kinds = sorted({type(layer).__name__ for layer in layers})
-        raise ValueError(
-            f"{shown(source)} has no recurrent layer to look into; it has {', '.join(kinds)}. "
-            "Layers that can be explained: LiquidRNN, keras.layers.RNN, LSTM and GRU, also within "
-            "Bidirectional."
-        )
     try:
         return graph, to_step(model)
     except ValueError:
@@ -176,14 +168,52 @@ def _holds_rnn(layer: Any) -> bool:
     return any(part is not None and is_rnn(part) for part in inner)
 
 
-def _has_outputs_at_each_step(model: "keras.Model") -> bool:
-    outputs = model.outputs
-    if len(outputs) != 1:
+def _require_explainable(model: "keras.Model", graph: ModelGraph, source: str) -> None:
+    layers = [call.layer for call in graph.calls]
+    if not any(is_rnn(layer) or _holds_rnn(layer) for layer in layers):
+        kinds = sorted({type(layer).__name__ for layer in layers})
         raise ValueError(
-            f"{model.name!r} has {len(outputs)} outputs; a page explains a model with one output "
-            "tensor. Build a model of the output in question: keras.Model(inputs, output)."
+            f"{shown(source)} has no recurrent layer to look into; it has {', '.join(kinds)}. "
+            "Layers that can be explained: LiquidRNN, keras.layers.RNN, LSTM and GRU, also within "
+            "Bidirectional."
         )
-    return len(outputs[0].shape) > 2
+    if len(model.outputs) != 1:
+        raise ValueError(
+            f"{shown(source)} has {len(model.outputs)} outputs; a page explains a model with one. "
+            "Save a model of the output in question: keras.Model(inputs, output)."
+        )
+    if not any(len(value.shape) > 2 for value in graph.inputs.values()):
+        raise ValueError(
+            f"{shown(source)} has no input (batch, time, features); a page explains the values of "
+            "such an input. Of a model with an Embedding, save the part after it."
+        )
+    stateful = [layer.name for layer in layers if getattr(layer, "stateful", False)]
+    if stateful:
+        raise ValueError(
+            f"{shown(source)}: the layer {stateful[0]!r} is stateful, so its answers depend on "
+            "earlier calls. Save the model with stateful=False."
+        )
+
+
+def _has_outputs_at_each_step(model: "keras.Model") -> bool:
+    return len(model.outputs[0].shape) > 2
+
+
+def _outputs(model: "keras.Model", inputs: Any, rows: int, source: str) -> np.ndarray:
+    """The outputs (rows, outputs) for one sequence."""
+    raw = predict(model, inputs, 1)
+    if not isinstance(raw, np.ndarray):
+        raise ValueError(
+            f"{shown(source)} returns a {type(raw).__name__}; a page explains a model that returns "
+            "one tensor. Save it as keras.Model(model.inputs, model.outputs[0])."
+        )
+    require_finite(raw, shown(source))
+    if rows > 1 and raw.shape[1] != rows:
+        raise ValueError(
+            f"{shown(source)} returns {raw.shape[1]} rows for {rows} steps; a page explains a "
+            "model that answers at each step, or once for a sequence."
+        )
+    return raw.reshape(rows, -1)
 
 
 def _ordered(inputs: Mapping[str, np.ndarray], graph: ModelGraph) -> Any:

@@ -45,8 +45,10 @@ def difference(answer: Answer, value: float) -> str:
     """A change of the explained output with its sign and unit."""
     if answer.is_probability:
         points = 100 * value
-        digits = 0 if abs(points) >= 0.5 else 1
-        return f"{points:+.{digits}f}{SPACE}points"
+        if 0 < abs(points) < 0.05:
+            return f"under 0.1{SPACE}points"
+        digits = 1 if abs(points) < 9.95 else 0
+        return f"{points:+.{digits}f}{SPACE}points" if points else f"0{SPACE}points"
     unit = answer.units[answer.explained]
     sign = "+" if value > 0 else "-" if value < 0 else ""
     return f"{sign}{number(abs(value))}{SPACE}{unit}".strip()
@@ -59,6 +61,11 @@ def place(subject: Subject, index: int) -> str:
     if labels.time_unit and labels.interval is not None:
         text += f" ({number(float(subject.times[index]))} {labels.time_unit})"
     return text
+
+
+def count(number: int, thing: str) -> str:
+    """A number of things, "1 step" or "1,000 steps"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def said(subject: Subject) -> str:
