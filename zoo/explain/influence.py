@@ -92,4 +92,6 @@ def influence(subject: Subject, window: Window) -> Influence | None:
 
 def _typical(array: np.ndarray) -> np.ndarray:
     """The mean of each feature over the sequence."""
-    return array.mean(axis=1, keepdims=True)
+    # The mean of equal numbers may differ from them by rounding.
+    constant = np.ptp(array, axis=1, keepdims=True) == 0
+    return np.where(constant, array[:, :1], array.mean(axis=1, keepdims=True))
