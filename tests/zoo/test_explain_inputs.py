@@ -14,8 +14,10 @@ from command_line import lnn
 import zoo
 from lnn_keras import LiquidCell, LiquidRNN
 from zoo.explain import figures
+from zoo.explain.influence import influence
 from zoo.explain.page import findings, page
 from zoo.explain.reading import Sequences, rows_of_table, subject_of
+from zoo.explain.variations import Window
 from zoo.readers.files import FileError
 from zoo.tables import training
 from zoo.tables.fitted import columns_of
@@ -125,7 +127,7 @@ def test_the_chosen_sequence_and_step(small):
     )
     assert subject.notes == ()
     assert subject_of(small, given).notes == (
-        "x.npy holds 3 sequences; this is the first (--sequence N).",
+        "There are 3 sequences in x.npy; this is the first. --sequence N explains another one.",
     )
 
 
@@ -151,6 +153,17 @@ def test_a_step_before_the_end_of_a_model_that_answers_once(tmp_path):
     np.testing.assert_allclose(subject.said, expected, rtol=1e-4)
     # The target is that of the whole sequence.
     assert subject.length == 8 and subject.truth is None
+
+
+def test_sequences_with_one_answer_each_are_compared_with_each_other(tmp_path):
+    source = save(tmp_path / "m.keras", lambda x: liquid(return_sequences=False)(x))
+    # What does not change over a sequence may differ between sequences, such as an age.
+    inputs = np.repeat(walk(1, sequences=5), 20, axis=1)
+    subject = subject_of(source, Sequences(inputs, None, "x.npy"), sequence=2)
+    values = influence(subject, Window(subject)).values
+    typical = np.broadcast_to(inputs.mean(axis=(0, 1)), inputs[:1].shape)
+    answers = zoo.load(source).predict(np.concatenate([inputs[1:2], typical]), verbose=0)[:, 0]
+    assert values.sum() == pytest.approx(answers[0] - answers[1], rel=0.02)
 
 
 # Models

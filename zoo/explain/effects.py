@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zoo.explain.influence import Influence
+from zoo.explain.influence import Influence, mean_of
 from zoo.explain.subject import Subject
 from zoo.explain.variations import Window
 
@@ -110,11 +110,10 @@ def _of_features(
     flat = signal.reshape(*signal.shape[:2], -1)
     if flat.shape[-1] < 2:
         return
+    typical = (mean_of(signal) if subject.typical is None else subject.typical).reshape(-1)
     for feature in found.features[:FEATURES]:
-        if np.ptp(flat[..., feature]) == 0:
-            continue
         changed = flat.copy()
-        changed[..., feature] = flat[..., feature].mean()
+        changed[..., feature] = typical[feature]
         name = subject.feature_names[subject.main][feature]
         yield f"{name} held at its mean", [_with(subject, window, changed.reshape(signal.shape))]
 

@@ -77,16 +77,43 @@ def answers(subject: Subject) -> str | None:
     return both_widths(draw, "The answers of the model over time; a dot marks the explained one")
 
 
+def all_outputs(subject: Subject) -> str:
+    """The outputs of a model that answers once, with true values if they are known."""
+    numbers = np.arange(1, len(subject.answer.names) + 1)
+
+    def draw(width: float) -> "Figure":
+        with style.new_figure((width, 2.6), (width, 2.6)) as figure:
+            axis = figure.subplots()
+            if subject.targets is not None:
+                axis.plot(numbers, subject.targets, color="0.45", linewidth=2.2, label="true")
+            axis.plot(numbers, subject.outputs, label="predicted", **_PREDICTED)
+            at = subject.answer.explained
+            axis.plot(numbers[at], subject.outputs[at], "o", color=style.PURPLE, ms=6)
+            axis.set_ylabel(subject.answer.units[at])
+            first, last = subject.answer.names[0], subject.answer.names[-1]
+            axis.set_xlabel(f'output, from "{first}" to "{last}"')
+            style.set_legend(axis)
+        return figure
+
+    return both_widths(draw, "All outputs of the model; a dot marks the explained one")
+
+
 def influences(subject: Subject, window: Window, found: Influence) -> str:
     """The features that contributed most: their values, and how much each moved the answer."""
     if subject.labels.picture is not None:
         return _picture(subject, window, found)
     stop = window.index + 1 if subject.is_sequence else window.length
     start = max(0, stop - _steps_that_matter(found.values[:stop]))
-    names = subject.feature_names[subject.main]
+    names = [
+        f"{name} ({unit})" if unit and unit not in name else name
+        for name, unit in zip(
+            subject.feature_names[subject.main], subject.units[subject.main], strict=True
+        )
+    ]
     signal = window.inputs[subject.main].reshape(1, window.length, -1)[:, start:stop]
     values = found.values[None, start:stop]
     chosen = list(found.features[: min(3, signal.shape[-1])])
+    signal = np.stack([subject.measured(signal[..., f], f) for f in range(signal.shape[-1])], -1)
     times = subject.times[window.start + start : window.start + stop]
 
     def draw(width: float) -> "Figure":
@@ -97,6 +124,7 @@ def influences(subject: Subject, window: Window, found: Influence) -> str:
             features=chosen,
             elapsed=_gaps(times),
             time_unit=subject.labels.time_unit or None,
+            quantity="contributions",
             title="",
             size=(width, 1.2 + 1.25 * len(chosen)),
         )

@@ -22,7 +22,8 @@ class Influence:
 
     Attributes:
         values: (steps, features) in the unit of the answer: by how much a value moved the answer
-            from that for a typical signal, the mean of each feature.
+            from that for a typical signal: the mean of each feature over this sequence, or over
+            all sequences (`Subject.typical`).
         start: The first step.
         features: The numbers of the features that contributed most, in this order.
         shares: The share of each of them in the sum of all magnitudes.
@@ -63,7 +64,8 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     names = list(window.inputs)
     main = names.index(subject.main)
     baseline = list(arrays)
-    baseline[main] = np.broadcast_to(_typical(arrays[main]), arrays[main].shape)
+    typical = subject.typical if subject.typical is not None else mean_of(arrays[main])
+    baseline[main] = np.broadcast_to(typical, arrays[main].shape)
     number, index = subject.answer.explained, window.index
 
     def target(outputs: Any) -> Any:
@@ -90,7 +92,7 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     )
 
 
-def _typical(array: np.ndarray) -> np.ndarray:
+def mean_of(array: np.ndarray) -> np.ndarray:
     """The mean of each feature over the sequence."""
     # The mean of equal numbers may differ from them by rounding.
     constant = np.ptp(array, axis=1, keepdims=True) == 0

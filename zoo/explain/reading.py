@@ -16,6 +16,7 @@ from lnn_keras import LEFCell
 from lnn_keras.compat import predict
 from lnn_keras.elapsed import LAST_FEATURE
 from zoo import registry
+from zoo.explain.requirements import require_explainable
 from zoo.explain.subject import Answer, Subject
 from zoo.hub import store
 from zoo.labels import CLASSES, Labels
@@ -98,14 +99,17 @@ def subject_of(
     """
     model = store.load(source)
     graph, form = _forms(model, source)
-    _require_explainable(model, graph, source)
+    require_explainable(model, graph, source)
     arrays = as_arrays(graph, given.inputs, given.origin)
     count = len(next(iter(arrays.values())))
     chosen = _index("sequence", 1 if sequence is None else sequence, count)
     inputs = {name: array[chosen : chosen + 1] for name, array in arrays.items()}
     notes = list(given.notes)
     if count > 1 and sequence is None:
-        notes.append(f"{given.origin} holds {count:,} sequences; this is the first (--sequence N).")
+        notes.append(
+            f"There are {count:,} sequences in {given.origin}; this is the first. "
+            "--sequence N explains another one."
+        )
     length = next(iter(inputs.values())).shape[1]
     at_each_step = _has_outputs_at_each_step(model)
     targets = None if given.targets is None else _targets_of(given.targets, chosen, count)
@@ -129,6 +133,7 @@ def subject_of(
         at = outputs[index] if at_each_step else outputs
         answer = dataclasses.replace(answer, explained=int(np.argmax(at)))
     names = _feature_names(graph, labels)
+    main = next(array for array in arrays.values() if array.ndim > 2)
     return Subject(
         name=Path(source).name if source not in registry.PRESETS else source,
         model=model,
@@ -147,6 +152,8 @@ def subject_of(
         step_index=index,
         origin=given.origin,
         deviations=answer.deviations(raw),
+        typical=None if at_each_step or count == 1 else main.mean(axis=(0, 1)),
+        sequences=count,
         notes=tuple(notes),
     )
 
@@ -161,38 +168,6 @@ def _forms(model: "keras.Model", source: str) -> tuple[ModelGraph, Step | None]:
         return graph, to_step(model)
     except ValueError:
         return graph, None
-
-
-def _holds_rnn(layer: Any) -> bool:
-    inner = [getattr(layer, name, None) for name in ("forward_layer", "layer")]
-    return any(part is not None and is_rnn(part) for part in inner)
-
-
-def _require_explainable(model: "keras.Model", graph: ModelGraph, source: str) -> None:
-    layers = [call.layer for call in graph.calls]
-    if not any(is_rnn(layer) or _holds_rnn(layer) for layer in layers):
-        kinds = sorted({type(layer).__name__ for layer in layers})
-        raise ValueError(
-            f"{shown(source)} has no recurrent layer to look into; it has {', '.join(kinds)}. "
-            "Layers that can be explained: LiquidRNN, keras.layers.RNN, LSTM and GRU, also within "
-            "Bidirectional."
-        )
-    if len(model.outputs) != 1:
-        raise ValueError(
-            f"{shown(source)} has {len(model.outputs)} outputs; a page explains a model with one. "
-            "Save a model of the output in question: keras.Model(inputs, output)."
-        )
-    if not any(len(value.shape) > 2 for value in graph.inputs.values()):
-        raise ValueError(
-            f"{shown(source)} has no input (batch, time, features); a page explains the values of "
-            "such an input. Of a model with an Embedding, save the part after it."
-        )
-    stateful = [layer.name for layer in layers if getattr(layer, "stateful", False)]
-    if stateful:
-        raise ValueError(
-            f"{shown(source)}: the layer {stateful[0]!r} is stateful, so its answers depend on "
-            "earlier calls. Save the model with stateful=False."
-        )
 
 
 def _has_outputs_at_each_step(model: "keras.Model") -> bool:
