@@ -1,7 +1,9 @@
 """Labels: names and units of a model's inputs and outputs, for pages, figures and tables."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 NUMBERS, CLASSES, RISK = "numbers", "classes", "risk"
 
@@ -16,6 +18,8 @@ class Labels:
         kind: "numbers"; "classes", whose outputs are probabilities that add up to 1; or "risk",
             one probability.
         units: Units by name of a feature or an output.
+        measured: Functions from values of a feature to the quantity that was measured, by name;
+            for features that are another form of it.
         scale: The real value of one unit of each output.
         offset: The real value of each output at 0.
         interval: The time between two steps, in `time_unit`; or that of one unit of elapsed time,
@@ -32,6 +36,7 @@ class Labels:
     outputs: tuple[str, ...] = ()
     kind: str = NUMBERS
     units: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     scale: tuple[float, ...] = (1.0,)
     offset: tuple[float, ...] = (0.0,)
     interval: float | None = None

@@ -21,6 +21,7 @@ def saliency(
     elapsed: Any = None,
     features: Sequence[int] | None = None,
     time_unit: str | None = None,
+    quantity: str = "saliency",
     title: str | None = None,
     size: style.Size | None = None,
 ) -> "Figure":
@@ -38,6 +39,8 @@ def saliency(
             number; by default the axis counts steps.
         features: Which features to draw; by default up to 5 with the greatest saliency.
         time_unit: Unit of the elapsed times, for the label.
+        quantity: The name of the weights, for the legend and the shares: "saliency", or for
+            instance "contribution".
         title: Title; "" for none.
         size: Width and height in inches.
 
@@ -85,7 +88,7 @@ def saliency(
         axes = figure.subplots(2 * len(chosen), sharex=True, squeeze=False, height_ratios=ratios)
         axes = axes[:, 0]
         for row, index in enumerate(chosen):
-            share = f" · {sums[index] / sums.sum():.0%} of all saliency" if sums.sum() else ""
+            share = f" · {sums[index] / sums.sum():.0%} of all {quantity}" if sums.sum() else ""
             fits = int(figure.get_figwidth() * 13) - len(share) - 8
             axes[2 * row].set_title(style.shortened(labels[index], max(fits, 12)) + share)
             _draw_signal(axes[2 * row], x, values[:, index], weights[:, index], peak)
@@ -99,7 +102,7 @@ def saliency(
         axes[0].set_xlim(edges[0], edges[-1])
         axes[-1].set_xlabel(label)
         style.set_legend(
-            axes[0], _entries(bool((weights[:, chosen] < 0).any())), space=style.TITLED
+            axes[0], _entries(quantity, bool((weights[:, chosen] < 0).any())), space=style.TITLED
         )
         default_title = "Which values of the input mattered: dark ones most"
         style.set_title(figure, default_title if title is None else title)
@@ -152,12 +155,12 @@ def _draw_bars(axis: Any, x: np.ndarray, weights: np.ndarray, peak: float) -> No
     axis.spines["left"].set_visible(False)
 
 
-def _entries(negative: bool) -> list[Any]:
+def _entries(quantity: str, negative: bool) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     entries: list[Any] = [Line2D([], [], color="black", label="signal")]
-    name = "positive saliency" if negative else "saliency"
+    name = f"positive {quantity}" if negative else quantity
     entries.append(Patch(facecolor=style.BLUE, label=name))
     if negative:
         entries.append(
@@ -166,7 +169,7 @@ def _entries(negative: bool) -> list[Any]:
                 edgecolor="black",
                 linewidth=0.4,
                 hatch="////",
-                label="negative saliency",
+                label=f"negative {quantity}",
             )
         )
     return entries

@@ -29,7 +29,7 @@ SERIES: tuple[dict[str, Any], ...] = (
 COLORMAP = "cividis"
 MISSING_HATCH = "//////"
 # Space between an axis with a title and its legend, in units of the font size.
-TITLED = 2.0
+TITLED = 2.6
 
 _SETTINGS: dict[str, Any] = {
     # Names with $ or _ are not formulas.

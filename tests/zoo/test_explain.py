@@ -19,7 +19,7 @@ from zoo.registry import PRESETS
 PRESET = "half-cheetah-micro"
 STEPS = 30
 SECTIONS = [
-    "The answers",
+    "The answers over time",
     "What mattered",
     "What would change the answer",
     "Try it: change the signal",

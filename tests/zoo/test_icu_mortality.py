@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zoo.biosignals import icu_mortality as task
-from zoo.biosignals import stay_table, vitals
+from zoo.biosignals import stay_table, vital_names, vitals
 from zoo.data import physionet2012 as data
 from zoo.training.metrics import area_under_roc
 
@@ -215,3 +215,24 @@ def test_the_split_to_test_on_has_deaths_as_targets(first_stays, monkeypatch):
     expected = task.severity(deaths, *outcomes)
     np.testing.assert_allclose(splits["train"][1][:, 0], expected, rtol=1e-6)
     assert splits["test"][0]["known"].shape == (40, task.ROWS, vitals.FEATURES)
+
+
+def test_measured_quantities_are_those_of_the_stay():
+    measured = stay([0, 5, 12], HCT=[30, 33, np.nan], BUN=[20, 40, np.nan])
+    rows = vitals.features(measured, np.array([81, 1, 180, 3, 80]))
+    convert, names = vital_names.measured(), vital_names.names()
+    assert len(names) == len(set(names)) == rows.shape[1] and set(convert) <= set(names)
+
+    def last(name):
+        return float(convert[name](rows[-1, names.index(name)]))
+
+    assert last("HCT: last value") == pytest.approx(33)
+    assert last("HCT: change since the first value") == pytest.approx(3)
+    assert last("HCT: number of values") == pytest.approx(2)
+    assert last("BUN: lowest value") == pytest.approx(20)
+    assert last("BUN: change since the first value") == pytest.approx(2)
+    assert last("BUN: time since the last value") == pytest.approx(7)
+    assert last("age") == pytest.approx(81) and last("age above 75") == pytest.approx(6)
+    assert last("height") == pytest.approx(180) and last("hours since admission") == 12
+    assert np.isnan(last("HR: time since the last value"))
+    assert set(vital_names.units()) <= set(names)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.biosignals import vital_names
 from zoo.biosignals.severity import DEATH, severity
 from zoo.biosignals.stay_table import COLUMNS, parse_stay
-from zoo.biosignals.vitals import FEATURE_NAMES, FEATURES, features, features_before_vitals
+from zoo.biosignals.vitals import FEATURES, features, features_before_vitals
 from zoo.data import physionet2012 as data
 from zoo.labels import RISK, Labels
 from zoo.preset import Bar, Preset, Samples
@@ -285,7 +286,9 @@ PRESETS = (
         columns=COLUMNS,
         from_table=inputs_of,
         labels=Labels(
-            features=FEATURE_NAMES,
+            features=vital_names.names(),
+            units=vital_names.units(),
+            measured=vital_names.measured(),
             outputs=("risk of death",),
             kind=RISK,
             interval=6.0,

@@ -55,7 +55,7 @@ def explain(
         from zoo.explain.page import findings, page
 
         found = findings(subject, neurons)
-        facts = _facts(source, subject, input, out, step, sequence, neurons)
+        facts = _facts(source, subject, input, out, step, sequence, neurons, sort)
         text = page(subject, found, facts, playground.section(subject))
     _write(out, text)
     from zoo.explain import words
@@ -106,6 +106,7 @@ def _facts(
     step: int | None,
     sequence: int | None,
     neurons: bool,
+    sort: bool,
 ) -> dict[str, str]:
     """Where the page comes from."""
     import keras
@@ -113,19 +114,21 @@ def _facts(
     import export
     import lnn_keras
     from zoo import registry
+    from zoo.explain import words
 
-    words = ["lnn", "explain", source, "--out", str(out)]
+    command = ["lnn", "explain", source, "--out", str(out)]
     for name, value in (("input", input), ("step", step), ("sequence", sequence)):
-        words += [f"--{name}", str(value)] if value is not None else []
-    words += ["--neurons"] if neurons else []
+        command += [f"--{name}", str(value)] if value is not None else []
+    command += ["--neurons"] if neurons else []
+    command += ["--sort"] if sort else []
     preset = registry.PRESETS.get(source)
     return {
         "Model": f"{subject.name}" + (f": {preset.task}" if preset else ""),
         "SHA-256 of the model": export.model_sha256(subject.model),
-        "Input": f"{subject.origin}, {subject.length:,} {subject.labels.step}s",
+        "Input": f"{subject.origin}, {words.count(subject.length, subject.labels.step)}",
         "Limits": _limits(preset.description) if preset else "",
         "Versions": f"lnn-keras {lnn_keras.__version__}, keras {keras.__version__}",
-        "Command": shlex.join(words),
+        "Command": shlex.join(command),
     }
 
 

@@ -168,6 +168,8 @@ PRESETS = (
             outputs=data.COLUMNS,
             units=data.UNITS,
             sentence="{name} at the next observation will be {value}",
+            interval=1.0,
+            time_unit="simulation steps",
             explained=data.COLUMNS.index("pitch"),
         ),
         stream_targets=lambda table: next_rows(table, data.COLUMNS),

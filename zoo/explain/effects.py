@@ -1,11 +1,11 @@
 """Effects: the answers of a model to changed signals."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zoo.explain.influence import Influence
+from zoo.explain.influence import Influence, mean_of
 from zoo.explain.subject import Subject
 from zoo.explain.variations import Window
 
@@ -13,6 +13,8 @@ from zoo.explain.variations import Window
 FEATURES = 3
 # Draws of random changes, whose mean effect is shown.
 DRAWS = 4
+# The precision of float32 answers, as a share of the largest output.
+ROUNDING = 1e-6
 # Steps that are lost at the end.
 LOST = 3
 
@@ -37,11 +39,20 @@ class Effect:
 def effects(subject: Subject, window: Window, found: Influence | None) -> list[Effect]:
     """The effects of changes of the signal, the largest first."""
     changed = [*_of_the_whole(subject, window), *_of_features(subject, window, found)]
+    main = subject.main
+    # Some changes leave a constant signal as it is.
+    changed = [
+        (change, draws)
+        for change, draws in changed
+        if not np.array_equal(draws[0][main], window.inputs[main])
+    ]
     variants = [inputs for _, draws in changed for inputs in draws]
     answers = window.answers([window.inputs, *variants])
     slower = _slower(subject, window)
     unchanged, rest = answers[0], list(answers[1:])
     number = subject.answer.explained
+    # Smaller differences are those of the order of the same sums.
+    least = ROUNDING * np.abs(unchanged).max()
     result = []
     for change, draws in changed:
         own, rest = np.array(rest[: len(draws)]), rest[len(draws) :]
@@ -53,6 +64,11 @@ def effects(subject: Subject, window: Window, found: Influence | None) -> list[E
         change, inputs = slower
         answer = window.answers([inputs])[0]
         result.append(Effect(change, answer, float(answer[number] - unchanged[number])))
+    result = [
+        effect if abs(effect.difference) > least else replace(effect, difference=0.0)
+        for effect in result
+        if np.isfinite(effect.answer).all()
+    ]
     return sorted(result, key=lambda effect: -abs(effect.difference))
 
 
@@ -94,11 +110,10 @@ def _of_features(
     flat = signal.reshape(*signal.shape[:2], -1)
     if flat.shape[-1] < 2:
         return
+    typical = (mean_of(signal) if subject.typical is None else subject.typical).reshape(-1)
     for feature in found.features[:FEATURES]:
-        if np.ptp(flat[..., feature]) == 0:
-            continue
         changed = flat.copy()
-        changed[..., feature] = flat[..., feature].mean()
+        changed[..., feature] = typical[feature]
         name = subject.feature_names[subject.main][feature]
         yield f"{name} held at its mean", [_with(subject, window, changed.reshape(signal.shape))]
 
@@ -137,7 +152,7 @@ def _with(subject: Subject, window: Window, signal: np.ndarray) -> dict[str, np.
 
 def _spread(signal: np.ndarray) -> np.ndarray:
     """The deviation of each feature; 0 of those that are constant or take two values only."""
-    spread = signal.std(axis=1, keepdims=True)
+    spread = signal.astype("float64").std(axis=1, keepdims=True)
     flags = np.isin(signal, (0, 1)).all(axis=1, keepdims=True)
     return np.where(flags, 0, spread)
 

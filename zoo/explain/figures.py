@@ -14,7 +14,7 @@ from zoo.explain.dynamics import Dynamics, unit_of_time
 from zoo.explain.influence import Influence
 from zoo.explain.subject import Subject
 from zoo.explain.variations import Window
-from zoo.labels import CLASSES, NUMBERS
+from zoo.labels import CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ def has_answers(subject: Subject) -> bool:
     """Whether a model gives more than one number: at each step, or for each output."""
     if subject.is_sequence:
         return subject.length > 1
-    return len(subject.answer.names) >= FEWEST_OF_CURVE and subject.answer.kind == NUMBERS
+    return len(subject.answer.names) >= FEWEST_OF_CURVE
 
 
 def answers_figure(subject: Subject, width: float) -> "Figure":
@@ -84,7 +84,7 @@ def answers_figure(subject: Subject, width: float) -> "Figure":
         axis.axvline(at, color=style.PURPLE, linewidth=1)
         axis.plot(at, subject.said[number], "o", color=style.PURPLE, markersize=6)
         axis.set_ylabel("probability" if answer.is_probability else answer.units[number])
-        outputs = f"outputs: {answer.names[0]} ... {answer.names[-1]}"
+        outputs = f'output, from "{answer.names[0]}" to "{answer.names[-1]}"'
         axis.set_xlabel(_time_label(subject) if subject.is_sequence else outputs)
         style.set_legend(axis)
     return figure
@@ -109,13 +109,21 @@ def influences_figure(subject: Subject, window: Window, found: Influence, width:
     """
     stop = window.index + 1 if subject.is_sequence else window.length
     start = max(0, stop - _steps_that_matter(found.values[:stop]))
+    names = [
+        f"{name} ({unit})" if unit and unit not in name else name
+        for name, unit in zip(
+            subject.feature_names[subject.main], subject.units[subject.main], strict=True
+        )
+    ]
     signal = window.inputs[subject.main].reshape(1, window.length, -1)[:, start:stop]
+    signal = np.stack([subject.measured(signal[..., f], f) for f in range(signal.shape[-1])], -1)
     chosen = list(found.features[: min(3, signal.shape[-1])])
     figure = plot.saliency(
         signal,
         found.values[None, start:stop],
-        names=subject.feature_names[subject.main],
+        names=names,
         features=chosen,
+        quantity="contributions",
         elapsed=_gaps(subject.times[window.start + start : window.start + stop]),
         time_unit=subject.labels.time_unit or None,
         title="",

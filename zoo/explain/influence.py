@@ -22,7 +22,8 @@ class Influence:
 
     Attributes:
         values: (steps, features) in the unit of the answer: by how much a value moved the answer
-            from that for a typical signal, the mean of each feature.
+            from that for a typical signal: the mean of each feature over this sequence, or over
+            all sequences (`Subject.typical`).
         start: The first step.
         features: The numbers of the features that contributed most, in this order.
         shares: The share of each of them in the sum of all magnitudes.
@@ -57,13 +58,14 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     Elapsed times and further inputs are held as they are.
 
     Returns:
-        None if no value differs from its mean, so that nothing can be compared.
+        None if no value moved the answer, or if the gradients are not finite.
     """
     arrays = list(window.inputs.values())
     names = list(window.inputs)
     main = names.index(subject.main)
     baseline = list(arrays)
-    baseline[main] = np.broadcast_to(_typical(arrays[main]), arrays[main].shape)
+    typical = subject.typical if subject.typical is not None else mean_of(arrays[main])
+    baseline[main] = np.broadcast_to(typical, arrays[main].shape)
     number, index = subject.answer.explained, window.index
 
     def target(outputs: Any) -> Any:
@@ -78,7 +80,7 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     found = found[main] if len(arrays) > 1 else found
     values = np.asarray(found[0], "float64").reshape(window.length, -1)
     total = np.abs(values).sum()
-    if not total > 0:
+    if not (total > 0 and np.isfinite(total)):
         return None
     by_feature = np.abs(values).sum(axis=0) / total
     order = np.argsort(-by_feature)
@@ -90,6 +92,8 @@ def influence(subject: Subject, window: Window) -> Influence | None:
     )
 
 
-def _typical(array: np.ndarray) -> np.ndarray:
+def mean_of(array: np.ndarray) -> np.ndarray:
     """The mean of each feature over the sequence."""
-    return array.mean(axis=1, keepdims=True)
+    # The mean of equal numbers may differ from them by rounding.
+    constant = np.ptp(array, axis=1, keepdims=True) == 0
+    return np.where(constant, array[:, :1], array.mean(axis=1, keepdims=True))

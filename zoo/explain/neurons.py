@@ -14,6 +14,8 @@ from zoo.explain.variations import Window
 SHOWN = 12
 # Neurons that are knocked out one by one; more take too long.
 MOST_KNOCKED_OUT = 256
+# Numbers of a state beyond which the Jacobians of all steps take too long.
+MOST_STATES = 256
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def _follows(subject: Subject, window: Window, state: np.ndarray) -> tuple[str, 
 
 def _dynamics(found: Dynamics, window: Window) -> tuple[float | None, float | None]:
     """The longest time scale at the explained step, and the largest Lyapunov exponent."""
+    if _states(found).shape[-1] > MOST_STATES:
+        return None, None
     try:
         scales = inspect.time_scales(found.recording)[0, window.index]
         exponents = inspect.lyapunov_exponents(found.recording)[0]

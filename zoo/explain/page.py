@@ -1,6 +1,6 @@
 """The page: sections about a prediction as one HTML file without external resources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 
 from export.text_templates import fill
-from zoo.explain import figures, words
+from zoo.explain import elements, figures, words
 from zoo.explain.dynamics import Dynamics, dynamics, unit_of_time
 from zoo.explain.effects import Effect, changes_class, effects
 from zoo.explain.influence import Influence, influence
@@ -18,7 +18,6 @@ from zoo.explain.variations import Window
 from zoo.labels import CLASSES
 
 PACKAGE = "zoo.explain"
-MOST_ROWS = 12
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,17 @@ def page(subject: Subject, found: Findings, facts: Mapping[str, str], playground
     """
     style = (resources.files(PACKAGE) / "templates/explanation.css").read_text("utf-8")
     sections = [
-        _section("The answers", _over_time(subject)),
-        _section("What mattered", _mattered(subject, found)),
-        _section("What would change the answer", _effects(subject, found)),
+        elements.section(
+            "The answers over time" if subject.is_sequence else "All outputs", _answers(subject)
+        ),
+        elements.section("What mattered", _mattered(subject, found)),
+        elements.section("What would change the answer", _effects(subject, found)),
         playground,
-        _section("How fast it reacted", _speed(subject, found)),
-        _section("How it is wired", _wiring(subject, found)),
+        elements.section("How fast it reacted", _speed(subject, found)),
+        elements.section("How it is wired", _wiring(subject, found)),
     ]
     if found.neurons is not None:
-        sections.append(_section("Neurons", _neurons(subject, found, found.neurons)))
+        sections.append(elements.section("Neurons", _neurons(subject, found, found.neurons)))
     return fill(
         PACKAGE,
         "explanation.html",
@@ -84,23 +85,11 @@ def page(subject: Subject, found: Findings, facts: Mapping[str, str], playground
         confidence=escape(words.confidence(subject)),
         notes="".join(f'<p class="note">{escape(note)}</p>' for note in subject.notes),
         sections="\n".join(sections),
-        facts=_list(facts),
+        facts=elements.facts_list(facts),
     )
 
 
-def _section(heading: str, content: str, kind: str = "") -> str:
-    if not content:
-        return ""
-    name = f' class="{kind}"' if kind else ""
-    return f"<section{name}>\n<h2>{heading}</h2>\n{content}\n</section>"
-
-
-def _paragraph(*sentences: str) -> str:
-    text = " ".join(sentence for sentence in sentences if sentence)
-    return f"<p>{escape(text)}</p>" if text else ""
-
-
-def _over_time(subject: Subject) -> str:
+def _answers(subject: Subject) -> str:
     figure = figures.answers(subject)
     if figure is not None:
         return figure
@@ -109,18 +98,17 @@ def _over_time(subject: Subject) -> str:
         return ""
     rows = [
         (name, words.quantity(answer, subject.said[index], index))
-        for index, name in enumerate(answer.names[:MOST_ROWS])
+        for index, name in enumerate(answer.names)
     ]
-    more = ""
-    if len(answer.names) > MOST_ROWS:
-        more = f"The first {MOST_ROWS} of {len(answer.names)} outputs."
-    return _table(("output", "value"), rows) + _paragraph(more)
+    return elements.table(("output", "value"), rows)
 
 
 def _mattered(subject: Subject, found: Findings) -> str:
     contributions = found.influence
     if contributions is None:
-        return _paragraph(
+        if subject.typical is not None or np.ptp(subject.signal, axis=0).any():
+            return elements.paragraph("No value moved the answer from that for a typical signal.")
+        return elements.paragraph(
             "The signal does not change over the sequence, so there is no typical value to compare "
             "it with."
         )
@@ -129,23 +117,32 @@ def _mattered(subject: Subject, found: Findings) -> str:
             "Right: how much each pixel of this picture moved the answer; purple ones raised it, "
             "orange ones lowered it."
         )
-        return _paragraph(sentence) + figures.influences(subject, found.window, contributions)
+        return elements.paragraph(sentence) + figures.influences(
+            subject, found.window, contributions
+        )
     named = contributions.groups(subject.feature_names[subject.main])
-    listed = _listed([f"{name} ({words.percent(share)})" for name, share in named[:3]])
+    listed = words.enumeration([f"{name} ({words.percent(share)})" for name, share in named[:3]])
+    most = "The features that moved the answer most"
+    if len(named) < len(contributions.features):
+        most += ", those of one quantity together"
     step, feature, value = contributions.strongest(1)[0]
     name = subject.feature_names[subject.main][feature]
-    unit = subject.units[subject.main][feature]
-    reading = f"{words.number(float(subject.signal[step, feature]))} {unit}".strip()
+    reading = words.reading(subject, subject.signal[step, feature], feature)
     single = (
         f"The strongest single value: {name} was {reading} at {words.place(subject, step)}, which "
         f"moved the answer by {words.difference(subject.answer, value)}."
     )
+    means = (
+        f"the last {words.count(found.window.length, subject.labels.step)}"
+        if subject.typical is None
+        else f"the {subject.sequences:,} sequences of the file"
+    )
     method = (
-        "Computed by integrated gradients: each value against the mean of its feature over the "
-        f"last {found.window.length:,} {subject.labels.step}s."
+        "Computed by integrated gradients: each value against the mean of its feature over "
+        f"{means}. The darker the shade, the larger the contribution."
     )
     return (
-        _paragraph(f"Most of the answer came from {listed}.", single)
+        elements.paragraph(f"{most}: {listed}.", single)
         + figures.influences(subject, found.window, contributions)
         + f'<p class="note">{escape(method)}</p>'
     )
@@ -155,7 +152,7 @@ def _effects(subject: Subject, found: Findings) -> str:
     answer = subject.answer
     largest = max((abs(effect.difference) for effect in found.effects), default=0.0)
     if not largest > 0:
-        return _paragraph("None of the changes that were tried moved the answer.")
+        return elements.paragraph("None of the changes that were tried moved the answer.")
     first = found.effects[0]
     sentence = f"The largest effect of those tried: {first.change}"
     if answer.kind == CLASSES:
@@ -180,9 +177,11 @@ def _effects(subject: Subject, found: Findings) -> str:
             f'<td class="bar" aria-hidden="true"><span{direction} style="width:{share:.0f}%">'
             "</span></td></tr>"
         )
-    of = f"change of {answer.names[answer.explained]}"
+    of = "change of the answer"
+    if answer.kind == CLASSES:
+        of = f"probability of {answer.names[answer.explained]}"
     return (
-        _paragraph(sentence)
+        elements.paragraph(sentence)
         + f'<table><thead><tr><th>change of the signal</th><th class="number">{escape(of)}</th>'
         + '<th class="bar"></th></tr></thead><tbody>'
         + "".join(rows)
@@ -193,7 +192,7 @@ def _effects(subject: Subject, found: Findings) -> str:
 def _speed(subject: Subject, found: Findings) -> str:
     recorded, values = found.dynamics, found.dynamics.time_constants
     if values is None:
-        return _paragraph(
+        return elements.paragraph(
             f"The layer {recorded.layer} ({recorded.cell}) has no time constants: it does not "
             "state how fast it forgets."
         )
@@ -208,7 +207,7 @@ def _speed(subject: Subject, found: Findings) -> str:
         f"{subject.labels.step}."
     )
     ratio = typical[slowest] / max(typical[quickest], 1e-12)
-    if ratio > 1.02 and len(typical) > 1:
+    if ratio > 1.1 and len(typical) > 1:
         sentence += (
             f" It was fastest at {place[0]} ({words.number(float(typical[quickest]))} {unit}) and "
             f"slowest at {place[1]} ({words.number(float(typical[slowest]))} {unit}), a factor of "
@@ -217,7 +216,7 @@ def _speed(subject: Subject, found: Findings) -> str:
     else:
         sentence += " It hardly changed over the sequence."
     figure = figures.time_constants(subject, found.window, recorded) if index > 0 else None
-    return _paragraph(sentence) + (figure or "")
+    return elements.paragraph(sentence) + (figure or "")
 
 
 def _wiring(subject: Subject, found: Findings) -> str:
@@ -225,35 +224,37 @@ def _wiring(subject: Subject, found: Findings) -> str:
     units = recorded.recording["inputs"].shape[-1]
     others = f" Further recurrent layers: {', '.join(recorded.others)}." if recorded.others else ""
     sentence = (
-        f"The recurrent layer {recorded.layer} is a {recorded.cell} that reads "
-        f"{units:,} values.{others}"
+        f"The recurrent layer {recorded.layer} has {words.count(recorded.units, 'neuron')} "
+        f"({recorded.cell}) and reads {words.count(units, 'value')}.{others}"
     )
     figure = figures.wiring(subject, recorded)
     if figure is None:
         missing = "It has no weight for each pair of neurons that could be drawn."
-        return _paragraph(sentence, missing)
+        return elements.paragraph(sentence, missing)
     legend = "Solid lines excite, dashed ones inhibit; the width is the weight."
-    return _paragraph(sentence, legend) + figure
+    return elements.paragraph(sentence, legend) + figure
 
 
 def _neurons(subject: Subject, found: Findings, known: Neurons) -> str:
     factor, unit = unit_of_time(subject)
-    one_unit = unit if subject.labels.time_unit else unit.replace("units", "unit").removesuffix("s")
+    one_unit = "unit of time" if unit == "units of time" else unit
+    one_unit = one_unit.removesuffix("s") or unit
     rows = [
         (
             str(neuron.number),
             words.difference(subject.answer, neuron.effect),
-            f"{neuron.follows[0]} ({neuron.follows[1]:+.2f})",
+            f"{neuron.follows[0]} ({neuron.follows[1]:+.2f})" if neuron.follows[1] else "-",
             "-" if neuron.time_constant is None else words.number(neuron.time_constant * factor),
         )
         for neuron in known.strongest
     ]
+    held = (
+        "Each" if known.knocked_out == known.count else f"Each of the first {known.knocked_out:,}"
+    )
     sentences = [
-        f"The layer has {known.count:,} neuron{'s' * (known.count != 1)}. Each was held at 0 for "
-        f"the whole sequence; the table has the {len(rows)} that changed the answer most."
+        f"The layer has {words.count(known.count, 'neuron')}. {held} was held at 0 for the whole "
+        f"sequence; the table has the {len(rows)} that changed the answer most."
     ]
-    if known.knocked_out < known.count:
-        sentences.append(f"Only the first {known.knocked_out:,} were held at 0.")
     if known.slowest is not None:
         sentences.append(
             f"The longest time scale of the layer at this {subject.labels.step} is "
@@ -272,9 +273,9 @@ def _neurons(subject: Subject, found: Findings, known: Neurons) -> str:
         f"time constant ({unit})",
     )
     return (
-        _paragraph(*sentences)
+        elements.paragraph(*sentences)
         + figures.states(subject, found.window, found.dynamics)
-        + _table(headings, rows)
+        + elements.table(headings, rows)
         + _pair(found, known)
     )
 
@@ -291,21 +292,4 @@ def _pair(found: Findings, known: Neurons) -> str:
         f"Neurons {first} and {second} over the sequence, and where they would go if the "
         "last input stayed."
     )
-    return _paragraph(sentence) + figure
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _list(facts: Mapping[str, str]) -> str:
-    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v)
-    return f"<dl>{items}</dl>"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    return elements.paragraph(sentence) + figure

@@ -16,6 +16,7 @@ from lnn_keras import LEFCell
 from lnn_keras.compat import predict
 from lnn_keras.elapsed import LAST_FEATURE
 from zoo import registry
+from zoo.explain.requirements import require_explainable
 from zoo.explain.subject import Answer, Subject
 from zoo.hub import store
 from zoo.labels import CLASSES, Labels
@@ -98,13 +99,17 @@ def subject_of(
     """
     model = store.load(source)
     graph, form = _forms(model, source)
+    require_explainable(model, graph, source)
     arrays = as_arrays(graph, given.inputs, given.origin)
     count = len(next(iter(arrays.values())))
     chosen = _index("sequence", 1 if sequence is None else sequence, count)
     inputs = {name: array[chosen : chosen + 1] for name, array in arrays.items()}
     notes = list(given.notes)
     if count > 1 and sequence is None:
-        notes.append(f"{given.origin} holds {count:,} sequences; this is the first (--sequence N).")
+        notes.append(
+            f"There are {count:,} sequences in {given.origin}; this is the first. "
+            "--sequence N explains another one."
+        )
     length = next(iter(inputs.values())).shape[1]
     at_each_step = _has_outputs_at_each_step(model)
     targets = None if given.targets is None else _targets_of(given.targets, chosen, count)
@@ -116,9 +121,8 @@ def subject_of(
             length, targets = last + 1, None
     labels = _completed(labels_of(source), model, graph)
     answer = _answer(labels, model)
-    raw = predict(model, _ordered(inputs, graph), 1)[0]
-    require_finite(raw[None], shown(source))
-    raw = raw.reshape((length, -1) if at_each_step else -1)
+    raw = _outputs(model, _ordered(inputs, graph), length if at_each_step else 1, source)
+    raw = raw if at_each_step else raw[0]
     outputs = answer.to_real(raw)
     if targets is not None:
         targets = _real_targets(targets, outputs.shape, answer)
@@ -129,6 +133,7 @@ def subject_of(
         at = outputs[index] if at_each_step else outputs
         answer = dataclasses.replace(answer, explained=int(np.argmax(at)))
     names = _feature_names(graph, labels)
+    main = next(array for array in arrays.values() if array.ndim > 2)
     return Subject(
         name=Path(source).name if source not in registry.PRESETS else source,
         model=model,
@@ -147,6 +152,8 @@ def subject_of(
         step_index=index,
         origin=given.origin,
         deviations=answer.deviations(raw),
+        typical=None if at_each_step or count == 1 else main.mean(axis=(0, 1)),
+        sequences=count,
         notes=tuple(notes),
     )
 
@@ -157,33 +164,31 @@ def _forms(model: "keras.Model", source: str) -> tuple[ModelGraph, Step | None]:
         graph = read_graph(model)
     except ValueError as error:
         raise ValueError(f"{shown(source)} cannot be explained: {reason(error)}.") from error
-    layers = [call.layer for call in graph.calls]
-    if not any(is_rnn(layer) or _holds_rnn(layer) for layer in layers):
-        kinds = sorted({type(layer).__name__ for layer in layers})
-        raise ValueError(
-            f"{shown(source)} has no recurrent layer to look into; it has {', '.join(kinds)}. "
-            "Layers that can be explained: LiquidRNN, keras.layers.RNN, LSTM and GRU, also within "
-            "Bidirectional."
-        )
     try:
         return graph, to_step(model)
     except ValueError:
         return graph, None
 
 
-def _holds_rnn(layer: Any) -> bool:
-    inner = [getattr(layer, name, None) for name in ("forward_layer", "layer")]
-    return any(part is not None and is_rnn(part) for part in inner)
-
-
 def _has_outputs_at_each_step(model: "keras.Model") -> bool:
-    outputs = model.outputs
-    if len(outputs) != 1:
+    return len(model.outputs[0].shape) > 2
+
+
+def _outputs(model: "keras.Model", inputs: Any, rows: int, source: str) -> np.ndarray:
+    """The outputs (rows, outputs) for one sequence."""
+    raw = predict(model, inputs, 1)
+    if not isinstance(raw, np.ndarray):
         raise ValueError(
-            f"{model.name!r} has {len(outputs)} outputs; a page explains a model with one output "
-            "tensor. Build a model of the output in question: keras.Model(inputs, output)."
+            f"{shown(source)} returns a {type(raw).__name__}; a page explains a model that returns "
+            "one tensor. Save it as keras.Model(model.inputs, model.outputs[0])."
         )
-    return len(outputs[0].shape) > 2
+    require_finite(raw, shown(source))
+    if rows > 1 and raw.shape[1] != rows:
+        raise ValueError(
+            f"{shown(source)} returns {raw.shape[1]} rows for {rows} steps; a page explains a "
+            "model that answers at each step, or once for a sequence."
+        )
+    return raw.reshape(rows, -1)
 
 
 def _ordered(inputs: Mapping[str, np.ndarray], graph: ModelGraph) -> Any:

@@ -82,6 +82,9 @@ class Subject:
         outputs: The outputs of the model in real units: (time, outputs), or (outputs,) if it
             returns those after the last step only.
         deviations: The standard deviations of `outputs` that the model predicts; None without any.
+        typical: Typical values of the main input, of the shape of a row: the mean of all sequences
+            of the file, if the model answers once for a sequence; otherwise None.
+        sequences: The number of sequences of the file.
         targets: True values of the shape of `outputs`, NaN where unknown; None without any.
         step_index: The step that is explained.
         origin: The file of the inputs, in words.
@@ -102,6 +105,8 @@ class Subject:
     step_index: int
     origin: str
     deviations: np.ndarray | None = None
+    typical: np.ndarray | None = None
+    sequences: int = 1
     notes: tuple[str, ...] = ()
 
     def predict(self, inputs: Mapping[str, np.ndarray], batch_size: int = 64) -> np.ndarray:
@@ -134,6 +139,11 @@ class Subject:
         """The features (time, features) of the main input."""
         values = self.inputs[self.main][0]
         return values.reshape(len(values), -1)
+
+    def measured(self, values: np.ndarray, feature: int) -> np.ndarray:
+        """Values of a feature of the main input as the quantity that was measured."""
+        convert = self.labels.measured.get(self.feature_names[self.main][feature])
+        return values if convert is None else convert(values)
 
     @property
     def said(self) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Numbers and quantities in words."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from zoo.explain.subject import Answer, Subject
@@ -41,12 +43,22 @@ def quantity(answer: Answer, value: float, index: int | None = None) -> str:
     return f"{number(value)}{SPACE}{unit}".strip()
 
 
+def reading(subject: Subject, value: float, feature: int) -> str:
+    """A value of the signal as it was measured, with its unit."""
+    measured = float(subject.measured(np.asarray(value, "float64"), feature))
+    if not np.isfinite(measured):
+        return "unknown"
+    return f"{number(measured)}{SPACE}{subject.units[subject.main][feature]}".strip()
+
+
 def difference(answer: Answer, value: float) -> str:
     """A change of the explained output with its sign and unit."""
     if answer.is_probability:
         points = 100 * value
-        digits = 0 if abs(points) >= 0.5 else 1
-        return f"{points:+.{digits}f}{SPACE}points"
+        if 0 < abs(points) < 0.05:
+            return f"under 0.1{SPACE}points"
+        digits = 1 if abs(points) < 9.95 else 0
+        return f"{points:+.{digits}f}{SPACE}points" if points else f"0{SPACE}points"
     unit = answer.units[answer.explained]
     sign = "+" if value > 0 else "-" if value < 0 else ""
     return f"{sign}{number(abs(value))}{SPACE}{unit}".strip()
@@ -59,6 +71,16 @@ def place(subject: Subject, index: int) -> str:
     if labels.time_unit and labels.interval is not None:
         text += f" ({number(float(subject.times[index]))} {labels.time_unit})"
     return text
+
+
+def count(number: int, thing: str) -> str:
+    """A number of things, "1 step" or "1,000 steps"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def enumeration(texts: Sequence[str]) -> str:
+    """Texts with commas, and "and" before the last one."""
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def said(subject: Subject) -> str:
@@ -119,4 +141,14 @@ def confidence(subject: Subject) -> str:
                 f"Over this sequence, its error is {quantity(answer, root)} (root of the mean "
                 f"square over {len(known):,} {subject.labels.step}s)."
             )
+    if targets is not None and not subject.is_sequence and len(answer.names) > 2:
+        errors = subject.said - targets
+        known = errors[np.isfinite(errors)]
+        root = float(np.sqrt(np.mean(known**2)))
+        return (
+            f"Over all {len(known):,} outputs, its error is {quantity(answer, root)} (root of the "
+            "mean square)."
+        )
+    if subject.truth is not None:
+        return "The model gives a number without an interval."
     return "The model gives a number without an interval, and the file has no true values."
