@@ -18,6 +18,7 @@ from zoo.explain.influence import influence
 from zoo.explain.page import findings, page
 from zoo.explain.reading import Sequences, rows_of_table, subject_of
 from zoo.explain.variations import Window
+from zoo.explain.words import number
 from zoo.readers.files import FileError
 from zoo.tables import training
 from zoo.tables.fitted import columns_of
@@ -140,6 +141,15 @@ def test_steps_out_of_range(small, number):
 def test_sequences_out_of_range(small):
     with pytest.raises(ValueError, match=r"`--sequence` must be from 1 to 1.*received 2\."):
         subject_of(small, Sequences(walk(), None, "x.npy"), sequence=2)
+
+
+def test_the_chosen_output(small):
+    given = Sequences(walk(), None, "x.npy")
+    text = text_of_page(small, walk(), output=2)
+    expected = zoo.load(small).predict(given.inputs, verbose=0)[0, -1, 1]
+    assert f"At step 20 of 20, output 2 is {number(expected)}." in text
+    with pytest.raises(ValueError, match=r"`--output` must be from 1 to 2.*received 3\."):
+        subject_of(small, given, output=3)
 
 
 def test_a_step_before_the_end_of_a_model_that_answers_once(tmp_path):

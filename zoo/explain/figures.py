@@ -104,11 +104,10 @@ def influences(subject: Subject, window: Window, found: Influence) -> str:
         return _picture(subject, window, found)
     stop = window.index + 1 if subject.is_sequence else window.length
     start = max(0, stop - _steps_that_matter(found.values[:stop]))
-    names = [
+    names, units = subject.feature_names[subject.main], subject.units[subject.main]
+    with_units = [
         f"{name} ({unit})" if unit and unit not in name else name
-        for name, unit in zip(
-            subject.feature_names[subject.main], subject.units[subject.main], strict=True
-        )
+        for name, unit in zip(names, units, strict=True)
     ]
     signal = window.inputs[subject.main].reshape(1, window.length, -1)[:, start:stop]
     values = found.values[None, start:stop]
@@ -120,7 +119,7 @@ def influences(subject: Subject, window: Window, found: Influence) -> str:
         figure = plot.saliency(
             signal,
             values,
-            names=names,
+            names=with_units if width == WIDE else names,
             features=chosen,
             elapsed=_gaps(times),
             time_unit=subject.labels.time_unit or None,
