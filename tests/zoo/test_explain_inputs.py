@@ -185,6 +185,10 @@ def test_sequences_with_one_answer_each_are_compared_with_each_other(tmp_path):
         (lambda x: layers.LSTM(4, return_sequences=True)(x), "(LSTMCell) has no time constants"),
         (lambda x: layers.GRU(4)(x), "(GRUCell) has no time constants"),
         (
+            lambda x: layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_sequences=True)(x),
+            "The states of StackedRNNCells in layer 'rnn",
+        ),
+        (
             lambda x: layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x),
             "Further recurrent layers: bidirectional/forward_lstm",
         ),
@@ -201,7 +205,15 @@ def test_sequences_with_one_answer_each_are_compared_with_each_other(tmp_path):
             "The recurrent layer liquid has 4 neurons (LiquidCell) and reads 4 values.",
         ),
     ],
-    ids=["LSTM", "GRU", "Bidirectional", "stack", "classes without names", "Conv1D before"],
+    ids=[
+        "LSTM",
+        "GRU",
+        "stacked cells",
+        "Bidirectional",
+        "stack",
+        "classes without names",
+        "Conv1D before",
+    ],
 )
 def test_models_of_strangers(tmp_path, without_figures, read, expected):
     assert expected in text_of_page(save(tmp_path / "m.keras", read), walk(), with_neurons=True)
@@ -210,13 +222,14 @@ def test_models_of_strangers(tmp_path, without_figures, read, expected):
 @pytest.mark.parametrize(
     ("read", "message"),
     [
+        (lambda x: layers.Reshape((-1, 2, 2))(liquid()(x)), "returns arrays .None, None, 2, 2."),
         (lambda x: layers.Conv1D(2, 3)(x), "m.keras has no recurrent layer .* it has Conv1D"),
         (lambda x: [liquid()(x), layers.Dense(1)(x)], "has 2 outputs"),
         (lambda x: {"a": liquid()(x)}, "returns a dict"),
         (lambda x: liquid()(layers.Conv1D(4, 3, strides=2)(x)), "returns 9 rows for 20 steps"),
         (lambda x: layers.LSTM(4)(layers.Embedding(9, 2)(x[..., 0])), None),
     ],
-    ids=["no recurrent layer", "two outputs", "dict", "fewer rows", "embedding"],
+    ids=["pictures", "no recurrent layer", "two outputs", "dict", "fewer rows", "embedding"],
 )
 def test_models_that_cannot_be_explained(tmp_path, read, message):
     if message is None:
