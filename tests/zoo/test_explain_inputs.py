@@ -18,6 +18,7 @@ from zoo.explain.influence import influence
 from zoo.explain.page import findings, page
 from zoo.explain.reading import Sequences, rows_of_table, subject_of
 from zoo.explain.variations import Window
+from zoo.explain.words import number
 from zoo.readers.files import FileError
 from zoo.tables import training
 from zoo.tables.fitted import columns_of
@@ -142,6 +143,15 @@ def test_sequences_out_of_range(small):
         subject_of(small, Sequences(walk(), None, "x.npy"), sequence=2)
 
 
+def test_the_chosen_output(small):
+    given = Sequences(walk(), None, "x.npy")
+    text = text_of_page(small, walk(), output=2)
+    expected = zoo.load(small).predict(given.inputs, verbose=0)[0, -1, 1]
+    assert f"At step 20 of 20, output 2 is {number(expected)}." in text
+    with pytest.raises(ValueError, match=r"`--output` must be from 1 to 2.*received 3\."):
+        subject_of(small, given, output=3)
+
+
 def test_a_step_before_the_end_of_a_model_that_answers_once(tmp_path):
     def read(x):
         return layers.Dense(1, "sigmoid")(liquid(return_sequences=False)(x))
@@ -175,6 +185,10 @@ def test_sequences_with_one_answer_each_are_compared_with_each_other(tmp_path):
         (lambda x: layers.LSTM(4, return_sequences=True)(x), "(LSTMCell) has no time constants"),
         (lambda x: layers.GRU(4)(x), "(GRUCell) has no time constants"),
         (
+            lambda x: layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_sequences=True)(x),
+            "The states of StackedRNNCells in layer 'rnn",
+        ),
+        (
             lambda x: layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x),
             "Further recurrent layers: bidirectional/forward_lstm",
         ),
@@ -191,7 +205,15 @@ def test_sequences_with_one_answer_each_are_compared_with_each_other(tmp_path):
             "The recurrent layer liquid has 4 neurons (LiquidCell) and reads 4 values.",
         ),
     ],
-    ids=["LSTM", "GRU", "Bidirectional", "stack", "classes without names", "Conv1D before"],
+    ids=[
+        "LSTM",
+        "GRU",
+        "stacked cells",
+        "Bidirectional",
+        "stack",
+        "classes without names",
+        "Conv1D before",
+    ],
 )
 def test_models_of_strangers(tmp_path, without_figures, read, expected):
     assert expected in text_of_page(save(tmp_path / "m.keras", read), walk(), with_neurons=True)
@@ -200,13 +222,14 @@ def test_models_of_strangers(tmp_path, without_figures, read, expected):
 @pytest.mark.parametrize(
     ("read", "message"),
     [
+        (lambda x: layers.Reshape((-1, 2, 2))(liquid()(x)), "returns arrays .None, None, 2, 2."),
         (lambda x: layers.Conv1D(2, 3)(x), "m.keras has no recurrent layer .* it has Conv1D"),
         (lambda x: [liquid()(x), layers.Dense(1)(x)], "has 2 outputs"),
         (lambda x: {"a": liquid()(x)}, "returns a dict"),
         (lambda x: liquid()(layers.Conv1D(4, 3, strides=2)(x)), "returns 9 rows for 20 steps"),
         (lambda x: layers.LSTM(4)(layers.Embedding(9, 2)(x[..., 0])), None),
     ],
-    ids=["no recurrent layer", "two outputs", "dict", "fewer rows", "embedding"],
+    ids=["pictures", "no recurrent layer", "two outputs", "dict", "fewer rows", "embedding"],
 )
 def test_models_that_cannot_be_explained(tmp_path, read, message):
     if message is None:

@@ -28,6 +28,9 @@ def explain(
     sequence: Annotated[
         int | None, typer.Option(help="The sequence of the file to explain, from 1.")
     ] = None,
+    output: Annotated[
+        int | None, typer.Option(help="The output to explain, from 1, of several numbers.")
+    ] = None,
     neurons: Annotated[
         bool, typer.Option("--neurons", help="Also show the neurons of the recurrent layer.")
     ] = False,
@@ -47,7 +50,7 @@ def explain(
 
         load_keras()
         given = _sequences(source, input, sort, max_rows)
-        subject = reading.subject_of(source, given, sequence, step)
+        subject = reading.subject_of(source, given, sequence, step, output)
     for remark in subject.notes:
         note(remark)
     with progress("explaining"):
@@ -55,7 +58,7 @@ def explain(
         from zoo.explain.page import findings, page
 
         found = findings(subject, neurons)
-        facts = _facts(source, subject, input, out, step, sequence, neurons, sort)
+        facts = _facts(source, subject, input, out, step, sequence, output, neurons, sort)
         text = page(subject, found, facts, playground.section(subject))
     _write(out, text)
     from zoo.explain import words
@@ -105,6 +108,7 @@ def _facts(
     out: Path,
     step: int | None,
     sequence: int | None,
+    output: int | None,
     neurons: bool,
     sort: bool,
 ) -> dict[str, str]:
@@ -117,7 +121,8 @@ def _facts(
     from zoo.explain import words
 
     command = ["lnn", "explain", source, "--out", str(out)]
-    for name, value in (("input", input), ("step", step), ("sequence", sequence)):
+    chosen = {"input": input, "step": step, "sequence": sequence, "output": output}
+    for name, value in chosen.items():
         command += [f"--{name}", str(value)] if value is not None else []
     command += ["--neurons"] if neurons else []
     command += ["--sort"] if sort else []
@@ -126,10 +131,24 @@ def _facts(
         "Model": f"{subject.name}" + (f": {preset.task}" if preset else ""),
         "SHA-256 of the model": export.model_sha256(subject.model),
         "Input": f"{subject.origin}, {words.count(subject.length, subject.labels.step)}",
+        "Metrics on test data": _metrics(source),
         "Limits": _limits(preset.description) if preset else "",
         "Versions": f"lnn-keras {lnn_keras.__version__}, keras {keras.__version__}",
         "Command": shlex.join(command),
     }
+
+
+def _metrics(source: str) -> str:
+    """The metrics of a preset or a fitted model on test data, in words."""
+    from zoo.explain import words
+    from zoo.hub import store
+
+    if Path(source).suffix == ".keras":
+        return ""
+    recorded = store.metadata(source).get("metrics", {}).get("liquid", {})
+    means = recorded.get("means", recorded)
+    known = {name: value for name, value in means.items() if isinstance(value, float)}
+    return ", ".join(f"{name} {words.number(value)}" for name, value in known.items())
 
 
 def _limits(description: str) -> str:

@@ -280,7 +280,7 @@ PRESETS = (
             interval=0.08,
             time_unit="s",
             step="picture",
-            sentence="the {name} of the driver is {value}",
+            sentence="the {name} of the driver is {value}, in a range from -1 to 1",
             picture=(SIDE, SIDE),
         ),
         prepare=prepare,

@@ -109,11 +109,10 @@ def influences_figure(subject: Subject, window: Window, found: Influence, width:
     """
     stop = window.index + 1 if subject.is_sequence else window.length
     start = max(0, stop - _steps_that_matter(found.values[:stop]))
-    names = [
+    names, units = subject.feature_names[subject.main], subject.units[subject.main]
+    with_units = [
         f"{name} ({unit})" if unit and unit not in name else name
-        for name, unit in zip(
-            subject.feature_names[subject.main], subject.units[subject.main], strict=True
-        )
+        for name, unit in zip(names, units, strict=True)
     ]
     signal = window.inputs[subject.main].reshape(1, window.length, -1)[:, start:stop]
     signal = np.stack([subject.measured(signal[..., f], f) for f in range(signal.shape[-1])], -1)
@@ -121,7 +120,7 @@ def influences_figure(subject: Subject, window: Window, found: Influence, width:
     figure = plot.saliency(
         signal,
         found.values[None, start:stop],
-        names=names,
+        names=with_units if width == WIDE else names,
         features=chosen,
         quantity="contributions",
         elapsed=_gaps(subject.times[window.start + start : window.start + stop]),

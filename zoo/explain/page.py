@@ -29,14 +29,14 @@ class Findings:
         influence: The contributions of the signal; None if nothing can be compared.
         effects: The effects of changes, the largest first.
         dynamics: The recorded recurrent layer.
-        neurons: Its neurons; None if they were not asked for.
+        neurons: Its neurons, or the reason why there are none; None if they were not asked for.
     """
 
     window: Window
     influence: Influence | None
     effects: list[Effect]
     dynamics: Dynamics
-    neurons: Neurons | None
+    neurons: Neurons | str | None
 
 
 def findings(subject: Subject, with_neurons: bool = False) -> Findings:
@@ -49,8 +49,15 @@ def findings(subject: Subject, with_neurons: bool = False) -> Findings:
         found,
         effects(subject, window, found),
         recorded,
-        neurons(subject, window, recorded) if with_neurons else None,
+        _neurons_of(subject, window, recorded) if with_neurons else None,
     )
+
+
+def _neurons_of(subject: Subject, window: Window, recorded: Dynamics) -> Neurons | str:
+    try:
+        return neurons(subject, window, recorded)
+    except ValueError as error:
+        return str(error)
 
 
 def page(subject: Subject, found: Findings, facts: Mapping[str, str], playground: str = "") -> str:
@@ -73,7 +80,9 @@ def page(subject: Subject, found: Findings, facts: Mapping[str, str], playground
         elements.section("How fast it reacted", _speed(subject, found)),
         elements.section("How it is wired", _wiring(subject, found)),
     ]
-    if found.neurons is not None:
+    if isinstance(found.neurons, str):
+        sections.append(elements.section("Neurons", elements.paragraph(found.neurons)))
+    elif found.neurons is not None:
         sections.append(elements.section("Neurons", _neurons(subject, found, found.neurons)))
     return fill(
         PACKAGE,

@@ -82,6 +82,7 @@ def subject_of(
     given: Sequences,
     sequence: int | None = None,
     step: int | None = None,
+    output: int | None = None,
 ) -> Subject:
     """A model with one of the given sequences, and the step to explain.
 
@@ -91,6 +92,8 @@ def subject_of(
         sequence: The number of the sequence, from 1; by default the first.
         step: The number of the step, from 1; by default the last one, for classes the last one
             whose class is not the most common one.
+        output: The number of the output, from 1, of models that predict numbers; by default that
+            of the labels.
 
     Raises:
         ValueError: The model cannot run on the sequences, or has no recurrent layer; there is no
@@ -121,6 +124,8 @@ def subject_of(
             length, targets = last + 1, None
     labels = _completed(labels_of(source), model, graph)
     answer = _answer(labels, model)
+    if output is not None:
+        answer = _with_output(answer, output)
     raw = _outputs(model, _ordered(inputs, graph), length if at_each_step else 1, source)
     raw = raw if at_each_step else raw[0]
     outputs = answer.to_real(raw)
@@ -244,6 +249,15 @@ def _gaussian(model: "keras.Model") -> str | None:
     if not isinstance(cell, LEFCell) or cell.family != "gaussian" or cell.variances:
         return None
     return "natural" if cell.parameters == "natural" else "means"
+
+
+def _with_output(answer: Answer, output: int) -> Answer:
+    if answer.is_probability:
+        raise ValueError(
+            "`--output` is for models that predict several numbers; of classes, the most probable "
+            "one is explained."
+        )
+    return dataclasses.replace(answer, explained=_index("output", output, len(answer.names)))
 
 
 def _feature_names(graph: ModelGraph, labels: Labels) -> dict[str, tuple[str, ...]]:

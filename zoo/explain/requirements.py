@@ -29,6 +29,11 @@ def require_explainable(model: "keras.Model", graph: ModelGraph, source: str) ->
             f"{shown(source)} has {len(model.outputs)} outputs; a page explains a model with one. "
             "Save a model of the output in question: keras.Model(inputs, output)."
         )
+    if len(model.outputs[0].shape) > 3:
+        raise ValueError(
+            f"{shown(source)} returns arrays {tuple(model.outputs[0].shape)}; a page explains a "
+            "model that returns (batch, time, outputs) or (batch, outputs)."
+        )
     if not any(len(value.shape) > 2 for value in graph.inputs.values()):
         raise ValueError(
             f"{shown(source)} has no input (batch, time, features); a page explains the values of "

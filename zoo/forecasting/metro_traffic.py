@@ -296,7 +296,19 @@ PRESETS = (
         labels=Labels(
             features=FEATURE_NAMES,
             outputs=(data.TARGET,),
-            units={data.TARGET: "vehicles/h"},
+            units={
+                data.TARGET: "vehicles/h",
+                "temperature": "°C",
+                "rain": "mm",
+                "snow": "mm",
+                "cloud cover": "%",
+            },
+            measured={
+                "temperature": lambda values: values * 13 + 281 - 273.15,
+                "rain": np.expm1,
+                "snow": lambda values: values / 5,
+                "cloud cover": lambda values: values * 100,
+            },
             scale=(VOLUME_DEVIATION,),
             offset=(MEAN_VOLUME,),
             interval=1.0,
