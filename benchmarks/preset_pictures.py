@@ -10,8 +10,10 @@ import keras
 from benchmarks.arguments import argument_parser
 from benchmarks.figures import DOCS, write_svg
 from zoo import registry
-from zoo.explain import figures, reading
+from zoo.explain import figures
 from zoo.explain.influence import influence
+from zoo.explain.reading import subject_of
+from zoo.explain.sequences import bundled
 from zoo.explain.variations import Window
 
 WIDTH = 7.4
@@ -24,7 +26,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in registry.PRESETS:
         keras.utils.set_random_seed(0)
-        subject = reading.subject_of(name, reading.bundled(name))
+        subject = subject_of(name, bundled(name))
         if figures.has_answers(subject):
             figure = figures.answers_figure(subject, WIDTH)
         else:

@@ -13,7 +13,8 @@ import zoo
 from lnn_keras import LiquidCell, LiquidRNN, inspect
 from zoo.explain import words
 from zoo.explain.page import findings, page
-from zoo.explain.reading import Sequences, bundled, subject_of
+from zoo.explain.reading import subject_of
+from zoo.explain.sequences import Sequences, bundled
 from zoo.registry import PRESETS
 
 PRESET = "half-cheetah-micro"

@@ -16,7 +16,8 @@ from lnn_keras import LiquidCell, LiquidRNN
 from zoo.explain import figures
 from zoo.explain.influence import influence
 from zoo.explain.page import findings, page
-from zoo.explain.reading import Sequences, rows_of_table, subject_of
+from zoo.explain.reading import subject_of
+from zoo.explain.sequences import Sequences, rows_of_table
 from zoo.explain.variations import Window
 from zoo.explain.words import number
 from zoo.readers.files import FileError

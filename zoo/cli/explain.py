@@ -10,7 +10,7 @@ from zoo.cli.options import InputFile, MaxRows, Sort, Source, note, progress, sa
 from zoo.cli.start import load_keras, quiet_imports
 
 if TYPE_CHECKING:
-    from zoo.explain.reading import Sequences
+    from zoo.explain.sequences import Sequences
     from zoo.explain.subject import Subject
 
 PAGE = "index.html"
@@ -81,7 +81,7 @@ def _sequences(source: str, path: Path | None, sort: bool, max_rows: int) -> "Se
     """The inputs of a file, or the sample of the model."""
     from zoo import registry
     from zoo.cli import input_files
-    from zoo.explain import reading
+    from zoo.explain import sequences
     from zoo.tables.fitted import SAMPLE_TABLE, columns_of
 
     columns = columns_of(source)
@@ -90,15 +90,15 @@ def _sequences(source: str, path: Path | None, sort: bool, max_rows: int) -> "Se
 
         path = store.find(source) / SAMPLE_TABLE
     if path is None:
-        return reading.bundled(source)
+        return sequences.bundled(source)
     if columns is not None and input_files.is_table(path):
-        return reading.rows_of_table(path, columns, sort, max_rows)
+        return sequences.rows_of_table(path, columns, sort, max_rows)
     inputs = input_files.read(path, source, max_rows)
     preset = registry.PRESETS.get(source)
     targets = None
     if preset is not None and input_files.is_table(path):
         targets = input_files.true_outputs(path, preset, max_rows)
-    return reading.Sequences(inputs, targets, path.name)
+    return sequences.Sequences(inputs, targets, path.name)
 
 
 def _facts(
