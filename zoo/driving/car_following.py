@@ -206,7 +206,7 @@ _preset = functools.partial(
         units={"spacing": "m", "speed": "m/s", "relative speed": "m/s", "acceleration": "m/s²"},
         interval=1 / data.HERTZ,
         time_unit="s",
-        sentence="a driver changes the speed by {value}",
+        sentence="the acceleration of a driver is {value}",
     ),
 )
 
