@@ -49,7 +49,7 @@ def test_python(block, tmp_path, monkeypatch):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="README exports")
 def test_cheap_shell_commands(tmp_path, monkeypatch, capsys):
     """Commands that need only the files that ship with the package."""
-    run_commands(["presets", "info", "predict"], tmp_path, monkeypatch)
+    run_commands(["presets", "info", "predict", "explain"], tmp_path, monkeypatch)
     assert "half-cheetah-micro" in capsys.readouterr().out
 
 
