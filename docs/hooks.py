@@ -22,7 +22,11 @@ def on_files(files, config):
         text = card.read_text("utf-8")
         if (ROOT / "docs" / picture).exists():
             heading, _, rest = text.partition("\n")
-            shown = f"![A prediction of {name} with the true values](../{picture})"
+            shown = (
+                f"![A prediction of {name} with the true values](../{picture})\n\n"
+                f"A prediction on the sample, by `python -m benchmarks.preset_pictures`; "
+                f"`lnn explain {name}` explains it."
+            )
             text = f"{heading}\n\n{shown}\n{rest}"
         files.append(File.generated(config, f"zoo/{name}.md", content=text))
     return files

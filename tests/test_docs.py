@@ -1,7 +1,9 @@
 """The Python blocks of docs/, executed page by page, and the options of its shell commands."""
 
+import importlib
 import re
 import shlex
+import types
 from pathlib import Path
 
 import keras
@@ -43,3 +45,26 @@ def test_options_of_commands_exist(line):
     assert not getattr(command, "commands", {}), line
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
+
+
+MODULES = [
+    *("lnn_keras", "lnn_keras.adapt", "lnn_keras.inspect", "lnn_keras.plot", "lnn_keras.wirings"),
+    *("lnn_keras.solvers", "lnn_keras.initializers", "export", "export.compress", "zoo"),
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_everything_public_is_in_the_reference(module):
+    """Each name of `__all__` that is no module is on a page of docs/api."""
+    pages = "".join(text for name, text in PAGES.items() if name.startswith("api/"))
+    listed = set(re.findall(r"^::: (\S+)$", pages, re.M))
+    found = importlib.import_module(module)
+    missing = [
+        name
+        for name in found.__all__
+        if not name.startswith("__")
+        and not isinstance(getattr(found, name), types.ModuleType)
+        and f"{module}.{name}" not in listed
+        and f"`{module}.{name}`" not in pages
+    ]
+    assert not missing
