@@ -93,7 +93,7 @@ def signal_of(subject):
 
 
 def answer_to(subject, signal):
-    """The explained output for another signal, by Keras alone."""
+    """The explained output for another signal, by Keras only."""
     return float(subject.model.predict(signal, verbose=0)[0, 19, 0])
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def require_explainable(model: "keras.Model", graph: ModelGraph, source: str) -> None:
-    """Check that a model has a recurrent layer, a signal, and answers that depend on it alone.
+    """Check that a model has a recurrent layer, a signal, and answers that depend on nothing else.
 
     Raises:
         ValueError: It has not.
