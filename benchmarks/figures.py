@@ -6,8 +6,6 @@ needs the shipped samples of the presets and about a minute. Each run gives the 
 same versions of Keras and matplotlib.
 """
 
-import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from benchmarks.change_point import random_jumps
 from benchmarks.markdown import render_page
 from lnn_keras import inspect, plot
 from zoo.data import half_cheetah
+from zoo.svg import svg_text
 
 DOCS = Path(__file__).parent.parent / "docs"
 SAMPLES = Path(zoo.__file__).parent / "control/half-cheetah-micro/samples.npz"
@@ -160,24 +159,7 @@ def _drift(model: Any, trace: np.ndarray) -> Any:
 
 def write_svg(figure: Any, path: Path) -> None:
     """Write a figure with the same bytes each time."""
-    import matplotlib
-
-    file = io.BytesIO()
-    settings = {"svg.hashsalt": path.stem, "svg.fonttype": "none"}
-    with matplotlib.rc_context(settings):
-        figure.savefig(file, format="svg", dpi=90, metadata={"Date": None, "Creator": None})
-    # Hundredths of a point are enough for paths, and make small files.
-    text = re.sub(r' d="[^"]*"', _rounded, file.getvalue().decode())
-    # Names of parts are digests of floats, whose last bits may differ between runs.
-    names = list(dict.fromkeys(re.findall(r'id="([a-z][0-9a-f]{10})"', text)))
-    for number, name in enumerate(names):
-        text = text.replace(name, f"part{number}")
-    lines = (line.rstrip() for line in text.splitlines())
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _rounded(path: re.Match[str]) -> str:
-    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.4g}", path[0])
+    path.write_text(svg_text(figure, path.stem), "utf-8")
 
 
 def main() -> None:

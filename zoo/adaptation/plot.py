@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lnn_keras.plot import drift
+from zoo.svg import svg_text
 
 SMOOTHING = 200
 BEFORE, AFTER = 1000, 4000
@@ -29,7 +30,7 @@ def errors_around(change: int, errors: Mapping[str, np.ndarray], title: str) -> 
         error_name="mean squared error",
         title=title,
     )
-    return _written(figure, "svg")
+    return svg_text(figure, "errors").encode()
 
 
 def errors_over_time(errors: Mapping[str, np.ndarray], form: str) -> bytes:
@@ -48,15 +49,10 @@ def errors_over_time(errors: Mapping[str, np.ndarray], form: str) -> bytes:
         step_name="rows with a target",
         title="",
     )
-    return _written(figure, form)
+    return svg_text(figure, "errors").encode() if form == "svg" else _png(figure)
 
 
-def _written(figure: Any, form: str) -> bytes:
-    """A figure as bytes, the same every time."""
-    import matplotlib
-
+def _png(figure: Any) -> bytes:
     file = io.BytesIO()
-    metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-    with matplotlib.rc_context({"svg.hashsalt": "lnn", "svg.fonttype": "none"}):
-        figure.savefig(file, format=form, dpi=110, metadata=metadata)
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
     return file.getvalue()

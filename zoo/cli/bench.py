@@ -1,10 +1,13 @@
 """The commands `lnn bench`: measurements on public data."""
 
+import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from zoo.cli.options import show_table
+from zoo.argument_checks import require_choice
+from zoo.cli.options import RunsFolder, measurement_lines, note, say, show_table
 from zoo.cli.start import load_keras
 
 app = typer.Typer(help="Measure models on public data.", no_args_is_help=True)
@@ -12,7 +15,7 @@ app = typer.Typer(help="Measure models on public data.", no_args_is_help=True)
 
 @app.callback()
 def _group() -> None:
-    """A group of commands, also while it has one."""
+    """A group of commands."""
 
 
 @app.command()
@@ -23,7 +26,6 @@ def adapt(
 ) -> None:
     """Compare ways to adapt on streams in which something changes: predict first, then learn."""
     from zoo.adaptation import results
-    from zoo.argument_checks import require_choice
 
     load_keras()
     available = {found.name: found for found in results.streams()}
@@ -38,3 +40,65 @@ def adapt(
     ]
     rows = [result.cells() for result in results.results(chosen)]
     show_table(results.HEADINGS, rows, left=(0, 1))
+
+
+@app.command()
+def claims(
+    claim: Annotated[
+        list[str] | None, typer.Option(help="Claim to measure; may be repeated; default: all.")
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Task; may be repeated; default: all.")
+    ] = None,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Layer: liquid, cfc, lstm, gru or gru-elapsed; may be repeated; default: all. If "
+            "all named ones are liquid, all others are measured beside them, and the reverse."
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds.", min=1)] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Less data, fewer epochs, one seed: about 4 minutes.")
+    ] = False,
+    runs: RunsFolder = Path("runs/claims"),
+    out: Annotated[
+        Path | None, typer.Option(help="Markdown file to write, with values and tests.")
+    ] = None,
+) -> None:
+    """Measure what the field says of liquid networks, beside an LSTM and GRUs.
+
+    The full measurement takes about an hour. What is interrupted resumes from the folder of runs.
+    """
+    load_keras()
+    from lnn_keras.atomic_folder import require_writable, whole_file
+    from lnn_keras.plot.style import require_matplotlib
+    from zoo.claims import figure, page, results, training
+    from zoo.svg import svg_text
+
+    if out is not None:
+        require_writable(out)
+        require_matplotlib()
+    choice = results.choose(claim or (), task or (), cell or ())
+    extent = training.QUICK if quick else training.FULL
+    if seeds is not None:
+        extent = dataclasses.replace(extent, seeds=seeds)
+    try:
+        with measurement_lines() as report:
+            found = results.measure(choice, extent, runs, report)
+    except KeyboardInterrupt:
+        note(f"Interrupted. The same command resumes from {runs}.")
+        raise
+    if found.results:
+        show_table(page.verdict_headings(choice), page.verdict_rows(found), left=(0, 1, 2, 3))
+    if out is not None:
+        picture = out.with_suffix(".svg") if figure.has_streams(found) else None
+        if picture is not None:
+            with whole_file(picture) as file:
+                file.write_text(svg_text(figure.robustness(found), picture.stem), "utf-8")
+        text = page.markdown(
+            found, f"lnn bench claims --out {out}", picture.name if picture else ""
+        )
+        with whole_file(out) as file:
+            file.write_text(text, "utf-8")
+        say(f"written to {out}")

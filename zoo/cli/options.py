@@ -133,3 +133,20 @@ def progress(stage: str) -> Iterator[Callable[[str], None]]:
         return
     with errors.status(stage) as status:
         yield lambda sentence: status.update(sentence)
+
+
+@contextlib.contextmanager
+def measurement_lines() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows what is measured, on stderr: a status, or lines in a file."""
+    from rich.console import Console
+
+    errors = Console(stderr=True)
+    if errors.is_terminal:
+        with errors.status("Starting") as status:
+            yield status.update
+        return
+
+    def print_line(sentence: str) -> None:
+        errors.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+    yield print_line

@@ -15,6 +15,7 @@ from zoo.explain.influence import Influence
 from zoo.explain.subject import Subject
 from zoo.explain.variations import Window
 from zoo.labels import CLASSES
+from zoo.svg import rounded_paths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -287,11 +288,7 @@ def _svg(figure: "Figure", name: str) -> str:
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r' d="[^"]*"', _rounded, text)
+    text = rounded_paths(text)
     text = re.sub(r'<svg([^>]*?) width="[^"]*"', r"<svg\1", text, count=1)
     text = re.sub(r'<svg([^>]*?) height="[^"]*"', r"<svg\1", text, count=1)
     return text.replace("<svg", f'<svg class="{name}" aria-hidden="true"', 1)
-
-
-def _rounded(path: re.Match[str]) -> str:
-    return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.4g}", path[0])

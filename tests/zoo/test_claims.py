@@ -1,0 +1,307 @@
+"""Claims of the field: changes of sequences, paired tests, verdicts, and runs that resume."""
+
+import json
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from command_line import lnn
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from zoo.claims import changes, measurements, models, page, paired_test, results, training, verdicts
+from zoo.claims.claims import CLAIMS, GROUPS, RUNS, Claim, Measure
+from zoo.claims.paired_test import BETTER, EQUAL, UNDECIDED, WORSE
+from zoo.claims.tasks import TASKS, Sequences
+from zoo.experiments.runs import trainable_parameters
+
+TINY = training.Extent("tiny", (0.006,), 1, 0.02, 128, 100, 64, 3, 10, 1)
+
+
+def sequences(count=6, steps=8, features=3):
+    """Sequences whose inputs and targets say which step they are of."""
+    random = np.random.default_rng(0)
+    index = np.arange(steps, dtype="float32")
+    inputs = np.broadcast_to(index[None, :, None], (count, steps, features)).copy()
+    elapsed = random.uniform(0.5, 2.0, (count, steps)).astype("float32")
+    return Sequences(inputs, elapsed, inputs[..., :2] + 100, np.arange(count) // 2)
+
+
+def test_slower_sampling_keeps_the_last_step_and_sums_elapsed_times():
+    whole = sequences()
+    half = changes.slower_sampling(whole, np.ones(3))
+    assert half.inputs[0, :, 0].tolist() == [1, 3, 5, 7]
+    assert half.targets[0, :, 0].tolist() == [101, 103, 105, 107]
+    pairs = whole.elapsed.reshape(len(whole.inputs), 4, 2).sum(axis=-1)
+    np.testing.assert_allclose(half.elapsed, pairs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", changes.MISSING)
+def test_missing_steps_differ_by_sequence_and_keep_order_time_and_targets(share):
+    whole = sequences(count=40)
+    gaps = changes.missing(share)(whole, np.ones(3))
+    kept = gaps.inputs[..., 0]
+    assert kept.shape == (40, round((1 - share) * 8))
+    assert (np.diff(kept, axis=1) > 0).all() and (kept[:, -1] == 7).all()
+    assert len(np.unique(kept, axis=0)) > 1
+    np.testing.assert_array_equal(gaps.targets[..., 0], kept + 100)
+    np.testing.assert_allclose(gaps.elapsed.sum(axis=1), whole.elapsed.sum(axis=1), rtol=1e-5)
+
+
+def test_missing_steps_leave_a_target_of_the_whole_sequence_as_it_is():
+    whole = replace(sequences(), targets=np.arange(6, dtype="float32")[:, None])
+    gaps = changes.missing(0.75)(whole, np.ones(3))
+    np.testing.assert_array_equal(gaps.targets, whole.targets)
+
+
+def test_noise_gain_and_bias_are_in_units_of_each_feature():
+    whole, deviation = sequences(count=500), np.array([1.0, 10.0, 0.0])
+    noise = changes.noise(0.5)(whole, deviation).inputs - whole.inputs
+    np.testing.assert_allclose(noise.std(axis=(0, 1)), [0.5, 5.0, 0.0], rtol=0.05)
+    again = changes.noise(0.5)(whole, deviation).inputs - whole.inputs
+    np.testing.assert_array_equal(noise, again)
+    np.testing.assert_allclose(changes.gain(whole, deviation).inputs, 1.5 * whole.inputs)
+    added = changes.bias(whole, deviation).inputs - whole.inputs
+    np.testing.assert_allclose(added[0, 0], [0.5, 5.0, 0.0])
+
+
+def test_joined_sequences_follow_each_other():
+    whole = sequences()
+    joined = whole.of_groups(np.array([1])).joined()
+    assert joined.inputs.shape == (1, 16, 3)
+    np.testing.assert_array_equal(joined.elapsed[0], whole.elapsed[2:4].ravel())
+
+
+@pytest.mark.parametrize(("task", "layer"), product(TASKS, models.LAYERS))
+def test_models_have_equal_numbers_of_parameters(task, layer):
+    features = {"half-cheetah": 17, "icu-mortality": 91, "ecg-arrhythmia": 35}[task]
+    for budget, largest in ((models.BUDGET, 0.05), (models.BUDGET // 4, models.TOLERANCE)):
+        units = models.units_within_budget(TASKS[task], layer, features, budget)
+        model = models.build(TASKS[task], layer, units, features)
+        assert abs(trainable_parameters(model) / budget - 1) <= largest
+
+
+def test_only_layers_that_take_elapsed_times_have_that_input():
+    for name, layer in models.LAYERS.items():
+        model = models.build(TASKS["half-cheetah"], name, 4, 17)
+        assert [x.name for x in model.inputs] == ["signal", "elapsed"][: 1 + layer.takes_elapsed]
+
+
+# Paired tests
+
+
+def test_signed_rank_is_that_of_scipy_without_differences_of_zero():
+    differences = np.random.default_rng(1).normal(0.3, 1, 30)
+    p, is_less = paired_test.signed_rank(np.append(differences, [0.0, 0.0]))
+    assert p == stats.wilcoxon(differences).pvalue
+    assert not is_less
+    assert paired_test.signed_rank(-differences) == (p, True)
+
+
+def test_signed_rank_needs_six_pairs():
+    assert np.isnan(paired_test.signed_rank(np.ones(5))[0])
+    assert paired_test.signed_rank(np.ones(6))[0] == 2 / 2**6
+    assert paired_test.signed_rank(np.zeros(9)) == (1.0, False)
+    assert paired_test.signed_rank(np.array([1.0] * 5 + [0.0] * 9)) == (1.0, False)
+
+
+def compared(p, is_less=True):
+    measure = Measure("device.flash", "flash")
+    return paired_test.Comparison(measure, "all", "liquid", "gru", 1, 2, 9, 9, p, is_less)
+
+
+def test_holm_is_step_down_and_keeps_the_order():
+    found = paired_test.holm([compared(0.04), compared(0.01, False), compared(0.03)])
+    np.testing.assert_allclose([c.adjusted_p for c in found], [0.06, 0.03, 0.06])
+    assert [c.outcome for c in found] == [EQUAL, WORSE, EQUAL]
+
+
+def test_holm_does_not_count_tests_without_pairs():
+    found = paired_test.holm([compared(float("nan")), compared(0.04)])
+    assert [c.outcome for c in found] == [UNDECIDED, BETTER]
+    assert found[1].adjusted_p == 0.04
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_adjusted_p_is_never_less_than_p_and_follows_its_order(ps):
+    found = paired_test.holm([compared(p) for p in ps])
+    adjusted = np.array([c.adjusted_p for c in found])
+    assert (adjusted >= np.array(ps)).all() and (adjusted <= 1).all()
+    assert (np.diff(adjusted[np.argsort(ps, kind="stable")]) >= 0).all()
+
+
+def test_a_liquid_layer_is_compared_with_the_best_stock_layer_of_each_task():
+    random = np.random.default_rng(0)
+    base = random.normal(size=(1, 20))
+    table = {
+        "a": {"liquid": base - 1.0, "lstm": base, "gru": base + 1.0},
+        "b": {"liquid": base, "lstm": base + 1.0, "gru": base - 1.0},
+    }
+    claim = Claim("c", "", "", (Measure("streams.x", "x", GROUPS),))
+    found = paired_test.comparisons(claim, {"streams.x": table}, "liquid", ("lstm", "gru"))
+    assert [(c.task, c.reference, c.outcome) for c in found] == [
+        ("a", "lstm", BETTER),
+        ("b", "gru", WORSE),
+    ]
+
+
+def test_runs_of_all_tasks_are_paired_in_one_test_and_seeds_of_groups_averaged():
+    values = {
+        task: {
+            layer: {"m": [{"runs": offset + seed, "groups": [offset] * 7} for seed in range(3)]}
+            for layer, offset in (("liquid", 1.0), ("gru", 2.0))
+        }
+        for task in TASKS
+    }
+    measures = (Measure("m.runs", "runs", RUNS), Measure("m.groups", "groups", GROUPS))
+    choice = results.Choice(("c",), tuple(TASKS), ("liquid", "gru"))
+    result = results.tested(Claim("c", "", "", measures), values, choice)
+    assert [(c.task, c.pairs) for c in result.comparisons["liquid"]] == [
+        ("all tasks", 9),
+        *((task, 7) for task in TASKS),
+    ]
+    assert result.verdict == verdicts.HOLDS
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([BETTER, BETTER, EQUAL], verdicts.HOLDS),
+        ([BETTER, EQUAL, EQUAL], verdicts.MIXED),
+        ([BETTER, BETTER, WORSE], verdicts.MIXED),
+        ([EQUAL, EQUAL], verdicts.FAILS),
+        ([EQUAL, WORSE], verdicts.FAILS),
+        ([BETTER, UNDECIDED, UNDECIDED], verdicts.HOLDS),
+        ([UNDECIDED], verdicts.UNKNOWN),
+        ([], verdicts.UNKNOWN),
+    ],
+)
+def test_verdict_follows_the_rule(outcomes, expected):
+    assert verdicts.verdict(outcomes) == expected
+
+
+@given(st.lists(st.sampled_from([BETTER, WORSE, EQUAL, UNDECIDED]), min_size=1))
+def test_a_better_outcome_never_makes_a_verdict_worse(outcomes):
+    order = [verdicts.FAILS, verdicts.MIXED, verdicts.HOLDS]
+    before = verdicts.verdict(outcomes)
+    for index, outcome in enumerate(outcomes):
+        if outcome in (WORSE, EQUAL):
+            improved = [*outcomes[:index], BETTER, *outcomes[index + 1 :]]
+            assert order.index(verdicts.verdict(improved)) >= order.index(before)
+
+
+def test_the_verdict_about_a_claim_is_that_of_all_layers_or_mixed():
+    assert verdicts.overall([verdicts.HOLDS, verdicts.HOLDS]) == verdicts.HOLDS
+    assert verdicts.overall([verdicts.HOLDS, verdicts.FAILS]) == verdicts.MIXED
+
+
+# Runs
+
+
+def test_an_interrupted_measurement_resumes_without_measuring_again(tmp_path, monkeypatch):
+    made = []
+
+    def interrupted(trained):
+        made.append(trained.layer)
+        if trained.layer == "gru" and made.count("gru") == 1:
+            raise KeyboardInterrupt
+        return measurements._costs(trained)
+
+    monkeypatch.setitem(measurements.MEASUREMENTS, "training", interrupted)
+    choice = results.Choice(("training-time",), ("half-cheetah",), ("liquid", "lstm", "gru"), False)
+    with pytest.raises(KeyboardInterrupt):
+        results.measure(choice, TINY, tmp_path, lambda sentence: None)
+    findings = results.measure(choice, TINY, tmp_path, lambda sentence: None)
+    assert made == ["liquid", "lstm", "gru", "gru"]
+    again = results.measure(choice, TINY, tmp_path, lambda sentence: None)
+    assert len(made) == 4
+    assert page.markdown(again, "x") == page.markdown(findings, "x")
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"settings": {}, "values": 3}'])
+def test_a_damaged_file_of_a_run_is_named(content, tmp_path):
+    path = tmp_path / "seed0.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"seed0.json is damaged .*Remove it"):
+        measurements.kept(path, "device", {}, dict)
+    assert path.read_text() == content
+
+
+def test_a_file_of_other_settings_is_refused(tmp_path):
+    path = tmp_path / "seed0.json"
+    measurements.kept(path, "device", {"epochs": 1}, lambda: {"flash": 1.0})
+    with pytest.raises(ValueError, match=r"other settings .*--runs"):
+        measurements.kept(path, "device", {"epochs": 2}, dict)
+
+
+def test_measurements_of_a_run_share_a_file_and_fresh_values_equal_those_read(tmp_path):
+    path = tmp_path / "seed0.json"
+    first = measurements.kept(path, "a", {}, lambda: {"x": [1 / 3, 2.0], "y": 123456.7})
+    measurements.kept(path, "b", {}, lambda: {"z": 1.0})
+    assert first == measurements.kept(path, "a", {}, dict) == {"x": [0.33333, 2.0], "y": 123460.0}
+    assert set(json.loads(path.read_text())["values"]) == {"a", "b"}
+
+
+@pytest.mark.slow
+def test_two_quick_runs_of_a_seed_give_the_same_figures(tmp_path):
+    pages = []
+    for name in ("first", "second"):
+        lnn("bench", "claims", "--quick", "--runs", tmp_path / name, "--out", tmp_path / "page.md")
+        lines = (tmp_path / "page.md").read_text().splitlines()
+        pages.append([line for line in lines if page.TIME_MARK not in line])
+        pages.append((tmp_path / "page.svg").read_text())
+    assert pages[0] == pages[2] and pages[1] == pages[3]
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "nearest"),
+    [
+        ("claim", "robust", "robustness"),
+        ("task", "halfcheetah", "half-cheetah"),
+        ("cell", "liqud", "liquid"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(option, name, nearest):
+    answer = lnn("bench", "claims", f"--{option}", name)
+    assert answer.returncode == 2
+    assert f"Unknown {option} {name!r}" in answer.stderr
+    assert f"Did you mean {nearest!r}?" in answer.stderr
+
+
+def test_missing_data_are_named_before_any_training(tmp_path):
+    answer = lnn("bench", "claims", "--runs", tmp_path / "runs", LNN_DATA_DIR=str(tmp_path))
+    assert answer.returncode == 2
+    assert "lacks 25 of the 25 files of 'half_cheetah'" in answer.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_any_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "page.md"
+    answer = lnn("bench", "claims", "--quick", "--runs", tmp_path / "runs", "--out", out)
+    assert answer.returncode == 2 and "page.md" in answer.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_prints_verdicts_and_writes_the_page_with_its_figure(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "QUICK", TINY)
+    options = ["--claim", "robustness", "--claim", "training-time", "--task", "half-cheetah"]
+    options += ["--cell", "liquid", "--cell", "gru", "--runs", tmp_path / "runs"]
+    answer = lnn("bench", "claims", "--quick", *options, "--out", tmp_path / "page.md")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[0].split() == ["claim", "LiquidCell", "verdict"]
+    assert "training half-cheetah, gru, usual, seed 0, rate 0.006" in answer.stderr
+    text = (tmp_path / "page.md").read_text()
+    assert "| seconds of an epoch (time) | all tasks |" in text
+    assert "## Robustness" in text and "(page.svg)" in text and "## Mackey" not in text
+    assert "too few pairs" in text and "| half-cheetah | GRU |" in text
+    assert "<svg" in (tmp_path / "page.svg").read_text()
+    assert max(map(len, (line for line in text.splitlines() if line[:1] not in "|!"))) <= 100

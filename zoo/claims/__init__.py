@@ -1,0 +1,1 @@
+"""What the field says of liquid networks, measured beside stock recurrent layers."""
