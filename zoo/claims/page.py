@@ -98,7 +98,7 @@ def number(value: float) -> str:
 
 
 def _probability(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.2g}"
+    return "" if np.isnan(value) else f"{value:.3g}"
 
 
 def _method(choice: Choice, extent: Extent) -> list[str]:
