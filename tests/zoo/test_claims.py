@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from zoo.claims import changes, measurements, models, page, paired_test, results, training, verdicts
-from zoo.claims.claims import CLAIMS, GROUPS, RUNS, Claim, Measure
+from zoo.claims.claims import GROUPS, RUNS, Claim, Measure
 from zoo.claims.paired_test import BETTER, EQUAL, UNDECIDED, WORSE
 from zoo.claims.tasks import TASKS, Sequences
 from zoo.experiments.runs import trainable_parameters

@@ -1,1 +1,1 @@
-"""What the field says of liquid networks, measured beside stock recurrent layers."""
+"""The claims about liquid networks, measured against stock recurrent layers."""

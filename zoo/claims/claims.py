@@ -57,7 +57,8 @@ CLAIMS = {
             "deviation. The targets do not change. Then each group is one stream with inputs times "
             "1.5, and the readout learns from the true outputs of its first half by recursive "
             "least squares (`lnn_keras.adapt`): the change of the error in the second half. On "
-            "ecg-arrhythmia a group is a patient's record.",
+            "ecg-arrhythmia a group is a patient's record. A model with large errors has less to "
+            "lose, see [Errors](#errors).",
             (
                 Measure("streams.half the rate", "added error, half the rate", GROUPS),
                 Measure("streams.gain 1.5", "added error, gain 1.5", GROUPS),
@@ -109,7 +110,7 @@ CLAIMS = {
             "steps (25, 50 and 75 %) add to the error of the same model. Missing steps are left "
             "out, and the elapsed time of the next step says so. Models are trained on complete "
             "sequences; the last measure is of models that are trained with half of the steps "
-            "missing.",
+            "missing. A model with large errors has less to lose, see [Errors](#errors).",
             (
                 Measure("streams.noise 0.25", "added error, noise 0.25", GROUPS),
                 Measure("streams.noise 0.5", "added error, noise 0.5", GROUPS),

@@ -54,7 +54,7 @@ def claims(
         list[str] | None,
         typer.Option(
             help="Layer: liquid, cfc, lstm, gru or gru-elapsed; may be repeated; default: all. If "
-            "all named ones are liquid, all others are measured beside them, and the reverse."
+            "all named ones are liquid, all stock layers are measured too, and the reverse."
         ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Number of seeds.", min=1)] = None,
@@ -66,7 +66,7 @@ def claims(
         Path | None, typer.Option(help="Markdown file to write, with values and tests.")
     ] = None,
 ) -> None:
-    """Measure what the field says of liquid networks, beside an LSTM and GRUs.
+    """Measure the claims about liquid networks, against an LSTM and GRUs.
 
     The full measurement takes about an hour. What is interrupted resumes from the folder of runs.
     """
