@@ -70,16 +70,16 @@ def claims(
 
     The full measurement takes about an hour. What is interrupted resumes from the folder of runs.
     """
-    load_keras()
     from lnn_keras.atomic_folder import require_writable, whole_file
     from lnn_keras.plot.style import require_matplotlib
     from zoo.claims import figure, page, results, training
     from zoo.svg import svg_text
 
+    choice = results.choose(claim or (), task or (), cell or ())
     if out is not None:
         require_writable(out)
         require_matplotlib()
-    choice = results.choose(claim or (), task or (), cell or ())
+    load_keras()
     extent = training.QUICK if quick else training.FULL
     if seeds is not None:
         extent = dataclasses.replace(extent, seeds=seeds)
@@ -91,6 +91,12 @@ def claims(
         raise
     if found.results:
         show_table(page.verdict_headings(choice), page.verdict_rows(found), left=(0, 1, 2, 3))
+    if found.results and found.yardstick:
+        typer.echo()
+    if found.yardstick:
+        show_table(page.YARDSTICK_HEADINGS, page.yardstick_rows(found.yardstick))
+    if out is None:
+        note("Values and tests: give a file with --out.")
     if out is not None:
         picture = out.with_suffix(".svg") if figure.has_streams(found) else None
         if picture is not None:
