@@ -12,6 +12,7 @@ import export
 from benchmarks.markdown import percent
 
 DOCS = Path(__file__).parent.parent / "docs"
+CLAIMS = "lnn bench claims --runs docs/claims --out docs/claims.md"
 PAGES = {
     "adaptation": "adaptation.md",
     "c": "microcontrollers.md",
@@ -59,3 +60,13 @@ def test_zoo_page_has_the_recorded_results():
     page = (DOCS / "zoo.md").read_text()
     assert results_table() in page
     assert comparison_sections() in page
+
+
+def test_claims_page_and_figure_follow_from_the_saved_runs():
+    from zoo.claims import figure, page, results, training
+    from zoo.svg import svg_text
+
+    findings = results.measure(results.Choice(), training.FULL, DOCS / "claims", lambda _: None)
+    text = page.markdown(findings, CLAIMS, "claims.svg")
+    assert (DOCS / "claims.md").read_text() == text
+    assert "<svg" in svg_text(figure.robustness(findings), "claims")

@@ -305,3 +305,23 @@ def test_the_command_prints_verdicts_and_writes_the_page_with_its_figure(tmp_pat
     assert "too few pairs" in text and "| half-cheetah | GRU |" in text
     assert "<svg" in (tmp_path / "page.svg").read_text()
     assert max(map(len, (line for line in text.splitlines() if line[:1] not in "|!"))) <= 100
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "measure", interrupted)
+    answer = lnn("bench", "claims", "--runs", tmp_path / "runs")
+    assert answer.returncode == 130
+    assert f"The same command resumes from {tmp_path / 'runs'}" in answer.stderr
+
+
+def test_the_yardstick_is_printed_with_published_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "QUICK", TINY)
+    answer = lnn(
+        "bench", "claims", "--quick", "--claim", "mackey-glass", "--runs", tmp_path, COLUMNS="200"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("mackey-glass")
+    assert "LSTM of NeuroBench" in answer.stdout and "490,000" in answer.stdout

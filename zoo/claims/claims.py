@@ -51,7 +51,7 @@ CLAIMS = {
     for claim in (
         Claim(
             "adaptability",
-            "Liquid networks adapt to changes while they run.",
+            "Liquid networks adapt better to changes while they run.",
             "Errors that a change of the test sequences adds to the error of the same model on "
             "unchanged ones: half the sampling rate, inputs times 1.5, inputs plus half a standard "
             "deviation. The targets do not change. Then each group is one stream with inputs times "
@@ -68,7 +68,7 @@ CLAIMS = {
         ),
         Claim(
             "energy",
-            "Liquid networks need little energy.",
+            "Liquid networks need less energy.",
             "A step as C source of recipe int16x8: multiply-accumulates, bytes of code and weights "
             "that it reads, and instructions on an emulated Cortex-M4. The energy of a step is "
             "about proportional to the instructions.",
@@ -80,7 +80,7 @@ CLAIMS = {
         ),
         Claim(
             "training-time",
-            "Closed-form and fused liquid cells train fast.",
+            "Closed-form and fused liquid cells train faster.",
             "The median time of an epoch, and the epochs and seconds until the validation error "
             "first is at most {good}. A run that never gets there counts as one epoch more than it "
             "has.",
@@ -92,7 +92,7 @@ CLAIMS = {
         ),
         Claim(
             "memory",
-            "Liquid networks are small.",
+            "Liquid networks need less memory.",
             "Bytes of flash, of RAM with stack, and of the state that a stream keeps, of the C "
             "source of models with equal numbers of parameters; and the error of models with a "
             "quarter of the parameters.",
@@ -105,7 +105,7 @@ CLAIMS = {
         ),
         Claim(
             "robustness",
-            "Liquid networks resist noise and missing samples.",
+            "Liquid networks resist noise and missing samples better.",
             "Errors that noise (0.25, 0.5 and 1 standard deviations of each input) and missing "
             "steps (25, 50 and 75 %) add to the error of the same model. Missing steps are left "
             "out, and the elapsed time of the next step says so. Models are trained on complete "
@@ -123,7 +123,7 @@ CLAIMS = {
         ),
         Claim(
             "real-time",
-            "Liquid networks answer in real time.",
+            "Liquid networks answer faster, for real time.",
             "The median and the 99th percentile of the time of a step of the compiled C source on "
             "this computer, and the largest number of instructions of a step on the emulated "
             "Cortex-M4.",
@@ -135,7 +135,7 @@ CLAIMS = {
         ),
         Claim(
             "stability",
-            "Liquid networks are stable, in training and over time.",
+            "Liquid networks are more stable, in training and over time.",
             "The share of trainings with Adam at learning rates of 0.03, 0.1 and 0.3 without "
             "clipping that explode (an error that is not finite, or 10 times that of the best "
             "constant prediction) or that fail (not better than the best constant prediction). "

@@ -53,8 +53,8 @@ DESCRIPTION = (
     "results of NeuroBench are on its own file. The goal was a sMAPE below 13.4 in at most 40,000 "
     "bytes of weights and states. Each cell has random weights in float64, whose scales are the "
     "best of 240 on other stretches, and a readout of its state and of products of states, fitted "
-    "by ridge regression. The form of the readout was chosen with liquid cells, which therefore had "
-    "more tuning than the others."
+    "by ridge regression. The form of the readout was chosen with liquid cells, which therefore "
+    "had more tuning than the others."
 )
 # Published results, as rows of a table: name, mean sMAPE, range, bytes.
 PUBLISHED = (

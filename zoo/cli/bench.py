@@ -1,6 +1,8 @@
 """The commands `lnn bench`: measurements on public data."""
 
 import dataclasses
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -102,9 +104,7 @@ def claims(
         if picture is not None:
             with whole_file(picture) as file:
                 file.write_text(svg_text(figure.robustness(found), picture.stem), "utf-8")
-        text = page.markdown(
-            found, f"lnn bench claims --out {out}", picture.name if picture else ""
-        )
+        command = shlex.join(["lnn", *sys.argv[1:]])
         with whole_file(out) as file:
-            file.write_text(text, "utf-8")
+            file.write_text(page.markdown(found, command, picture.name if picture else ""), "utf-8")
         say(f"written to {out}")
