@@ -60,8 +60,21 @@ def markdown(findings: Findings, command: str, picture: str = "") -> str:
 
 
 def verdict_rows(findings: Findings) -> list[tuple[str, ...]]:
-    """A row for each claim: its name, the verdict about each liquid layer, and the verdict."""
-    return [(r.claim.name, *r.verdicts.values(), r.verdict) for r in findings.results]
+    """A row for each claim: its name, the verdict about each liquid layer, and the verdict.
+
+    The number of tests with which the layer is better and worse is in parentheses.
+    """
+    return [
+        (
+            result.claim.name,
+            *(
+                f"{found} ({_counts(result.comparisons[layer])})"
+                for layer, found in result.verdicts.items()
+            ),
+            result.verdict,
+        )
+        for result in findings.results
+    ]
 
 
 def verdict_headings(choice: Choice) -> tuple[str, ...]:
@@ -142,7 +155,7 @@ def _method(choice: Choice, extent: Extent) -> list[str]:
         "which the liquid layer has less.",
         RULE,
         f'Measures marked with "{TIME_MARK.strip()}" are times of this computer, which differ '
-        "from run to run; all others are the same in each run with the same seeds.",
+        "from run to run; all others are the same in each run with the same seeds on one computer.",
     ]
 
 
@@ -165,6 +178,23 @@ def _errors(values: Measured, choice: Choice) -> list[str]:
     ]
 
 
+def _counts(found: Sequence[Comparison]) -> str:
+    """The number of tests with which a layer is better and worse."""
+    outcomes = [comparison.outcome for comparison in found]
+    return f"{outcomes.count(BETTER)} better, {outcomes.count(WORSE)} worse of {len(found)}"
+
+
+def _tests_with(outcome: str, found: Sequence[Comparison]) -> str:
+    """The number of tests with an outcome, and their measures and tasks."""
+    tasks: dict[str, list[str]] = {}
+    for comparison in found:
+        if comparison.outcome == outcome:
+            tasks.setdefault(comparison.measure.title, []).append(comparison.task)
+    count = f"{sum(map(len, tasks.values()))} of {_plural(len(found), 'test')}"
+    named = "; ".join(f"{title} ({', '.join(names)})" for title, names in tasks.items())
+    return f"{count}: {named}" if named else count
+
+
 def _range(values: Sequence[float]) -> str:
     return f" ({number(min(values))} to {number(max(values))})" if len(values) > 1 else ""
 
@@ -179,11 +209,9 @@ def _claim(result: Result, choice: Choice) -> list[str]:
         _value_table(result, choice),
     ]
     for layer, found in result.comparisons.items():
-        outcomes = [comparison.outcome for comparison in found]
         blocks += [
-            f"{LAYERS[layer].title}: {result.verdicts[layer]}. It is better in "
-            f"{outcomes.count(BETTER)} and worse in {outcomes.count(WORSE)} of "
-            f"{_plural(len(found), 'test')}.",
+            f"{LAYERS[layer].title}: {result.verdicts[layer]}. "
+            f"Better in {_tests_with(BETTER, found)}. Worse in {_tests_with(WORSE, found)}.",
             _table(TEST_HEADINGS, [test_row(comparison) for comparison in found]),
         ]
     missing = [m.title for m in claim.measures if not result.tables.get(m.key)]
