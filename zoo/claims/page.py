@@ -49,7 +49,7 @@ def markdown(findings: Findings, command: str, picture: str = "") -> str:
     ]
     if findings.results:
         blocks += [verdict_table(findings), "## Method", *_method(choice, findings.extent)]
-        blocks += _errors(findings.values, choice)
+        blocks += _errors(findings.values, choice) + _sizes(findings.values, choice)
     for result in findings.results:
         blocks += _claim(result, choice)
         if picture and result.claim.name == "robustness":
@@ -106,14 +106,14 @@ def yardstick_rows(found: Mapping[str, Values]) -> list[tuple[str, ...]]:
     return [*rows, *mackey_glass.PUBLISHED]
 
 
-def test_row(comparison: Comparison) -> tuple[str, ...]:
+def _test_row(comparison: Comparison) -> tuple[str, ...]:
     """The row of a paired test, see `TEST_HEADINGS`."""
     return (
         comparison.measure.title + TIME_MARK * comparison.measure.is_time,
         comparison.task,
         LAYERS[comparison.reference].title,
-        number(comparison.mean),
-        number(comparison.reference_mean),
+        _number(comparison.mean),
+        _number(comparison.reference_mean),
         f"{comparison.wins} of {comparison.pairs}",
         _probability(comparison.p),
         _probability(comparison.adjusted_p),
@@ -121,7 +121,7 @@ def test_row(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     """A value with three significant digits, and thousands with commas."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
@@ -168,13 +168,28 @@ def _errors(values: Measured, choice: Choice) -> list[str]:
         cells = [task]
         for layer in choice.layers:
             means = [float(np.mean(run["unchanged"])) for run in layers[layer]["streams"]]
-            cells.append(number(float(np.mean(means))) + _range(means))
+            cells.append(_number(float(np.mean(means))) + _range(means))
         rows.append(cells)
     return [
         "## Errors",
         "Mean test error on unchanged test sequences over all seeds, and the range of the seeds. "
         "It is not part of a claim.",
         _table(("task", *(LAYERS[layer].title for layer in choice.layers)), rows),
+    ]
+
+
+def _sizes(values: Measured, choice: Choice) -> list[str]:
+    """The units and learning rates of the models, if trainings were measured."""
+    rows = []
+    for task, layers in values.items():
+        if not all("training" in layers[layer] for layer in choice.layers):
+            return []
+        runs = [layers[layer]["training"][0] for layer in choice.layers]
+        rows.append((task, *(f"{run['units']:.0f}, {run['learning rate']:g}" for run in runs)))
+    titles = (LAYERS[layer].title for layer in choice.layers)
+    return [
+        "Units of the recurrent layer, and the learning rate that was chosen.",
+        _table(("task", *titles), rows),
     ]
 
 
@@ -196,7 +211,7 @@ def _tests_with(outcome: str, found: Sequence[Comparison]) -> str:
 
 
 def _range(values: Sequence[float]) -> str:
-    return f" ({number(min(values))} to {number(max(values))})" if len(values) > 1 else ""
+    return f" ({_number(min(values))} to {_number(max(values))})" if len(values) > 1 else ""
 
 
 def _claim(result: Result, choice: Choice) -> list[str]:
@@ -212,7 +227,7 @@ def _claim(result: Result, choice: Choice) -> list[str]:
         blocks += [
             f"{LAYERS[layer].title}: {result.verdicts[layer]}. "
             f"Better in {_tests_with(BETTER, found)}. Worse in {_tests_with(WORSE, found)}.",
-            _table(TEST_HEADINGS, [test_row(comparison) for comparison in found]),
+            _table(TEST_HEADINGS, [_test_row(comparison) for comparison in found]),
         ]
     missing = [m.title for m in claim.measures if not result.tables.get(m.key)]
     if missing:
@@ -226,7 +241,7 @@ def _value_table(result: Result, choice: Choice) -> str:
     for measure in result.claim.measures:
         for task, layers in result.tables.get(measure.key, {}).items():
             title = measure.title + TIME_MARK * measure.is_time
-            means = [number(float(layers[layer].mean())) for layer in choice.layers]
+            means = [_number(float(layers[layer].mean())) for layer in choice.layers]
             rows.append((title, task, *means))
     return _table(("measure", "task", *(LAYERS[layer].title for layer in choice.layers)), rows)
 

@@ -59,7 +59,7 @@ class Extent:
         return {name: value for name, value in asdict(self).items() if name != "seeds"}
 
 
-FULL = Extent("full", (0.002, 0.006, 0.02), 3, 1.0, 10_000, 1000, 1024, 150, 500, 30)
+FULL = Extent("full", (0.002, 0.006, 0.02, 0.06), 3, 1.0, 10_000, 1000, 1024, 150, 500, 30)
 QUICK = Extent("quick", (0.006,), 1, 0.1, 1280, 100, 128, 30, 50, 2)
 
 
