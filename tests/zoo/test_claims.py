@@ -294,6 +294,23 @@ def test_a_page_that_cannot_be_written_is_refused_before_any_training(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_figure_does_not_replace_the_page(tmp_path):
+    answer = lnn("bench", "claims", "--quick", "--out", tmp_path / "page.svg")
+    assert answer.returncode == 2 and "Markdown file" in answer.stderr
+
+
+def test_without_compilers_the_page_says_what_was_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(training, "QUICK", TINY)
+    options = ["--claim", "real-time", "--claim", "energy", "--task", "half-cheetah"]
+    options += ["--cell", "cfc", "--cell", "gru", "--runs", tmp_path / "runs"]
+    answer = lnn("bench", "claims", "--quick", *options, "--out", tmp_path / "page.md")
+    assert answer.returncode == 0, answer.stderr
+    text = (tmp_path / "page.md").read_text()
+    assert "Not measured on this computer: p50, µs; p99, µs; most instructions" in text
+    assert "| multiply-accumulates | half-cheetah |" in text
+
+
 def test_the_command_prints_verdicts_and_writes_the_page_with_its_figure(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "QUICK", TINY)
     options = ["--claim", "robustness", "--claim", "training-time", "--task", "half-cheetah"]

@@ -231,7 +231,7 @@ def _claim(result: Result, choice: Choice) -> list[str]:
         ]
     missing = [m.title for m in claim.measures if not result.tables.get(m.key)]
     if missing:
-        blocks.append(f"Not measured on this computer: {', '.join(missing)}.")
+        blocks.append(f"Not measured on this computer: {'; '.join(missing)}.")
     return blocks
 
 

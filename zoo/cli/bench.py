@@ -79,6 +79,10 @@ def claims(
 
     choice = results.choose(claim or (), task or (), cell or ())
     if out is not None:
+        if out.suffix == ".svg":
+            raise ValueError(
+                f"`--out` names a Markdown file, with its figure next to it; received {out}."
+            )
         require_writable(out)
         require_matplotlib()
     load_keras()
