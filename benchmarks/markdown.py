@@ -21,6 +21,23 @@ def _wrap(block: str) -> str:
     return textwrap.fill(block, LINE_LENGTH, break_long_words=False, break_on_hyphens=False)
 
 
+def replace_section(text: str, title: str, body: str, level: str = "##") -> str:
+    """The sections of a text, with a new body for one of them, which is the last if it is new.
+
+    Args:
+        text: Markdown. What precedes its first section is dropped.
+        title: The title of the section.
+        body: Its new body.
+        level: The sign of the headings of the sections.
+    """
+    bodies = {}
+    for section in re.split(f"^{level} ", text, flags=re.MULTILINE)[1:]:
+        heading, _, old = section.partition("\n")
+        bodies[heading] = old.strip()
+    bodies[title] = body
+    return "\n\n".join(f"{level} {heading}\n\n{body}" for heading, body in bodies.items())
+
+
 def table_row(*cells: str) -> str:
     """One row of a table."""
     return f"| {' | '.join(cells)} |"

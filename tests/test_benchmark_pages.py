@@ -9,7 +9,7 @@ import pytest
 
 import benchmarks.export
 import export
-from benchmarks.markdown import percent
+from benchmarks.markdown import percent, replace_section
 
 DOCS = Path(__file__).parent.parent / "docs"
 CLAIMS = "lnn bench claims --runs docs/claims --out docs/claims.md"
@@ -43,6 +43,13 @@ def test_page_has_the_text_of_its_template(benchmark):
     template = importlib.import_module(f"benchmarks.{benchmark}").PAGE_TEMPLATE
     page = re.sub(r"\s+", " ", (DOCS / PAGES[benchmark]).read_text())
     assert re.fullmatch(pattern(template), page)
+
+
+def test_a_table_replaces_that_of_its_device_only():
+    page = replace_section("before\n", "A", "one")
+    page = replace_section(page, "B", "two\n\n### below\n\n| 2 |")
+    page = replace_section(page, "A", "three")
+    assert page == "## A\n\nthree\n\n## B\n\ntwo\n\n### below\n\n| 2 |"
 
 
 def test_exports_page_describes_the_recipes():
