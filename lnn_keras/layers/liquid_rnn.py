@@ -66,11 +66,11 @@ class LiquidRNN(keras.layers.RNN):
             those of a plain scan; on JAX also in forward mode.
         parallel: None for one step after the other. "scan" computes all steps of a
             DiagonalLiquidCell at once, exactly (`lnn_keras.layers.mobius_recurrence`). "auto" does
-            so where Keras has an accelerator; on processors, and for other cells, the loop is
-            faster or the only way. On JAX also "newton" or "quasi_newton": all steps at once,
-            iterated until the states are those of the loop
-            (`lnn_keras.layers.parallel_scan`). They take cells with one state and `read_out`, for
-            instance LiquidCell and CfCCell.
+            so where Keras has an accelerator; on processors, and for other cells, it takes the
+            loop. On JAX also "newton" or "quasi_newton": all steps at once, iterated until the
+            states are those of the loop (`lnn_keras.layers.parallel_scan`). They take cells with
+            one state and `read_out`, for instance LiquidCell and CfCCell. On a GPU they can be
+            many times faster than the loop, on processors they are slower (docs/parallel.md).
         **kwargs: Arguments of `keras.layers.RNN`: return_sequences, return_state, go_backwards,
             stateful, unroll, zero_output_for_mask; and `dtype`, by default that of the cell.
 
