@@ -104,7 +104,8 @@ class Bench:
         model.get_layer("normalize").adapt(training)
         return model
 
-    @functools.cache  # noqa: B019 # a bench lives as long as its command
+    # The measurements of a run follow each other, so few models need to stay in memory.
+    @functools.lru_cache(maxsize=4)  # noqa: B019 # a bench lives as long as its command
     def trained(self, layer: str, seed: int, variant: str = USUAL) -> "Trained":
         """A model trained with the learning rate that was best for the first seed.
 
@@ -113,10 +114,17 @@ class Bench:
             seed: Seed of the weights and of the order of the data.
             variant: `USUAL`, `SMALL` or `GAPS`.
         """
-        rate = min(self.extent.learning_rates, key=lambda rate: self._run(layer, 0, rate).best)
-        return self._run(layer, seed, rate, variant)
+        return self._run(layer, seed, self.learning_rate(layer), variant)
 
     @functools.cache  # noqa: B019
+    def learning_rate(self, layer: str) -> float:
+        """The learning rate with the least validation error for the first seed."""
+        rates = self.extent.learning_rates
+        if len(rates) == 1:
+            return rates[0]
+        errors = {rate: self._run(layer, 0, rate).best for rate in rates}
+        return min(errors, key=lambda rate: errors[rate])
+
     def _run(self, layer: str, seed: int, rate: float, variant: str = USUAL) -> "Trained":
         from zoo.training.loop import train
 
