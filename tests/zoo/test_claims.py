@@ -223,6 +223,20 @@ def test_an_interrupted_measurement_resumes_without_measuring_again(tmp_path, mo
     assert page.markdown(again, "x") == page.markdown(findings, "x")
 
 
+def test_a_learning_rate_with_which_a_training_diverges_is_not_chosen(tmp_path, monkeypatch):
+    class Run:
+        best = 0.5
+
+    def run(bench, layer, seed, rate, variant="usual"):
+        if rate > 0.01:
+            raise FloatingPointError("The training loss became nan in epoch 1.")
+        return Run
+
+    monkeypatch.setattr(training.Bench, "_run", run)
+    bench = training.Bench(TASKS["half-cheetah"], training.FULL, tmp_path, print)
+    assert bench.learning_rate("gru") == 0.002
+
+
 @pytest.mark.parametrize("content", ["", "[1]", "{}", '{"settings": {}, "values": 3}'])
 def test_a_damaged_file_of_a_run_is_named(content, tmp_path):
     path = tmp_path / "seed0.json"

@@ -122,8 +122,15 @@ class Bench:
         rates = self.extent.learning_rates
         if len(rates) == 1:
             return rates[0]
-        errors = {rate: self._run(layer, 0, rate).best for rate in rates}
+        errors = {rate: self._best_error(layer, rate) for rate in rates}
         return min(errors, key=lambda rate: errors[rate])
+
+    def _best_error(self, layer: str, rate: float) -> float:
+        try:
+            return self._run(layer, 0, rate).best
+        except FloatingPointError:
+            # A rate with which the training diverges is not chosen.
+            return float("inf")
 
     def _run(self, layer: str, seed: int, rate: float, variant: str = USUAL) -> "Trained":
         from zoo.training.loop import train
