@@ -188,7 +188,8 @@ def _sizes(values: Measured, choice: Choice) -> list[str]:
         rows.append((task, *(f"{run['units']:.0f}, {run['learning rate']:g}" for run in runs)))
     titles = (LAYERS[layer].title for layer in choice.layers)
     return [
-        "Units of the recurrent layer, and the learning rate that was chosen.",
+        "Units of the recurrent layer, and the learning rate that was chosen for it. Where it is "
+        "the largest one, a larger one may be better.",
         _table(("task", *titles), rows),
     ]
 
