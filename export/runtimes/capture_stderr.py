@@ -1,11 +1,13 @@
 """Captures file descriptor 2, to which C++ libraries write their messages."""
 
+import atexit
 import os
 import re
 import sys
 import tempfile
 import threading
 from types import TracebackType
+from typing import Any
 
 # Two redirections at once would restore each other's files.
 _lock = threading.RLock()
@@ -23,16 +25,18 @@ class CapturedErrors:
 
     One thread at a time can redirect; others wait. Other text that the process writes meanwhile,
     from other threads, is written to stderr at the end: all lines that are no notice of an
-    interpreter.
+    interpreter. A write that is still going on at the end follows with the next capture, or when
+    the process ends.
     """
 
     def __enter__(self) -> "CapturedErrors":
         _lock.acquire()
         try:
             _flush()
-            self._file = tempfile.TemporaryFile()
+            _show_others()
+            self._start = _text.shown
             self._saved = os.dup(2)
-            os.dup2(self._file.fileno(), 2)
+            os.dup2(_text.descriptor(), 2)
         except BaseException:
             _lock.release()
             raise
@@ -41,16 +45,7 @@ class CapturedErrors:
     def read(self) -> str:
         """Return the text written to stderr so far."""
         _flush()
-        return self._bytes().decode(errors="replace").strip()
-
-    def _bytes(self) -> bytes:
-        descriptor = self._file.fileno()
-        size = os.fstat(descriptor).st_size
-        if hasattr(os, "pread"):
-            # It leaves the position, at which other threads write.
-            return os.pread(descriptor, size, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return os.read(descriptor, size)
+        return _text.since(self._start).decode(errors="replace").strip()
 
     def __exit__(
         self,
@@ -62,13 +57,49 @@ class CapturedErrors:
             _flush()
             os.dup2(self._saved, 2)
             os.close(self._saved)
-            lines = self._bytes().splitlines(keepends=True)
-            others = b"".join(line for line in lines if not _NOTICE.match(line))
-            while others:
-                others = others[os.write(2, others) :]
-            self._file.close()
+            _show_others()
         finally:
             _lock.release()
+
+
+class _Text:
+    """The text of all captures, in a file that stays open for writes that end after a capture."""
+
+    def __init__(self):
+        self._file: Any = None
+        # Number of bytes that were written to stderr, or are notices.
+        self.shown = 0
+
+    def descriptor(self) -> int:
+        """The file descriptor."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 # it stays open
+        return self._file.fileno()
+
+    def since(self, start: int) -> bytes:
+        """The text from a position on."""
+        if self._file is None:
+            return b""
+        descriptor = self._file.fileno()
+        size = os.fstat(descriptor).st_size - start
+        if hasattr(os, "pread"):
+            # It leaves the position, at which other threads write.
+            return os.pread(descriptor, size, start)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        return os.read(descriptor, size)
+
+
+_text = _Text()
+
+
+@atexit.register
+def _show_others() -> None:
+    """Write the text that is no notice and was not shown yet to stderr."""
+    text = _text.since(_text.shown)
+    _text.shown += len(text)
+    others = b"".join(line for line in text.splitlines(keepends=True) if not _NOTICE.match(line))
+    while others:
+        others = others[os.write(2, others) :]
 
 
 def _flush() -> None:

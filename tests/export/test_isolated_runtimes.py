@@ -167,6 +167,9 @@ def test_text_of_other_threads_survives_a_capture(capfd):
         other.join()
     stop.set()
     thread.join()
+    # A line that was written while the last capture ended is shown with the next one.
+    with CapturedErrors():
+        pass
     shown = capfd.readouterr().err.splitlines()
     # Captured lines are written when the capture ends, so a later line may precede them.
     assert sorted(line for line in shown if line.startswith("line ")) == sorted(written)
