@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.arguments import argument_parser
 from benchmarks.device import device_name
 from benchmarks.markdown import render_page, replace_section, table_header, table_row
-from benchmarks.process_memory import peak_mib, resident_mib
+from benchmarks.process_memory import used_and_peak_mib
 
 LENGTHS = (1024, 4096, 16384, 65536)
 UNITS, FEATURES, BATCH_SIZE = 64, 8, 4
@@ -118,19 +118,6 @@ def measure(layer: str, length: int, jit_compile: bool) -> dict[str, float]:
     seconds = statistics.median(step(length) for _ in range(REPETITIONS))
     _, peak = used_and_peak_mib()
     return {"seconds": seconds, "mib": peak - before}
-
-
-def used_and_peak_mib() -> tuple[float, float]:
-    """Memory in use and its peak, in MiB: that of JAX's accelerator, or else of this process."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        import jax
-
-        # None on a processor.
-        if memory := jax.devices()[0].memory_stats():
-            return memory["bytes_in_use"] / 2**20, memory["peak_bytes_in_use"] / 2**20
-    return resident_mib(), peak_mib()
 
 
 def measured(layer: str, limit: float) -> list[dict[str, float] | None]:

@@ -1,4 +1,4 @@
-"""Memory of the current process, from /proc (Linux only)."""
+"""Memory of the current process, from /proc (Linux only), and of the accelerator of JAX."""
 
 from pathlib import Path
 
@@ -16,6 +16,19 @@ def peak_mib() -> float:
     `resource.getrusage` is not used, because its peak can include memory of the parent process.
     """
     return _read("VmHWM")
+
+
+def used_and_peak_mib() -> tuple[float, float]:
+    """Memory in use and its peak, in MiB: that of JAX's accelerator, or else of this process."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # None on a processor.
+        if memory := jax.devices()[0].memory_stats():
+            return memory["bytes_in_use"] / 2**20, memory["peak_bytes_in_use"] / 2**20
+    return resident_mib(), peak_mib()
 
 
 def _read(field: str) -> float:

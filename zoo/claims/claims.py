@@ -123,7 +123,7 @@ CLAIMS = {
         ),
         Claim(
             "real-time",
-            "Liquid networks answer faster, for real time.",
+            "Liquid networks take less time per step.",
             "The median and the 99th percentile of the time of a step of the compiled C source on "
             "this computer, and the largest number of instructions of a step on the emulated "
             "Cortex-M4.",
